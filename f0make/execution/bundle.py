@@ -1,0 +1,120 @@
+"""What goes into a backend and what comes out: a self-contained bundle in, an outcome out.
+
+Both are plain picklable data, so that the same runner serves a local worker, a host over SSH and a Dask
+worker. A backend decides nothing: not whether a step must run, not whether its result counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Token = str
+"""Content of a path as one string; see docs/design.md, "Contents as tokens"."""
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Everything that running one attempt of one instance needs."""
+
+    token: str
+    """Unique for this attempt; an outcome with another token is dropped."""
+    instance: str
+    step: str
+    attempt: int
+    kind: str
+    """``shell`` or ``python``."""
+    workspace: str
+    """Absolute path."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Declared variables only; they go over the inherited environment."""
+    command: str | None = None
+    shell: str | None = None
+    """None: the default shell."""
+    module: str | None = None
+    function: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+    """Already converted to the annotated types (JSON-safe values)."""
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[tuple[str, bool]] = field(default_factory=list)
+    """(path, is a directory)."""
+    named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
+    named_outputs: dict[str, str | list[str]] = field(default_factory=dict)
+    resources: dict[str, float | int] = field(default_factory=dict)
+    depfile: str | None = None
+    timeout: float | None = None
+    exit_codes: list[int] = field(default_factory=lambda: [0])
+    not_empty: bool = False
+    store: str | None = None
+    """Directory of the blob store to keep outputs in; None: do not store."""
+    log: str = ""
+    """Absolute path of the log file to write (stdout and stderr together); removed when it stays empty."""
+    scratch: str = ""
+    """Absolute path of a directory for scripts and other temporary files of f0make's own."""
+    context: dict[str, Any] = field(default_factory=dict)
+    """What `ctx.get` sees: key -> value, from ancestors only."""
+    foreign_keys: dict[str, str] = field(default_factory=dict)
+    """Context keys set by steps that are no ancestors -> the step's name; reading one is an error."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one attempt came to. All times are seconds, all sizes bytes."""
+
+    token: str
+    ok: bool
+    message: str = ""
+    """Why it failed, one line; empty when ``ok``."""
+    exit_code: int | None = None
+    signal: int | None = None
+    lost: bool = False
+    """The attempt ended through no fault of the step (worker died under it before it started, host gone)."""
+    disk_full: bool = False
+    outputs: dict[str, Token] = field(default_factory=dict)
+    trees: dict[str, dict[str, Token]] = field(default_factory=dict)
+    """For each output directory: relative path -> token of everything in it."""
+    stored: bool = False
+    """True when every output is in the blob store."""
+    signatures: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Stat signature of each output file at the time it was hashed (trees: of each file in it)."""
+    discovered: list[str] = field(default_factory=list)
+    """Prerequisites that the depfile names, normalised like inputs."""
+    reads: dict[str, Any] = field(default_factory=dict)
+    """Context keys read -> value seen (absent keys are in ``missing_reads``)."""
+    missing_reads: list[str] = field(default_factory=list)
+    writes: list[dict[str, Any]] = field(default_factory=list)
+    """Context writes in order: {"key", "value", "who", "when"}."""
+    started: float = 0.0
+    """Unix time."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mem: int = 0
+    read: int = 0
+    written: int = 0
+    host: str = ""
+
+
+class Backend(Protocol):
+    """Where bundles run. All methods are called from the scheduler's thread only."""
+
+    @property
+    def slots(self) -> int:
+        """How many bundles run at one time."""
+        ...
+
+    def start(self, done: Callable[[Outcome], None]) -> None:
+        """Get ready; ``done`` is called, from any thread, once for every submitted bundle."""
+        ...
+
+    def submit(self, bundle: Bundle) -> None:
+        """Queue ``bundle``; returns at once."""
+        ...
+
+    def kill(self, token: str) -> None:
+        """End one attempt and all its processes; its outcome still arrives through ``done``."""
+        ...
+
+    def stop(self, grace: float) -> None:
+        """End everything: TERM to every process of every step, after ``grace`` seconds KILL; then return."""
+        ...

@@ -1,0 +1,91 @@
+"""What a person asked for, and how they are told: the plain data between a front end and the machinery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Event = dict[str, Any]
+"""One line of `--json`: see docs/cli.md, "Events"."""
+
+
+@dataclass(slots=True)
+class RunOptions:
+    """Every option of `f0make run`; the other verbs use those that mean something to them."""
+
+    workspace: str = "."
+    targets: list[str] = field(default_factory=list)
+    jobs: int | None = None
+    """Steps at one time; None: the cores that this process may use."""
+    keep_going: bool = False
+    dry_run: bool = False
+    force: list[str] = field(default_factory=list)
+    only: list[str] = field(default_factory=list)
+    skip: list[str] = field(default_factory=list)
+    set: list[str] = field(default_factory=list)
+    """``a.b=v`` as given."""
+    config: list[str] = field(default_factory=list)
+    """Paths of `--config` files, later ones win."""
+    resource: dict[str, float | int] = field(default_factory=dict)
+    """Limits by name (`--resource NAME=N`); mem and disk in bytes."""
+    backend: str = "local"
+    cache: str | None = None
+    """`--cache`: a directory or an http(s) address; None: the workspace's own."""
+    no_cache: bool = False
+    wait: bool = False
+    retries: int | None = None
+    """`--retries N`: overrides what the steps say."""
+    rehash: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+class Reporter(Protocol):
+    """Somebody who wants to know how a run goes. Called from the scheduler's thread only."""
+
+    def start(self, event: Event) -> None:
+        """The run begins; ``event`` has `event`, `recipe`, `run`, `instances` (how many), `jobs`."""
+        ...
+
+    def running(self, instance: str, attempt: int, host: str) -> None:
+        """An attempt was handed to the backend."""
+        ...
+
+    def step(self, event: Event) -> None:
+        """An instance's state is decided and its record is safe (see docs/cli.md for the fields)."""
+        ...
+
+    def output(self, instance: str, log: str, failed: bool) -> None:
+        """``log`` is the path of the log that an ended attempt left."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person should know: a displaced file, a cache that cannot be used, …"""
+        ...
+
+    def summary(self, event: Event) -> None:
+        """The run is over."""
+        ...
+
+
+class Silent:
+    """The reporter of a caller that looks at the result only."""
+
+    def start(self, event: Event) -> None:
+        """Nothing."""
+
+    def running(self, instance: str, attempt: int, host: str) -> None:
+        """Nothing."""
+
+    def step(self, event: Event) -> None:
+        """Nothing."""
+
+    def output(self, instance: str, log: str, failed: bool) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def summary(self, event: Event) -> None:
+        """Nothing."""

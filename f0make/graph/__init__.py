@@ -1,1 +1,1 @@
-
+"""Who needs whom: the instance graph, its order, its cycles, and drawings of it."""

@@ -1,0 +1,85 @@
+"""The graph of named tasks: order, layers, cycles, drawing. The graph of steps is one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from f0make.errors import F0makeError
+from f0make.graph import order as walk
+
+TOPOSORT_LIMIT = 500
+"""Tasks up to which toposort orders them; beyond, its O(layers x tasks) shows and the linear walk takes over."""
+
+
+class CycleError(F0makeError, ValueError):
+    """Tasks that need each other; ``cycle`` lists them, each needing the next, the last needing the first."""
+
+    def __init__(self, cycle: list[str]) -> None:
+        self.cycle = cycle
+        super().__init__("cycle: " + " -> ".join([*cycle, cycle[0]]))
+
+
+class DependencyGraph:
+    """Tasks by name and what each depends on.
+
+    A dependency that was never added as a task counts as one without dependencies.
+    """
+
+    def __init__(self) -> None:
+        self._dependencies: dict[str, list[str]] = {}
+
+    def add_task(self, task_name: str, dependencies: Iterable[str] = ()) -> None:
+        """Add ``task_name``; adding it again adds to its dependencies."""
+        known = self._dependencies.setdefault(task_name, [])
+        for name in dependencies:
+            if name not in known:
+                known.append(name)
+
+    def _numbered(self) -> tuple[list[str], list[list[int]]]:
+        names = list(
+            dict.fromkeys([*self._dependencies, *(d for ds in self._dependencies.values() for d in ds)])
+        )
+        number = {name: index for index, name in enumerate(names)}
+        return names, [[number[d] for d in self._dependencies.get(name, ())] for name in names]
+
+    def check(self) -> None:
+        """Raise `CycleError` with a real cycle if there is one (toposort drops self-dependencies: not here)."""
+        names, needs = self._numbered()
+        for index, wanted in enumerate(needs):
+            if index in wanted:
+                raise CycleError([names[index]])
+        cycle = walk.find_cycle(needs)
+        if cycle:
+            raise CycleError([names[index] for index in cycle])
+
+    def layers(self) -> list[list[str]]:
+        """Tasks by depth: those that depend on nothing first; within a layer in the order they were added.
+
+        Raises `CycleError`.
+        """
+        self.check()
+        names, needs = self._numbered()
+        if len(names) > TOPOSORT_LIMIT:
+            return [[names[index] for index in layer] for layer in walk.layers(needs)]
+        from toposort import toposort
+
+        found = toposort({index: set(wanted) for index, wanted in enumerate(needs)})
+        return [[names[index] for index in sorted(layer)] for layer in found]
+
+    def get_task_order(self) -> list[str]:
+        """Every task after all that it depends on: the layers one after the other. Raises `CycleError`."""
+        return [name for layer in self.layers() for name in layer]
+
+    def dependencies(self, task_name: str) -> list[str]:
+        """What ``task_name`` depends on directly; KeyError if it is not a task."""
+        return list(self._dependencies[task_name])
+
+    def visualize(self) -> str:
+        """The graph as text for graphviz's `dot`, arrows from a task to what needs it."""
+        from f0make.graph.draw.dot import dot
+
+        names, needs = self._numbered()
+        return dot(
+            [(str(index), name, "") for index, name in enumerate(names)],
+            [(str(other), str(index)) for index, wanted in enumerate(needs) for other in wanted],
+        )

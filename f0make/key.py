@@ -1,0 +1,58 @@
+"""The key of an instance: a digest of everything its result depends on, and the named parts behind it.
+
+Pure. The parts are kept in the record so that `f0make why` can name the one that differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from f0make.model import Instance
+
+KEY_VERSION = 1
+"""Goes into every key; raised when the same recipe must get new keys."""
+
+Parts = dict[str, Any]
+
+
+def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[str]) -> Parts:
+    """Every part but the inputs, by the names that `f0make why` uses.
+
+    ``code``: digest of the python code (python steps); ``fingerprints``: output of each `fingerprint` command.
+    An instance without outputs is told apart by its name, one with outputs by them.
+    """
+    parts: Parts = {}
+    if instance.command is not None:
+        parts["command"] = instance.command
+        if instance.shell is not None:
+            parts["shell"] = instance.shell
+    if instance.module is not None:
+        parts["function"] = f"{instance.module}:{instance.function}"
+        parts["code"] = code
+        for name, value in sorted(instance.args.items()):
+            parts[f"args.{name}"] = value
+    for name, value in sorted(instance.env.items()):
+        parts[f"env.{name}"] = value
+    for command, text in zip(instance.fingerprint, fingerprints, strict=True):
+        parts[f"fingerprint {command}"] = text
+    if instance.depfile:
+        parts["depfile"] = instance.depfile
+    if instance.outputs:
+        parts["outputs"] = sorted(o.path + ("/" if o.directory else "") for o in instance.outputs)
+    else:
+        parts["name"] = instance.name
+    # A result is only as good as the check it passed: a stricter one must see it again.
+    success = instance.step.success
+    checks = {"not_empty": instance.not_empty, "exit_codes": instance.exit_codes} if success else {}
+    if instance.not_empty or instance.exit_codes != [0] or success.ctx_has_keys:
+        parts["success"] = {**checks, "ctx_has_keys": success.ctx_has_keys}
+    return parts
+
+
+def key_of(parts: Parts, inputs: Mapping[str, str]) -> str:
+    """The key, 64 hex digits: SHA-256 of the canonical JSON of version, parts and input tokens."""
+    text = json.dumps([KEY_VERSION, parts, inputs], sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode("ascii")).hexdigest()

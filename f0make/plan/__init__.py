@@ -1,0 +1,1 @@
+"""Deciding what must run, and why: facts in, decisions with reasons out."""

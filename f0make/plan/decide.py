@@ -1,0 +1,147 @@
+"""The decision for one instance: current, restore or run, and why. Pure: every fact is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from f0make.key import Parts
+from f0make.model import Instance, Output
+
+Record = Mapping[str, Any]
+
+SHOWN = 200
+"""Characters of an old or new value that an explanation shows."""
+
+
+@dataclass(slots=True)
+class Change:
+    """One part of a key that differs from the last successful run of the instance."""
+
+    part: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.old} -> {self.new}"
+
+
+@dataclass(slots=True)
+class Planned:
+    """What a run would do with one instance, and why."""
+
+    instance: Instance
+    status: str
+    """``run``, ``restore``, ``current`` or ``skip``."""
+    reason: str
+    changes: list[Change] = field(default_factory=list)
+
+
+def matching(
+    records: Sequence[Record],
+    token_of: Callable[[str], str | None],
+    value_of: Callable[[str], tuple[bool, Any]],
+) -> Record | None:
+    """The newest of ``records`` (all of one key) whose discoveries still hold.
+
+    ``token_of`` gives the present token of a path that a depfile named, ``value_of`` whether the context
+    holds a key, and its value.
+    """
+    for record in records:
+        if all(token_of(path) == token for path, token in record.get("discovered", {}).items()) and all(
+            value_of(key) == (True, value) for key, value in record.get("reads", {}).items()
+        ):
+            if any(value_of(key)[0] for key in record.get("missing_reads", ())):
+                continue
+            return record
+    return None
+
+
+def out_of_place(
+    record: Record, outputs: Sequence[Output], token_of: Callable[[str], str | None]
+) -> list[Output]:
+    """Outputs on disk that are not as ``record`` says. A temp output may be gone."""
+    tokens = record["outputs"]
+    found = []
+    for output in outputs:
+        present = token_of(output.path)
+        if present != tokens[output.path] and not (present is None and output.temp):
+            found.append(output)
+    return found
+
+
+def shorten(value: Any) -> str:
+    """A value as an explanation shows it: text plain, everything else as JSON, cut at `SHOWN` characters."""
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def differences(
+    record: Record | None, parts: Parts, inputs: Mapping[str, str | None], discovered: Mapping[str, str | None]
+) -> list[Change]:
+    """Each part of the key that differs between ``record`` and now; empty without a record."""
+    if record is None:
+        return []
+    changes = []
+    old_parts: Parts = record.get("parts", {})
+    for part in sorted({*old_parts, *parts}):
+        old, new = old_parts.get(part), parts.get(part)
+        if old == new:
+            continue
+        if part == "command" and isinstance(old, str) and isinstance(new, str):
+            changes += _lines("command", old, new)
+        else:
+            changes.append(Change(part, _said(part in old_parts, old), _said(part in parts, new)))
+    for label, before, now in (
+        ("input", record.get("inputs", {}), inputs),
+        ("discovered input", record.get("discovered", {}), discovered),
+    ):
+        for path in sorted({*before, *now}):
+            if before.get(path) != now.get(path):
+                changes.append(
+                    Change(
+                        f"{label} {path}",
+                        _content(path in before, before.get(path)),
+                        _content(path in now, now.get(path)),
+                    )
+                )
+    return changes
+
+
+def _said(there: bool, value: Any) -> str:
+    return shorten(value) if there else "(absent)"
+
+
+def _content(there: bool, token: str | None) -> str:
+    if not there:
+        return "(no input)"
+    return "(missing)" if token is None else token if len(token) < 20 else token[:12] + token[64:]
+
+
+def _lines(part: str, old: str, new: str) -> list[Change]:
+    """A change of a text of several lines, narrowed to the first line that differs."""
+    before, after = old.splitlines() or [""], new.splitlines() or [""]
+    if len(before) == len(after) == 1:
+        return [Change(part, shorten(old), shorten(new))]
+    for number, (left, right) in enumerate(zip(before, after, strict=False), 1):
+        if left != right:
+            return [Change(f"{part} line {number}", shorten(left), shorten(right))]
+    number = min(len(before), len(after)) + 1
+    longer = before if len(before) > len(after) else after
+    extra = shorten(longer[number - 1]) if len(longer) >= number else "(line end)"
+    pair = (extra, "(absent)") if longer is before else ("(absent)", extra)
+    return [Change(f"{part} line {number}", *pair)]
+
+
+def reason_to_run(record: Record | None, changes: Sequence[Change]) -> str:
+    """One line that says why an instance runs, from its last record and what changed since."""
+    if record is None:
+        return "never run"
+    if not changes:
+        return "its result is not recorded any more"
+    first = changes[0]
+    more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+    return f"{first.part} changed{more}"

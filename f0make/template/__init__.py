@@ -1,1 +1,1 @@
-
+"""Templates: `${{ … }}` in the scalars of a step; see docs/recipes.md, "Templates"."""

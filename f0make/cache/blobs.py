@@ -1,0 +1,261 @@
+"""The blob store: contents under their SHA-256, verified whenever they come in or go out.
+
+Safe for any number of processes: a blob appears by rename, whole or not at all, and is never changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import time
+from io import FileIO
+
+from f0make.cache import reflink
+from f0make.errors import F0makeError
+
+_TOUCH_AFTER = 3600.0
+"""Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
+_EMPTY = hashlib.sha256(b"").hexdigest()
+_NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+
+
+class CacheUnusable(F0makeError):
+    """The cache's directory cannot be used; the run can go on without it."""
+
+
+class BlobError(Exception):
+    """A blob that cannot be had; ``digest`` names it."""
+
+    def __init__(self, digest: str, message: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class BlobMissing(BlobError):
+    """The store does not hold the blob."""
+
+
+class BlobCorrupt(BlobError):
+    """The blob was damaged; it has been dropped."""
+
+
+class ContentChanged(BlobError):
+    """A file no longer has the content under which it was to be stored."""
+
+
+class Blobs:
+    """Blobs in ``directory``/cas. Nothing is written before the first `add`."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._cas = os.path.join(directory, "cas")
+        self._tmp = os.path.join(directory, "tmp")
+        self._count = itertools.count(1)
+        self._ready = False
+
+    def path(self, digest: str) -> str:
+        """Where the blob lies, there or not."""
+        return f"{self._cas}/{digest[:2]}/{digest}"
+
+    def prepare(self) -> None:
+        """Make the directories. Raises CacheUnusable, and OSError when there is no space."""
+        if self._ready:
+            return
+        try:
+            os.makedirs(self._cas, exist_ok=True)
+            os.makedirs(self._tmp, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from None
+        self._ready = True
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there (its content is checked when it is fetched); counts as a use."""
+        path = self.path(digest)
+        try:
+            st = os.stat(path)
+        except OSError:
+            return False
+        if st.st_size == 0 and digest != _EMPTY:
+            return False
+        self._touch(path, st)
+        return True
+
+    def add(self, path: str, digest: str) -> None:
+        """Store the regular file ``path``, whose content is expected to have ``digest``.
+
+        Raises ContentChanged when it has not, CacheUnusable, or OSError (no space, ``path`` not readable).
+        """
+        source = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            size = os.fstat(source).st_size
+            if self._holds(digest, size):
+                return
+            self.prepare()
+            temporary, target = self._temporary()
+            try:
+                try:
+                    found = reflink.copy(source, target, size)
+                finally:
+                    os.close(target)
+                if found != digest:
+                    raise ContentChanged(digest, f"{path!r} changed while it was stored")
+                self._place(temporary, digest)
+            except BaseException:
+                _unlink(temporary)
+                raise
+        finally:
+            os.close(source)
+
+    def add_bytes(self, data: bytes) -> str:
+        """Store ``data``; its digest. Raises CacheUnusable or OSError (no space)."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._holds(digest, len(data)):
+            return digest
+        self.prepare()
+        temporary, target = self._temporary()
+        try:
+            with FileIO(target, "wb") as file:
+                reflink.write_all(file.fileno(), data)
+            self._place(temporary, digest)
+        except BaseException:
+            _unlink(temporary)
+            raise
+        return digest
+
+    def read(self, digest: str) -> bytes:
+        """The blob's bytes, verified. Raises BlobMissing or BlobCorrupt."""
+        source, _ = self._open(digest)
+        with FileIO(source, "rb") as file:
+            data = file.readall()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise self._corrupt(digest)
+        return data
+
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+        """Write the blob to ``target`` (replaced if there), verified before it appears under that name.
+
+        ``temporary`` is a directory for the unfinished file (default: beside ``target``). Raises
+        BlobMissing, BlobCorrupt, or OSError (no space, no permission).
+        """
+        source, size = self._open(digest)
+        try:
+            unfinished = self._copy_out(
+                source, size, digest, temporary or os.path.dirname(target), executable
+            )
+            try:
+                os.replace(unfinished, target)
+                return
+            except OSError as error:
+                _unlink(unfinished)
+                if error.errno != errno.EXDEV:
+                    raise
+            os.lseek(source, 0, os.SEEK_SET)
+            unfinished = self._copy_out(source, size, digest, os.path.dirname(target), executable)
+            try:
+                os.replace(unfinished, target)
+            except OSError:
+                _unlink(unfinished)
+                raise
+        finally:
+            os.close(source)
+
+    def drop(self, digest: str) -> None:
+        """Remove the blob if it is there and can be removed."""
+        _unlink(self.path(digest))
+
+    # Helpers.
+
+    def _copy_out(self, source: int, size: int, digest: str, directory: str, executable: bool) -> str:
+        name = os.path.join(directory or ".", f".f0make-{os.getpid()}-{next(self._count)}.tmp")
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o777 if executable else 0o666)
+        try:
+            try:
+                found = reflink.copy(source, fd, size)
+            finally:
+                os.close(fd)
+            if found != digest:
+                raise self._corrupt(digest)
+        except BaseException:
+            _unlink(name)
+            raise
+        return name
+
+    def _open(self, digest: str) -> tuple[int, int]:
+        path = self.path(digest)
+        try:
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
+            raise BlobMissing(digest, f"the cache has no blob {digest} ({error.strerror})") from None
+        st = os.fstat(fd)
+        self._touch(path, st)
+        return fd, st.st_size
+
+    def _holds(self, digest: str, size: int) -> bool:
+        """Whether a blob of the right size is there; one of another size (a power cut) is dropped."""
+        path = self.path(digest)
+        try:
+            st = os.stat(path)
+        except OSError:
+            return False
+        if st.st_size != size:
+            _unlink(path)
+            return False
+        self._touch(path, st)
+        return True
+
+    def _temporary(self) -> tuple[str, int]:
+        """A new file of mode 0444 in tmp/: (its path, a descriptor to write it)."""
+        path = f"{self._tmp}/{os.getpid()}-{next(self._count)}-{os.urandom(4).hex()}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        try:
+            return path, os.open(path, flags, 0o444)
+        except FileNotFoundError:
+            self._ready = False
+            self.prepare()
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
+            return path, os.open(path, flags, 0o444)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _place(self, temporary: str, digest: str) -> None:
+        target = self.path(digest)
+        try:
+            os.replace(temporary, target)
+        except FileNotFoundError:
+            try:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.replace(temporary, target)
+            except OSError as error:
+                raise self._unusable(error) from None
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _touch(self, path: str, st: os.stat_result) -> None:
+        now = time.time()
+        if now - st.st_mtime > _TOUCH_AFTER:
+            try:
+                os.utime(path, (now, now))
+            except OSError:
+                pass
+
+    def _corrupt(self, digest: str) -> BlobCorrupt:
+        self.drop(digest)
+        return BlobCorrupt(digest, f"blob {digest} was damaged and has been dropped")
+
+    def _unusable(self, error: OSError) -> OSError | CacheUnusable:
+        if error.errno in _NO_ROOM:
+            return error
+        return CacheUnusable(f"the cache {self.directory!r} cannot be used: {error.strerror or error}")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,25 @@
+"""What tells two records of one key apart: what they produced and what they discovered, not how long it took."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+_IDENTITY = ("outputs", "discovered", "reads", "missing_reads")
+"""Fields that make a difference; `trees` is implied by the tokens in `outputs`."""
+_WRITE = ("key", "value", "who")
+
+
+def variant_of(record: dict[str, Any]) -> str:
+    """16 hex digits; the record's own ``variant`` when it has one."""
+    given = record.get("variant")
+    if isinstance(given, str) and given:
+        return given
+    parts: list[Any] = [record.get(name) or None for name in _IDENTITY]
+    writes = record.get("writes")
+    parts.append(
+        [[w.get(name) for name in _WRITE] for w in writes if isinstance(w, dict)] if writes else None
+    )
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""The command line: words in, exit code out. Every error ends in its message, never in a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from f0make.cli import streams
+from f0make.cli.arguments import finish, parse_fast
+from f0make.errors import Exit, F0makeError, RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from f0make.options import RunOptions
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what ``argv`` (without the program's name) asks for; returns the exit code."""
+    streams.prepare()
+    debug = "--debug" in argv
+    try:
+        code = _main(list(argv))
+        sys.stdout.flush()
+        return code
+    except F0makeError as error:
+        if debug:
+            _traceback()
+        complain(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(Exit.SIGINT)
+    except BrokenPipeError:
+        streams.mute(sys.stdout)  # whoever read this has seen enough
+        return int(Exit.OK)
+    except Exception as error:
+        if debug:
+            _traceback()
+        complain_of(error, debug)
+        return int(Exit.FAILED)
+
+
+def _main(argv: list[str]) -> int:
+    request = parse_fast(argv)
+    if request is None:
+        from f0make.cli import typed
+
+        if not argv and "_F0MAKE_COMPLETE" not in os.environ:
+            typed.show_help()
+            return int(Exit.USAGE)
+        parsed = typed.parse(argv)
+        if isinstance(parsed, int):
+            return parsed
+        request = (parsed[0], *finish(*parsed))
+    name, options, extras = request
+    return enter(name, options, extras)
+
+
+def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Go to the workspace and do what verb ``name`` does; returns the exit code. Raises `F0makeError`."""
+    from importlib import import_module
+
+    here = None
+    if options.workspace != ".":
+        here = os.open(".", os.O_RDONLY)
+        try:
+            os.chdir(options.workspace)
+        except OSError as error:
+            raise UsageError(f"-C {options.workspace}: {error.strerror}") from None
+        options.workspace = "."
+    try:
+        code: int = import_module(f"f0make.cli.verbs.{name.split()[0]}").main(name, options, extras)
+        return code
+    finally:
+        if here is not None:
+            os.chdir(here)
+            os.close(here)
+
+
+def complain(error: F0makeError) -> None:
+    """Say on standard error what is wrong: each problem of a recipe on its line, others after `f0make:`."""
+    text = str(error)
+    if not isinstance(error, RecipeError):
+        text = f"f0make: {text}"
+    print(streams.shown_block(text), file=sys.stderr)
+
+
+def complain_of(error: Exception, debug: bool) -> None:
+    """One line for an ``error`` that nobody foresaw."""
+    if isinstance(error, OSError) and error.errno is not None:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        text = f"f0make: {name}{error.strerror}"
+    else:
+        text = f"f0make: internal error: {type(error).__name__}: {error} - please report it"
+    more = "" if debug else " (--debug shows where)"
+    print(streams.shown(text) + more, file=sys.stderr)
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

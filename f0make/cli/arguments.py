@@ -1,0 +1,213 @@
+"""From words to options: the hand parser for the usual case, and the checks that both parsers share."""
+
+from __future__ import annotations
+
+from f0make.cli.table import FLAG, MANY, VERBS, Option, Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from f0make.options import RunOptions
+
+Values = dict  # field -> what was given; spelled without typing, which takes milliseconds to import
+
+FORMATS = ("dot", "mermaid", "json", "svg", "html")
+
+
+def scan(argv: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
+    """The verb and what was given for each field (only what was given), as text; None when not sure.
+
+    Sure are: a verb first, options by their full names or single letters, ``--name=value``, ``--name value``,
+    ``-jN``, and ``--`` before positionals. Anything else is for typer to judge.
+    """
+    if not argv:
+        return None
+    name = argv[0]
+    words = argv[1:]
+    if name not in VERBS and words:
+        name, words = f"{name} {words[0]}", words[1:]
+    verb = VERBS.get(name)
+    if verb is None:
+        return None
+    values: dict[str, Any] = {}
+    free = _options(verb, words, values)
+    if free is None or not _positionals(verb, free, values):
+        return None
+    return name, values
+
+
+def _options(verb: Verb, words: Sequence[str], values: dict[str, Any]) -> list[str] | None:
+    """Fill ``values`` with the options among ``words``; the other words, or None when not sure."""
+    known: dict[str, Option] = {flag: option for option in verb.options for flag in option.flags}
+    free: list[str] = []
+    place = 0
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if word == "--":
+            free += words[place:]
+            break
+        if not word.startswith("-"):
+            free.append(word)
+            continue
+        flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = known.get(flag)
+        if option is None and word[:2] == "-j" and word[2:].isdecimal():
+            flag, value, option = "-j", word[2:], known.get("-j")
+        if option is None:
+            return None
+        if option.kind == FLAG:
+            if equals:
+                return None
+            values[option.field] = True
+            continue
+        if not value and not equals and place < len(words):
+            value = words[place]
+            place += 1
+            if value.startswith("-"):
+                return None
+        if not value:
+            return None
+        if option.kind == MANY:
+            values.setdefault(option.field, []).append(value)
+        else:
+            values[option.field] = value
+    return free
+
+
+def _positionals(verb: Verb, words: list[str], values: dict[str, Any]) -> bool:
+    """Hand ``words`` to the positionals of ``verb``; False when they do not fit."""
+    rest = list(words)
+    if not all(rest):
+        return False
+    for positional in verb.positionals:
+        if positional.many:
+            if rest:
+                values[positional.field] = rest
+            return True
+        if rest:
+            values[positional.field] = rest.pop(0)
+        elif positional.required:
+            return False
+    return not rest
+
+
+def parse_fast(argv: Sequence[str]) -> tuple[str, RunOptions, dict[str, Any]] | None:
+    """`scan`, then `finish`; None when not sure or when something is wrong, for typer to say what."""
+    found = scan(argv)
+    if found is None:
+        return None
+    from f0make.errors import UsageError
+
+    try:
+        return found[0], *finish(*found)
+    except UsageError:
+        return None
+
+
+def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
+    """Check and convert what was given for verb ``name``; the options, and what is no field of them.
+
+    Raises `UsageError`.
+    """
+    from f0make.errors import UsageError
+    from f0make.options import RunOptions
+
+    options = RunOptions()
+    extras: dict[str, Any] = {}
+    for field, value in values.items():
+        if field in ("jobs", "retries"):
+            options.__setattr__(
+                field, _whole("-j" if field == "jobs" else "--retries", value, field == "jobs")
+            )
+        elif field == "resource":
+            options.resource = dict(map(_limit, value))
+        elif hasattr(options, field):
+            setattr(options, field, value)
+        else:
+            extras[field] = value
+    if options.quiet and options.verbose:
+        raise UsageError("-q and -v contradict each other (leave one out)")
+    for text in options.set:
+        if not text.partition("=")[0].strip() or "=" not in text:
+            raise UsageError(f"--set {text}: expected K=V, such as --set limits.count=3")
+    if options.backend != "local":
+        raise UsageError(
+            f"--backend {options.backend}: this version of f0make supports only the backend local"
+        )
+    if options.cache is not None:
+        _check_cache(options.cache)
+    if name == "graph" and sum(bool(values.get(form)) for form in FORMATS) > 1:
+        raise UsageError(f"choose one of --{', --'.join(FORMATS)}")
+    if name == "cache gc":
+        extras["size"] = _size(values.get("size"))
+    _one_recipe(extras)
+    return options, extras
+
+
+def _whole(flag: str, text: str, positive: bool) -> int:
+    from f0make.errors import UsageError
+
+    least = 1 if positive else 0
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise UsageError(f"{flag} {text}: expected a whole number, at least {least}")
+    return int(text)
+
+
+def _limit(text: str) -> tuple[str, float | int]:
+    """``NAME=N`` as a limit: cpu a number, mem and disk a size in bytes, any other a whole number."""
+    from f0make.errors import UsageError
+
+    name, equals, amount = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--resource {text}: expected NAME=N, such as --resource mem=8GB")
+    if name in ("mem", "disk"):
+        from f0make.recipe.scalars import to_size
+
+        try:
+            return name, to_size(amount)
+        except ValueError as error:
+            raise UsageError(f"--resource {text}: {error}") from None
+    try:
+        number = float(amount) if name == "cpu" else int(amount)
+    except ValueError:
+        number = -1
+    if not 0 <= number < float("inf"):
+        kind = "a number" if name == "cpu" else "a whole number"
+        raise UsageError(f"--resource {text}: expected {kind}, at least 0")
+    return name, number
+
+
+def _size(text: str | None) -> int:
+    from f0make.errors import UsageError
+    from f0make.recipe.scalars import to_size
+
+    if text is None:
+        raise UsageError("cache gc: say how much may stay, such as --size 5GB")
+    try:
+        return to_size(text)
+    except ValueError as error:
+        raise UsageError(f"--size {text}: {error}") from None
+
+
+def _check_cache(text: str) -> None:
+    from f0make.errors import UsageError
+
+    if "://" in text:
+        raise UsageError(f"--cache {text}: this version of f0make supports only a directory")
+    if not text:
+        raise UsageError("--cache: expected a directory")
+
+
+def _one_recipe(extras: dict[str, Any]) -> None:
+    """`status`, `log`, … take the recipe as an argument or as `--recipe`; both must not differ."""
+    from f0make.errors import UsageError
+
+    argument = extras.pop("recipe_argument", None)
+    if argument is None:
+        return
+    if extras.get("recipe", argument) != argument:
+        raise UsageError(f"two recipes given: {argument} and {extras['recipe']}")
+    extras["recipe"] = argument

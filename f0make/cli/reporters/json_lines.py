@@ -1,0 +1,41 @@
+"""`--json`: one object a line on standard output, flushed as soon as it is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from f0make.cli import streams
+from f0make.options import Event, Silent
+
+
+class JsonLines(Silent):
+    """Prints events as they are, in ASCII. A reader that goes away does not end the run."""
+
+    def __init__(self) -> None:
+        self._open = True
+
+    def print(self, event: Event) -> None:
+        """One line."""
+        if not self._open:
+            return
+        try:
+            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            self._open = False
+            streams.mute(sys.stdout)
+            if not isinstance(error, BrokenPipeError):
+                print(f"f0make: standard output: {error.strerror}; no more events follow", file=sys.stderr)
+
+    def start(self, event: Event) -> None:
+        """The first line."""
+        self.print(event)
+
+    def step(self, event: Event) -> None:
+        """A line for an instance."""
+        self.print(event)
+
+    def summary(self, event: Event) -> None:
+        """The last line."""
+        self.print(event)

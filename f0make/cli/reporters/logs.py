@@ -1,0 +1,40 @@
+"""What a person sees of a step's log."""
+
+from __future__ import annotations
+
+import os
+
+TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+
+
+def tail(path: str, lines: int | None = TAIL_LINES) -> tuple[list[str], bool]:
+    """The last ``lines`` lines of the file (None: all), and whether there are more before them.
+
+    No lines when it cannot be read. Bytes that are no UTF-8 come as surrogates.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            size = os.fstat(file.fileno()).st_size
+            start = 0 if lines is None else max(0, size - _TAIL_BYTES)
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return [], False
+    found = data.decode("utf-8", "surrogateescape").split("\n")
+    if found and not found[-1]:
+        found.pop()
+    if lines is None:
+        return found, False
+    if start and found:
+        found = found[1:] or found  # the first one is cut
+    return found[-lines:], bool(start) or len(found) > lines
+
+
+def excerpt(instance: str, path: str, lines: int | None = TAIL_LINES) -> list[str]:
+    """`tail` with a heading; empty when there is nothing to show."""
+    found, more = tail(path, lines)
+    if not found:
+        return []
+    where = f" (its end; all of it: {path})" if more else ""
+    return [f"--- log of {instance}{where}", *found, "---"]

@@ -1,0 +1,69 @@
+"""Standard output and error that hold whatever a name may hold, in any locale, and may be closed."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from typing import Any, TextIO
+
+HANDLER = "f0make"
+
+
+def _handle(error: UnicodeError) -> tuple[bytes | str, int]:
+    """Undecodable bytes of file names go out as they came in; what the locale cannot show, as an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    found = error.object[error.start : error.end]
+    parts = [
+        bytes([ord(c) - 0xDC00]) if "\udc80" <= c <= "\udcff" else c.encode("ascii", "backslashreplace")
+        for c in found
+    ]
+    return b"".join(parts), error.end
+
+
+def prepare() -> None:
+    """Make `sys.stdout` and `sys.stderr` usable, whatever state they were handed over in."""
+    codecs.register_error(HANDLER, _handle)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=HANDLER)
+
+
+def mute(stream: TextIO) -> None:
+    """Drop what ``stream`` still holds and all that follows, so that no flush at exit complains."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass
+
+
+def write_bytes(data: bytes) -> None:
+    """``data`` as it is on standard output."""
+    sys.stdout.flush()
+    binary: Any = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        sys.stdout.write(data.decode("utf-8", "surrogateescape"))
+    else:
+        binary.write(data)
+        binary.flush()
+
+
+def shown(text: str) -> str:
+    """``text`` on one line: control characters, newlines included, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c
+        for c in text
+    )
+
+
+def shown_block(text: str) -> str:
+    """``text`` with its line breaks and tabs, other control characters as escapes."""
+    return "\n".join("\t".join(map(shown, line.split("\t"))) for line in text.split("\n"))

@@ -1,0 +1,166 @@
+"""Every verb and option of the command line, in one table of plain data.
+
+Both parsers are made from it: typer's (typed.py: help, errors, completion) and the hand parser for the usual
+case (arguments.py). To add an option, add it here and to the verbs that take it. Imports nothing, so that a
+run in which there is nothing to do does not pay for it.
+"""
+
+from __future__ import annotations
+
+FLAG, TEXT, MANY = "flag", "text", "many"
+"""Kinds of options: on or off, one text (the last one wins), or a text each time it is given."""
+
+
+class Option:
+    """One option: ``field`` is where it lands, ``flags`` its names, ``metavar`` what help calls its value."""
+
+    __slots__ = ("field", "flags", "help", "kind", "metavar")
+
+    def __init__(self, field: str, flags: str, kind: str, help: str, metavar: str = "") -> None:
+        self.field = field
+        self.flags = tuple(flags.split())
+        self.kind = kind
+        self.help = help
+        self.metavar = metavar
+
+
+class Positional:
+    """One positional argument: exactly one, one that may be left out, or (last only) any number."""
+
+    __slots__ = ("field", "help", "many", "required")
+
+    def __init__(self, field: str, help: str, required: bool = True, many: bool = False) -> None:
+        self.field = field
+        self.help = help
+        self.required = required
+        self.many = many
+
+
+class Verb:
+    """One command; ``name`` has two words for a command of a group (`cache stats`)."""
+
+    __slots__ = ("help", "name", "options", "positionals")
+
+    def __init__(self, name: str, help: str, positionals: tuple[Positional, ...], options: str) -> None:
+        self.name = name
+        self.help = help
+        self.positionals = positionals
+        self.options = tuple(OPTIONS[field] for field in options.split())
+
+
+OPTIONS = {
+    option.field: option
+    for option in (
+        Option(
+            "jobs", "-j --jobs", TEXT, "Run up to N steps at one time (default: the cores it may use).", "N"
+        ),
+        Option(
+            "keep_going", "-k --keep-going", FLAG, "After a failure go on with what does not depend on it."
+        ),
+        Option("dry_run", "-n --dry-run", FLAG, "Only say what would be done."),
+        Option(
+            "force", "--force", MANY, "Run TARGET even if it is current; replace protected outputs.", "TARGET"
+        ),
+        Option("only", "--only", MANY, "Run only STEP; take the outputs of other steps as they are.", "STEP"),
+        Option("skip", "--skip", MANY, "Leave out STEP and what needs it.", "STEP"),
+        Option("set", "--set", MANY, "Override a value of the recipe's config: a.b=v.", "K=V"),
+        Option("config", "--config", MANY, "Override the recipe's config with that of a YAML file.", "FILE"),
+        Option("resource", "--resource", MANY, "Limit a resource: --resource mem=8GB.", "NAME=N"),
+        Option("backend", "--backend", TEXT, "Where steps run: local.", "URL"),
+        Option("cache", "--cache", TEXT, "Directory of the cache (default: .f0make/cache).", "DIR"),
+        Option("no_cache", "--no-cache", FLAG, "Neither read nor store blobs: what is lost runs again."),
+        Option(
+            "wait", "--wait", FLAG, "Wait for another run in this workspace instead of ending with exit 4."
+        ),
+        Option("retries", "--retries", TEXT, "Attempts after a first failure, whatever the steps say.", "N"),
+        Option("rehash", "--rehash", FLAG, "Hash every file again, trust no signature."),
+        Option("json", "--json", FLAG, "Print JSON on standard output."),
+        Option("quiet", "-q --quiet", FLAG, "Say only what failed."),
+        Option("verbose", "-v --verbose", FLAG, "Say more: every instance, and the logs of steps."),
+        Option("debug", "--debug", FLAG, "Show a traceback with an error."),
+        Option("workspace", "-C --directory", TEXT, "Work in DIR; other paths are relative to it.", "DIR"),
+        Option("exit_code", "--exit-code", FLAG, "Exit with 1 when there is work."),
+        Option("dot", "--dot", FLAG, "Text for graphviz (the default)."),
+        Option("mermaid", "--mermaid", FLAG, "Text for Mermaid."),
+        Option("svg", "--svg", FLAG, "A picture, drawn by graphviz's dot where that is installed."),
+        Option("html", "--html", FLAG, "One self-contained page."),
+        Option("steps", "--steps", FLAG, "Draw steps instead of their instances."),
+        Option("output", "-o --output", TEXT, "Write to FILE instead of standard output.", "FILE"),
+        Option("orphans", "--orphans", FLAG, "Only what steps or instances that are gone have made."),
+        Option("size", "--size", TEXT, "Size to trim the cache to, such as 5GB.", "SIZE"),
+        Option("recipe", "--recipe", TEXT, "The recipe (default: that of the last run).", "RECIPE"),
+    )
+}
+
+RECIPE = Positional("recipe", "The recipe, a YAML file.")
+TARGETS = Positional("targets", "Steps, instances or files (default: the recipe's targets).", False, True)
+LAST_RECIPE = Positional("recipe_argument", "The recipe (default: that of the last run).", False)
+
+_COMMON = "debug workspace"
+_LOAD = f"set config {_COMMON}"
+_DECIDE = f"force only skip resource cache no_cache rehash {_LOAD}"
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "run",
+            "Bring targets up to date.",
+            (RECIPE, TARGETS),
+            f"jobs keep_going dry_run backend wait retries json quiet verbose {_DECIDE}",
+        ),
+        Verb(
+            "plan",
+            "Say what a run would do and why.",
+            (RECIPE, TARGETS),
+            f"exit_code json quiet verbose {_DECIDE}",
+        ),
+        Verb(
+            "why",
+            "Explain the decision for one step, instance or file.",
+            (RECIPE, Positional("target", "A step, an instance or a file.")),
+            f"json {_DECIDE}",
+        ),
+        Verb(
+            "graph",
+            "Draw the graph, coloured by state.",
+            (RECIPE, TARGETS),
+            f"dot mermaid json svg html steps output {_DECIDE}",
+        ),
+        Verb(
+            "validate", "Check everything that can be known without running.", (RECIPE,), f"resource {_LOAD}"
+        ),
+        Verb("list", "List steps and targets.", (RECIPE,), f"json {_LOAD}"),
+        Verb("status", "Show how the last run ended.", (LAST_RECIPE,), f"recipe json {_LOAD}"),
+        Verb(
+            "log",
+            "Print the log of an instance.",
+            (Positional("target", "A step, an instance or a file."), LAST_RECIPE),
+            f"recipe {_LOAD}",
+        ),
+        Verb("history", "List past runs.", (LAST_RECIPE,), f"recipe json {_COMMON}"),
+        Verb("context", "Show the context, and who set what.", (LAST_RECIPE,), f"recipe json {_LOAD}"),
+        Verb("clean", "Remove the outputs that f0make made.", (RECIPE,), f"dry_run orphans {_LOAD}"),
+        Verb("cache stats", "Show the size and the hit rates of the cache.", (), f"cache json {_COMMON}"),
+        Verb("cache gc", "Trim the cache, oldest use first.", (), f"size cache json {_COMMON}"),
+        Verb(
+            "cache verify", "Hash every blob again; exit 1 if one was corrupt.", (), f"cache json {_COMMON}"
+        ),
+        Verb("init", "Write a small working recipe into an empty directory.", (), _COMMON),
+    )
+}
+
+GROUPS = {"cache": "Look after the cache."}
+"""Groups of commands, with their help."""
+
+UNSUPPORTED_OPTIONS = frozenset(
+    {
+        *("--host", "--hosts", "--accept-new-host-keys", "--connect-timeout", "--lease", "--reconnect"),
+        *("--strict", "--audit", "--energy", "--dask-ca", "--dask-cert", "--dask-key", "--country"),
+        *("--max-cpu", "--max-mem", "--max-load", "--max-time", "--max-energy", "--max-carbon"),
+    }
+)
+"""Options of the contract that this version refuses by name instead of calling them unknown."""
+
+UNSUPPORTED_VERBS = frozenset({"report", "hosts"})
+"""Verbs of the contract that this version refuses by name."""

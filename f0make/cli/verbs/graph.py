@@ -1,0 +1,145 @@
+"""`f0make graph`: the graph as a drawing, coloured by what a run would do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from f0make.cli.streams import write_bytes
+from f0make.errors import F0makeError
+from f0make.options import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from f0make.graph.build import Graph
+    from f0make.graph.draw.parts import Edge, Node
+    from f0make.plan.decide import Planned
+
+Drawn = tuple["list[Node]", "list[Edge]", "dict[str, dict[str, Any]]"]
+"""Nodes, edges, and further fields of nodes by id."""
+
+SEVERITY = ("run", "restore", "skip", "current")
+"""A step has the first of these states that one of its instances has."""
+
+
+def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Print the drawing, or write it to the file of `-o`."""
+    from f0make.cli.reporters.plain import Plain
+    from f0make.executor import Executor
+    from f0make.session import Session
+
+    recipe, targets = extras["recipe"], options.targets
+    planned = {entry.instance.name: entry for entry in Executor(options, Plain()).plan(recipe, targets)}
+    session = Session.open(recipe, options, targets=targets)
+    session.close()
+    draw = by_step if extras.get("steps") else by_instance
+    nodes, edges, more = draw(session.graph, planned)
+    data = _drawing(extras, nodes, edges, more, recipe)
+    if extras.get("output"):
+        _write(extras["output"], data)
+    else:
+        write_bytes(data)
+    return 0
+
+
+def kept(graph: Graph, planned: Mapping[str, Planned]) -> list[int]:
+    """Nodes of the planned instances, and the barriers that one of them needs."""
+    found = [index for index, instance in enumerate(graph.instances) if instance.name in planned]
+    return found + sorted(
+        {other for index in found for other in graph.needs[index] if other in graph.barriers}
+    )
+
+
+def by_instance(graph: Graph, planned: Mapping[str, Planned]) -> Drawn:
+    """A node for each planned instance, and one for each barrier (all instances of a step at once)."""
+    from f0make.graph.draw.parts import Node
+
+    keep = kept(graph, planned)
+    nodes, more = [], {}
+    for index in keep:
+        if index in graph.barriers:
+            nodes.append(Node(str(index), f"every {graph.barriers[index]}"))
+            continue
+        instance = graph.instances[index]
+        entry = planned[instance.name]
+        nodes.append(Node(str(index), instance.name, entry.status, entry.reason))
+        more[str(index)] = {
+            "step": instance.step.name,
+            "inputs": instance.inputs,
+            "outputs": [output.path for output in instance.outputs],
+        }
+    present = set(keep)
+    edges = [(str(other), str(index)) for index in keep for other in graph.needs[index] if other in present]
+    return nodes, edges, more
+
+
+def by_step(graph: Graph, planned: Mapping[str, Planned]) -> Drawn:
+    """A node for each step that has planned instances."""
+    from f0make.graph.draw.parts import Node
+
+    keep = kept(graph, planned)
+    step_of = {index: graph.barriers.get(index) or graph.instances[index].step.name for index in keep}
+    members: dict[str, list[str]] = {}
+    for index in keep:
+        if index not in graph.barriers:
+            members.setdefault(step_of[index], []).append(planned[graph.instances[index].name].status)
+    nodes, more = [], {}
+    for step, states in members.items():
+        status = next((state for state in SEVERITY if state in states), "")
+        note = ", ".join(f"{states.count(state)} {state}" for state in SEVERITY if state in states)
+        nodes.append(Node(step, step, status, note))
+        more[step] = {"instances": len(states)}
+    edges = dict.fromkeys(
+        (step_of[other], step_of[index]) for index in keep for other in graph.needs[index] if other in step_of
+    )
+    drawn = [edge for edge in edges if edge[0] != edge[1] and edge[0] in members]
+    return nodes, drawn, more
+
+
+def _drawing(
+    extras: dict[str, Any], nodes: list[Node], edges: list[Edge], more: dict[str, dict[str, Any]], title: str
+) -> bytes:
+    """The bytes of the format that was asked for, text in UTF-8."""
+    if extras.get("json"):
+        from f0make.graph.draw.as_json import as_json
+
+        return as_json(nodes, edges, more).encode("ascii")
+    if extras.get("mermaid"):
+        from f0make.graph.draw.mermaid import mermaid
+
+        return mermaid(nodes, edges).encode()
+    if extras.get("html"):
+        from f0make.graph.draw.html import html
+
+        return html(nodes, edges, title).encode()
+    from f0make.graph.draw.dot import dot
+
+    text = dot(nodes, edges).encode()
+    if not extras.get("svg"):
+        return text
+    program = shutil.which("dot")
+    if program is None:
+        from f0make.graph.draw.svg import svg
+
+        return svg(nodes, edges).encode()
+    done = subprocess.run([program, "-Tsvg"], input=text, capture_output=True, check=False)
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "backslashreplace").strip().partition("\n")[0]
+        raise F0makeError(f"graph: {program} failed: {why or f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write the file in one go: readers see the old one or the new one."""
+    temporary = f"{path}.f0make-{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:  # noqa: PTH123
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise F0makeError(f"graph: {path}: {error.strerror}") from None

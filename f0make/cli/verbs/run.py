@@ -1,0 +1,29 @@
+"""`f0make run`: bring targets up to date."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from f0make.cli import reporters
+from f0make.options import RunOptions
+
+
+def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Run, or with `--dry-run` only plan; returns the exit code of the run."""
+    targets = options.targets
+    if options.dry_run:
+        from f0make.cli.verbs import plan
+
+        return plan.main("plan", options, {**extras, "exit_code": False})
+    from f0make.executor import Executor
+
+    reporter = reporters.choose(options, extras)
+    try:
+        result = Executor(options, reporter).execute(extras["recipe"], targets)
+    finally:
+        stop = getattr(reporter, "stop", None)
+        if stop is not None:
+            stop()
+        sys.stderr.flush()
+    return int(result.exit_code)

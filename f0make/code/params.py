@@ -1,0 +1,267 @@
+"""What a python step may be called with, read from the source of its function or class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from f0make.code.annotation import ANY, Type
+from f0make.code.convert import Mismatch, convert
+from f0make.code.digest import CodeBase, absolute_name
+from f0make.code.find import Source
+from f0make.code.hints import suggestion
+from f0make.code.shape import Field, Shape
+from f0make.errors import Problem, Where
+from f0make.model import TEMPLATE_OPEN
+
+BASE_CLASS = "BaseScriptlet"
+CONTEXT = "ctx"
+"""The parameter that f0make fills; no argument of a recipe may."""
+
+_DEPTH = 20
+"""How many imports and base classes are followed: far more than real code has, and an end to circles."""
+
+
+@dataclass(slots=True)
+class Signature:
+    """The arguments that a step takes."""
+
+    types: dict[str, Type] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
+    open: Type | None = None
+    """The type of arguments that are not named; None when there are no others."""
+    context: bool = False
+    """A plain function with a parameter ``ctx``."""
+    scriptlet: bool = False
+    """A class with ``run``, rather than a plain function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A name with the module that really defines it."""
+
+    source: Source
+    shape: Shape
+    fact: dict[str, Any]
+
+
+UNCHECKED = Signature(open=ANY)
+"""Of what the source does not tell: every argument is taken as written."""
+
+
+def read_signature(base: CodeBase, module: str, function: str) -> Signature | Problem:
+    """The signature of ``function`` in ``module``; a Problem (without place) when it is not there or no callable.
+
+    ``module`` must have been found and be readable (see ``CodeBase.facts``).
+    """
+    found = base.shape(module)
+    if found is None:
+        return UNCHECKED
+    source, shape = found
+    if function not in shape.definitions and "__getattr__" in shape.definitions:
+        return UNCHECKED
+    definition = _define(base, source, shape, function)
+    if definition == "nothing":
+        names = sorted(
+            name for name, fact in shape.definitions.items() if fact["what"] in ("function", "class")
+        )
+        label = base.label(source)
+        return Problem(f"{label} defines no '{function}'", hint=suggestion(function, names) or _listed(names))
+    if not isinstance(definition, Definition) or definition.fact["what"] == "value":
+        return UNCHECKED
+    if definition.fact["what"] == "function":
+        return _of_function(definition.fact["fields"], function)
+    if definition.fact["what"] == "import":
+        return Problem(f"'{function}' in {base.label(source)} is a module, not a function or class")
+    if not _is_scriptlet(base, definition):
+        return Problem(
+            f"the class '{function}' is no scriptlet: it has no method run",
+            hint="derive it from scriptlets.core.base.BaseScriptlet and write run(self, ctx, params)",
+        )
+    fields = _params(base, definition)
+    if fields is None:
+        return Signature(open=ANY, scriptlet=True)
+    types = {name: kind for name, kind, _, _ in fields}
+    return Signature(types, [name for name, _, needed, _ in fields if needed], scriptlet=True)
+
+
+def convert_args(
+    signature: Signature,
+    args: dict[str, Any],
+    where: Callable[[str], Where],
+    *,
+    rendered: bool = True,
+) -> tuple[dict[str, Any], list[Problem]]:
+    """``args`` as the signature asks for (JSON-safe, see ``rebuild``), and everything that is wrong with them.
+
+    ``where`` gives the place of a key such as ``args.count`` or ``args.sizes[2]``. With ``rendered=False`` a
+    value that holds a template is not looked at: it is checked when its instances are known.
+    """
+    typed: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, value in args.items():
+        key = f"args.{name}"
+        kind = signature.types.get(name, signature.open)
+        if kind is None:
+            message = f"unknown argument '{name}'"
+            if name == CONTEXT and signature.context:
+                message = "'ctx' is given by f0make, not by a recipe"
+            hint = suggestion(name, signature.types) or _listed(list(signature.types))
+            problems.append(Problem(message, where(key), key, hint))
+        elif rendered or not has_template(value):
+            try:
+                typed[name] = convert(kind, value)
+            except Mismatch as wrong:
+                inner = key + wrong.key
+                problems.append(Problem(wrong.message, where(inner), inner, wrong.hint))
+    for name in signature.required:
+        if name not in args:
+            problems.append(
+                Problem(f"the argument '{name}' is missing: it has no default", where("args"), "args")
+            )
+    return typed, problems
+
+
+def has_template(value: Any) -> bool:
+    """True when text in ``value`` holds a template."""
+    if isinstance(value, list):
+        return any(has_template(item) for item in value)
+    if isinstance(value, dict):
+        return any(has_template(item) for item in value.values())
+    return isinstance(value, str) and TEMPLATE_OPEN in value
+
+
+def _listed(names: list[str]) -> str:
+    return f"known: {', '.join(names[:12])}" if names else "it takes none"
+
+
+def _of_function(fields: list[Field], function: str) -> Signature | Problem:
+    signature = Signature()
+    for name, kind, needed, how in fields:
+        if how == "kwargs":
+            signature.open = kind
+        elif name == CONTEXT:
+            signature.context = True
+        elif how == "positional" and needed:
+            return Problem(
+                f"'{function}' takes '{name}' by position only, and arguments are passed by name",
+                hint=f"remove the / from the parameters of {function}",
+            )
+        elif how == "plain":
+            signature.types[name] = kind
+            if needed:
+                signature.required.append(name)
+    return signature
+
+
+def _define(base: CodeBase, source: Source, shape: Shape, name: str, depth: int = 0) -> Definition | str:
+    """Follow ``name`` through imports to its definition; ``nothing`` when the module has no such name,
+    ``unknown`` when it comes from where no source can be read."""
+    fact = shape.definitions.get(name)
+    if depth > _DEPTH:
+        return "unknown"
+    if fact is None:
+        return _from_stars(base, source, shape, name, depth)
+    if fact["what"] != "import":
+        return Definition(source, shape, fact)
+    target = absolute_name(source, fact["level"], fact["module"])
+    if not fact["name"]:
+        return Definition(source, shape, fact)
+    found = base.shape(target)
+    if found is None:
+        return "unknown"
+    result = _define(base, *found, fact["name"], depth + 1)
+    if result == "nothing":
+        submodule = base.finder.locate(f"{target}.{fact['name']}")
+        return Definition(source, shape, {"what": "import"}) if submodule else "unknown"
+    return result
+
+
+def _from_stars(base: CodeBase, source: Source, shape: Shape, name: str, depth: int) -> Definition | str:
+    answer: Definition | str = "nothing"
+    for level, module in shape.stars:
+        found = base.shape(absolute_name(source, level, module))
+        result = _define(base, *found, name, depth + 1) if found else "unknown"
+        if isinstance(result, Definition):
+            return result
+        if result == "unknown":
+            answer = result
+    return answer
+
+
+def _bases(base: CodeBase, definition: Definition, names: list[str]) -> list[Definition | str]:
+    """The definitions of base classes, given as dotted names in the module of ``definition``."""
+    result: list[Definition | str] = []
+    for dotted in names:
+        head, _, rest = dotted.partition(".")
+        found = _define(base, definition.source, definition.shape, head) if head else "unknown"
+        if isinstance(found, Definition) and rest:
+            found = _attribute(base, found, rest)
+        result.append(found)
+    return result
+
+
+def _attribute(base: CodeBase, found: Definition, rest: str) -> Definition | str:
+    """``rest`` inside what a name stands for: a class of a module, or the Params of a class."""
+    fact = found.fact
+    if fact["what"] == "class" and rest == "Params":
+        inner = _params(base, found)
+        return Definition(found.source, found.shape, {"what": "class", "fields": inner or [], "bases": []})
+    if fact["what"] != "import" or "module" not in fact:
+        return "unknown"
+    module, _, name = rest.rpartition(".")
+    shape = base.shape(".".join(part for part in (fact["module"], module) if part))
+    return _define(base, *shape, name) if shape else "unknown"
+
+
+def _is_scriptlet(base: CodeBase, definition: Definition, depth: int = 0) -> bool:
+    """True with a ``run`` of its own or inherited, or with a base that cannot be seen."""
+    fact = definition.fact
+    names = fact["bases"]
+    if fact["run"] or any(name.rpartition(".")[2] == BASE_CLASS for name in names) or depth > _DEPTH:
+        return True
+    return any(
+        parent == "unknown"
+        or (
+            isinstance(parent, Definition) and "run" in parent.fact and _is_scriptlet(base, parent, depth + 1)
+        )
+        for parent in _bases(base, definition, names)
+    )
+
+
+def _params(base: CodeBase, definition: Definition, depth: int = 0) -> list[Field] | None:
+    """The fields of the class's Params, or of the first base that has one; None when arguments are free."""
+    fact = definition.fact
+    if depth > _DEPTH:
+        return None
+    if fact.get("params"):
+        own = fact["params"]
+        return _fields(base, definition, own["fields"], own["bases"])
+    for parent in _bases(base, definition, fact.get("bases", [])):
+        if isinstance(parent, Definition) and parent.fact["what"] == "class":
+            found = _params(base, parent, depth + 1)
+            if found is not None:
+                return found
+    return None
+
+
+def _fields(
+    base: CodeBase, definition: Definition, own: list[Field], bases: list[str], depth: int = 0
+) -> list[Field] | None:
+    """Fields with those of the base classes before them; None when a base cannot be seen."""
+    fields: dict[str, Field] = {}
+    for parent in reversed(_bases(base, definition, [name for name in bases if name not in _EMPTY_BASES])):
+        if not isinstance(parent, Definition) or "fields" not in parent.fact or depth > _DEPTH:
+            return None
+        inherited = _fields(base, parent, parent.fact["fields"], parent.fact["bases"], depth + 1)
+        if inherited is None:
+            return None
+        fields.update((item[0], item) for item in inherited)
+    fields.update((item[0], item) for item in own)
+    return list(fields.values())
+
+
+_EMPTY_BASES = frozenset(
+    {"object", "Protocol", "Generic", "NamedTuple", "TypedDict", "typing.NamedTuple", "typing.TypedDict"}
+)

@@ -1,0 +1,1 @@
+"""Driving a plan: deciding each instance when what it needs is settled, running it, keeping what it made."""

@@ -1,0 +1,188 @@
+"""Attempts: making one ready to go, checking what it came to, and writing it down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from f0make.engine.records import bundle_of, record_of
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.lognames import log_name
+from f0make.model import Instance
+
+if TYPE_CHECKING:
+    from f0make.engine.contexts import Contexts
+    from f0make.engine.run import Run
+
+MOST_CHANGES = 2
+"""How often an instance runs again because an input changed under it."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The attempts of one instance in this run; ``bundle`` is the newest."""
+
+    instance: Instance
+    bundle: Bundle
+    number: int = 0
+    failures: int = 0
+    changes: int = 0
+    open: bool = False
+    """Between the start and the outcome."""
+
+
+class Attempts:
+    """Every instance that was started in this run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._by_name: dict[str, Attempt] = {}
+        self._by_token: dict[str, Attempt] = {}
+        self.missing_reads: dict[str, set[str]] = {}
+        """Instance name -> context keys that it asked for and that were not there."""
+        self._saved_sources: set[str] = set()
+
+    def of(self, token: str) -> Attempt | None:
+        """The attempt with ``token``, None when it is not (or not any more) expected."""
+        attempt = self._by_token.pop(token, None)
+        return attempt if attempt is not None and attempt.open else None
+
+    def open(self) -> list[Attempt]:
+        """Attempts without an outcome."""
+        return [attempt for attempt in self._by_name.values() if attempt.open]
+
+    def retries(self, instance: Instance) -> int:
+        """How many failures are followed by another attempt."""
+        override = self._run.options.retries
+        return instance.retries if override is None else override
+
+    def prepare(self, node: int, context: dict[str, Any], foreign: dict[str, str]) -> Bundle:
+        """Make room for the outputs, note the start in the log, and return the bundle to submit."""
+        run = self._run
+        instance = run.graph.instances[node]
+        known = self._by_name.get(instance.name)
+        number = known.number + 1 if known else 1
+        if number > 1:
+            from f0make.template.render import rerender
+
+            instance = rerender(instance, number)
+        state = os.path.join(run.session.workspace, ".f0make")
+        token = f"{run.run_id}/{node}/{number}"
+        bundle = bundle_of(
+            instance,
+            token=token,
+            attempt=number,
+            workspace=run.session.workspace,
+            store=run.blobs.directory if run.blobs is not None and instance.cache else None,
+            log=os.path.join(state, "logs", log_name(instance.name)),
+            scratch=os.path.join(state, "run"),
+            context=context,
+            foreign_keys=foreign,
+        )
+        run.outputs.clear(instance.outputs)
+        run.session.store.append_begin(
+            {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
+        )
+        attempt = known or Attempt(instance, bundle)
+        attempt.bundle, attempt.number, attempt.open = bundle, number, True
+        self._by_name[instance.name] = self._by_token[token] = attempt
+        return bundle
+
+    def discard(self, attempt: Attempt) -> None:
+        """Put aside what the attempt left, and close it in the log."""
+        attempt.open = False
+        run = self._run
+        run.outputs.set_aside([path for path, _ in attempt.bundle.outputs])
+        run.session.store.append_fail({"instance": attempt.instance.name, "token": attempt.bundle.token})
+
+    def changed_input(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
+        """An input that is not what it was when the attempt began, None when all are."""
+        run = self._run
+        for path, token in inputs.items():
+            if run.tokens.of(path) != token:
+                return path
+        started = int(outcome.started * 1e9)
+        for path in self._discovered(attempt, outcome, inputs):
+            # What another step made is known by its record; of other files only the clock can tell.
+            if run.graph.producer_of(path) is None:
+                signature = run.session.contents.signature(path)
+                if signature is not None and signature[2] > started:
+                    return path
+        return None
+
+    def _discovered(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> list[str]:
+        own = {path for path, _ in attempt.bundle.outputs}
+        return [p for p in dict.fromkeys(outcome.discovered) if p not in inputs and p not in own]
+
+    def objection(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
+        """Why a result that looks good must not count; None when nothing speaks against it."""
+        run = self._run
+        node = run.graph.by_name[attempt.instance.name]
+        required = attempt.instance.step.success.ctx_has_keys
+        if required:
+            there = {*run.contexts.view(node), *(write["key"] for write in outcome.writes)}
+            absent = [key for key in required if key not in there]
+            if absent:
+                return f"the context has no {absent[0]!r}, which success.ctx_has_keys asks for"
+        for path in self._discovered(attempt, outcome, inputs):
+            maker = run.graph.producer_of(path)
+            if maker is not None and maker not in run.graph.closure([node]):
+                name = run.graph.instances[maker].name
+                return f"it reads {path}, which {name} makes: add {path} to its inputs"
+        return None
+
+    def commit(self, attempt: Attempt, outcome: Outcome, run_inputs: Mapping[str, str]) -> dict[str, Any]:
+        """Write the result down (the caller flushes) and return its record."""
+        run = self._run
+        instance, contents = attempt.instance, run.session.contents
+        node = run.graph.by_name[instance.name]
+        attempt.open = False
+        for path, signature in outcome.signatures.items():
+            token = outcome.outputs.get(path) or self._inside(outcome, path)
+            if token is not None:
+                contents.learn(path, signature[:5], token, signature[5])
+        discovered = {}
+        for path in self._discovered(attempt, outcome, run_inputs):
+            token = run.tokens.of(path)
+            if token is not None:
+                discovered[path] = token
+        record = record_of(
+            instance,
+            run.verdicts[node],
+            outcome,
+            discovered,
+            run_id=run.run_id,
+            attempt=attempt.number,
+            sources=self._keep_sources(instance),
+            test_meta=run.session.recipe.test_meta,
+        )
+        run.session.store.append_record(record)
+        if run.decider.shared is not None and outcome.stored:
+            run.decider.shared.put(record["key"], record)
+        if outcome.missing_reads:
+            self.missing_reads[instance.name] = set(outcome.missing_reads)
+        return record
+
+    def _inside(self, outcome: Outcome, path: str) -> str | None:
+        for root, tree in outcome.trees.items():
+            if path.startswith(root + "/"):
+                return tree.get(path[len(root) + 1 :])
+        return None
+
+    def _keep_sources(self, instance: Instance) -> dict[str, str]:
+        """Keep the source of a python step's modules, so that `f0make why` can show an old line later."""
+        facts = self._run.session.code.get(instance.name)
+        if facts is None or self._run.blobs is None:
+            return {}
+        kept = {}
+        for path, text in facts.sources.items():
+            data = text.encode("utf-8", "surrogateescape")
+            digest = sha256(data).hexdigest()
+            if digest not in self._saved_sources:
+                self._run.blobs.add_bytes(data)
+                self._saved_sources.add(digest)
+            kept[path] = digest
+        return kept

@@ -1,0 +1,177 @@
+"""Gathering the facts about one instance and deciding it; the same for a plan and for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from f0make.engine.contexts import Contexts
+from f0make.engine.tokens import Tokens
+from f0make.key import Parts, declared_parts, key_of
+from f0make.model import Instance, Output
+from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
+from f0make.session import Session
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.cache.shared import ActionCache
+
+
+class Kind(Enum):
+    """What is to be done with an instance whose needs are settled."""
+
+    CURRENT = "current"
+    RESTORE = "restore"
+    RUN = "run"
+    BLOCKED = "blocked"
+    """It cannot run: something it reads is not there. ``reason`` says what."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The decision for one instance, with the facts it rests on."""
+
+    kind: Kind
+    reason: str
+    key: str = ""
+    parts: Parts = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    record: Record | None = None
+    wrong: list[Output] = field(default_factory=list)
+    """Outputs that are not on disk as the record says (RESTORE: to be restored)."""
+    changes: list[Change] = field(default_factory=list)
+    imported: bool = False
+    """The record came from a shared cache and is not in this workspace's log yet."""
+
+
+class Decider:
+    """Decides instances one by one, in an order in which what they need comes first."""
+
+    def __init__(
+        self,
+        session: Session,
+        tokens: Tokens,
+        contexts: Contexts,
+        blobs: Blobs | None,
+        shared: ActionCache | None,
+        fingerprints: Callable[[Instance], list[str] | None],
+    ) -> None:
+        self.session = session
+        self.tokens = tokens
+        self.contexts = contexts
+        self.blobs = blobs
+        self.shared = shared
+        self.fingerprints = fingerprints
+        self.forced: set[int] = set()
+
+    def decide(self, index: int) -> Verdict:
+        """The verdict on the instance ``index``; reads files and records, changes nothing."""
+        instance = self.session.graph.instances[index]
+        if instance.step.type == "gather":
+            return Verdict(Kind.CURRENT, "gathers")
+        inputs: dict[str, str] = {}
+        for path in instance.inputs:
+            if self.tokens.unknown and self.tokens.doubtful(path):
+                return Verdict(Kind.RUN, f"input {path} will be made again")
+            token = self.tokens.of(path)
+            if token is None:
+                return Verdict(Kind.BLOCKED, f"input {path} does not exist")
+            inputs[path] = token
+        texts = self.fingerprints(instance) if instance.fingerprint else []
+        if texts is None:
+            return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
+        facts = self.session.code.get(instance.name)
+        parts = declared_parts(instance, facts.digest if facts else None, texts)
+        verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)
+        if index in self.forced:
+            verdict.reason = "forced"
+        elif instance.always:
+            verdict.reason = "always runs"
+        else:
+            self._look_up(index, instance, verdict)
+        return verdict
+
+    def value_of(self, index: int) -> Callable[[str], tuple[bool, Any]]:
+        """How the instance ``index`` sees the context: key -> (there, value)."""
+        view: dict[str, Any] | None = None
+
+        def value(key: str) -> tuple[bool, Any]:
+            nonlocal view
+            if view is None:
+                view = self.contexts.view(index)
+            return key in view, view.get(key)
+
+        return value
+
+    def _look_up(self, index: int, instance: Instance, verdict: Verdict) -> None:
+        """Find a record for the key and compare it with what is on disk; fills in ``verdict``."""
+        value_of = self.value_of(index)
+        record = matching(self.session.store.find(verdict.key), self.tokens.of, value_of)
+        if record is None and self.shared is not None:
+            record = matching(self.shared.find(verdict.key), self.tokens.of, value_of)
+            verdict.imported = record is not None
+        if record is None:
+            self._explain(instance, verdict)
+            return
+        verdict.record = record
+        verdict.wrong = out_of_place(record, instance.outputs, self.tokens.on_disk)
+        if not verdict.wrong:
+            verdict.kind, verdict.reason = Kind.CURRENT, "up to date"
+            return
+        first = verdict.wrong[0].path
+        present = self.tokens.on_disk(first) is not None
+        if self.restorable(record, verdict.wrong):
+            ours = present and self.session.store.made.get(first) == self.tokens.on_disk(first)
+            what = "holds another result" if ours else "was altered" if present else "is missing"
+            verdict.kind, verdict.reason = Kind.RESTORE, f"output {first} {what}"
+        else:
+            verdict.reason = f"output {first} {'differs' if present else 'is missing'} and is not in the cache"
+
+    def _explain(self, instance: Instance, verdict: Verdict) -> None:
+        latest = self.session.store.latest(instance.name)
+        found = {path: self.tokens.of(path) for path in (latest or {}).get("discovered", {})}
+        verdict.changes = differences(latest, verdict.parts, verdict.inputs, found)
+        verdict.changes = self._with_code(instance, latest, verdict.changes)
+        verdict.reason = reason_to_run(latest, verdict.changes)
+        if latest and not verdict.changes and (latest.get("reads") or latest.get("missing_reads")):
+            verdict.reason = "what it reads of the context changed"
+
+    def _with_code(self, instance: Instance, latest: Record | None, changes: list[Change]) -> list[Change]:
+        """Put the changed line of code in the place of the changed digest, where the old code is known."""
+        if latest is None or not any(change.part == "code" for change in changes):
+            return changes
+        from f0make.plan.code_changes import code_changes
+
+        facts = self.session.code[instance.name]
+        lines = code_changes(latest.get("sources", {}), facts.sources, self._old_source)
+        if not lines:
+            return changes
+        at = next(n for n, change in enumerate(changes) if change.part == "code")
+        return changes[:at] + lines + changes[at + 1 :]
+
+    def _old_source(self, digest: str) -> str | None:
+        if self.blobs is None:
+            return None
+        try:
+            return self.blobs.read(digest).decode("utf-8", "replace")
+        except OSError:
+            return None
+
+    def restorable(self, record: Record, outputs: list[Output]) -> bool:
+        """Whether the cache holds everything that ``outputs`` need."""
+        if self.blobs is None:
+            return False
+        return all(
+            self.blobs.has(digest)
+            for output in outputs
+            for digest in digests(record["outputs"][output.path], record.get("trees", {}).get(output.path))
+        )
+
+
+def digests(token: str, tree: Mapping[str, str] | None) -> list[str]:
+    """The blobs that restoring a token needs: its own, or for a directory those of everything in it."""
+    if not token.endswith("/"):
+        return [token.removeprefix("@")[:64]]
+    return [t.removeprefix("@")[:64] for t in (tree or {}).values() if t != "/"]

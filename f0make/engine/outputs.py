@@ -1,0 +1,142 @@
+"""Making room for outputs and putting them back: nothing of the user's is ever deleted or overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from f0make.engine.tokens import Tokens
+from f0make.files import place
+from f0make.model import Instance, Output
+from f0make.session import Session
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+
+
+class ProtectedOutput(Exception):
+    """A protected output would be replaced without `--force`."""
+
+
+class Outputs:
+    """The files of instances in the workspace, as f0make's own or the user's."""
+
+    def __init__(self, session: Session, tokens: Tokens, run_id: str, note: Callable[[str], None]) -> None:
+        self.root = session.workspace
+        self.store = session.store
+        self.tokens = tokens
+        self.run_id = run_id
+        self.note = note
+
+    def ours(self, path: str) -> bool:
+        """Whether ``path`` holds exactly what f0make last put there."""
+        made = self.store.made.get(path)
+        return made is not None and made == self.tokens.on_disk(path)
+
+    def guard(self, outputs: list[Output], forced: bool) -> None:
+        """Raise ProtectedOutput if one of ``outputs`` is there and protected, and nobody forces it."""
+        for output in outputs:
+            if output.protected and not forced and self.tokens.on_disk(output.path) is not None:
+                raise ProtectedOutput(
+                    f"output {output.path} is protected and would be replaced (run it with --force)"
+                )
+
+    def clear(self, outputs: list[Output]) -> None:
+        """Take ``outputs`` out of the way before their step runs: ours are removed, others displaced."""
+        gone = []
+        for output in outputs:
+            path = output.path
+            if self.tokens.on_disk(path) is not None:
+                self._take_away(path)
+                gone.append(path)
+            elif path in self.store.made:
+                gone.append(path)
+            self.tokens.keep(path)
+            place.make_parents(self.root, path)
+            self.tokens.contents.forget(path)
+        if gone:
+            self.store.append_gone(gone)
+
+    def _take_away(self, path: str) -> None:
+        if self.ours(path):
+            place.remove(self.root, path)
+            return
+        kept = self._recorded_tree(path)
+        if kept:
+            # A directory of ours in which somebody changed something: only what is theirs is kept.
+            for relative, token in self.tokens.contents.tree(path).items():
+                if kept.get(relative) != token:
+                    self.displace(f"{path}/{relative}")
+            place.remove(self.root, path)
+        else:
+            self.displace(path)
+
+    def _recorded_tree(self, path: str) -> Mapping[str, str]:
+        """The entries that f0make left in the directory ``path``, empty where that is not known."""
+        made, maker = self.store.made.get(path), self.store.maker(path)
+        record = self.store.latest(maker) if maker and made and made.endswith("/") else None
+        if record and record["outputs"].get(path) == made:
+            tree: Mapping[str, str] = record.get("trees", {}).get(path, {})
+            return tree
+        return {}
+
+    def displace(self, path: str) -> None:
+        """Move a file that f0make did not make to `.f0make/displaced/`, and say so."""
+        moved = place.displace(self.root, path, self.run_id)
+        self.tokens.contents.forget(path)
+        self.note(f"{path} was not made by f0make or altered since; moved to {moved}")
+
+    def set_aside(self, outputs: list[str]) -> None:
+        """Move what a failed or killed step left at its outputs to `.f0make/failed/`."""
+        for path in outputs:
+            if os.path.lexists(os.path.join(self.root, path)):
+                place.fail_aside(self.root, path, self.run_id)
+            self.tokens.contents.forget(path)
+
+    def restore(self, instance: Instance, record: Mapping[str, Any], wrong: list[Output], blobs: Blobs) -> None:
+        """Write ``wrong`` outputs from the cache as ``record`` has them.
+
+        Raises place.BlobMissing or place.BlobCorrupt; what was not restored by then is simply missing.
+        """
+        made = {}
+        for output in wrong:
+            token = record["outputs"][output.path]
+            tree = record.get("trees", {}).get(output.path)
+            present = self.tokens.on_disk(output.path)
+            if present is not None:
+                if tree is not None and present.endswith("/") and not self.ours(output.path):
+                    self._tidy(output.path, tree)
+                else:
+                    self._take_away(output.path)
+            place.make_parents(self.root, output.path)
+            place.restore(self.root, output.path, token, tree, blobs)
+            self.tokens.contents.forget(output.path)
+            self.tokens.keep(output.path)
+            if output.protected:
+                place.protect(os.path.join(self.root, output.path))
+            made[output.path] = token
+        self.store.append_made(made, instance.name)
+
+    def _tidy(self, path: str, tree: Mapping[str, str]) -> None:
+        """Displace what was added to or altered in an output directory."""
+        for relative, token in self.tokens.contents.tree(path).items():
+            if tree.get(relative) != token and token != "/":
+                self.displace(f"{path}/{relative}")
+        self.tokens.contents.forget(path)
+
+    def protect(self, outputs: list[Output]) -> None:
+        """Make protected outputs read-only."""
+        for output in outputs:
+            if output.protected:
+                place.protect(os.path.join(self.root, output.path))
+                self.tokens.contents.forget(output.path)
+
+    def drop(self, outputs: list[Output]) -> None:
+        """Remove temp outputs that no consumer needs any more (only as f0make left them)."""
+        gone = [o.path for o in outputs if self.ours(o.path)]
+        for path in gone:
+            place.remove(self.root, path)
+            self.tokens.contents.forget(path)
+        if gone:
+            self.store.append_gone(gone)

@@ -1,0 +1,128 @@
+"""A dry walk over the graph: what a run would do, without doing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from f0make.engine.contexts import Contexts
+from f0make.engine.decider import Decider, Kind
+from f0make.engine.fingerprints import Recorded
+from f0make.engine.tokens import Tokens
+from f0make.model import Instance
+from f0make.options import RunOptions
+from f0make.plan.decide import Planned
+from f0make.session import Session
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.cache.shared import ActionCache
+
+
+def plan(
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: ActionCache | None
+) -> list[Planned]:
+    """What would become of every wanted instance, in topological order.
+
+    Steps that wait for an `after:` step which is up to date are expanded first.
+    """
+    finished: frozenset[str] = frozenset()
+    while True:
+        planned = _walk(session, options, blobs, shared)
+        status = {p.instance.name: p.status for p in planned}
+        ready = {
+            after
+            for after in session.pending.values()
+            if after not in finished
+            and session.recipe.step(after) is not None
+            and all(
+                status.get(session.graph.instances[i].name) == "current"
+                for i in session.graph.by_step.get(after, [])
+            )
+            and after not in session.pending
+        }
+        if not ready:
+            return planned
+        finished |= ready
+        session.build(finished)
+
+
+def _walk(
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: ActionCache | None
+) -> list[Planned]:
+    graph = session.graph
+    tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
+    decider = Decider(session, tokens, contexts, blobs, shared, Recorded(session.store))
+    for target in options.force:
+        decider.forced.update(session.resolve(target))
+    wanted = session.wanted()
+    if options.only:
+        wanted = {n for n in wanted if n < len(graph.instances) and graph.instances[n].step.name in options.only}
+    skipped: set[int] = set()
+    reruns: set[int] = set()
+    found: dict[int, Planned] = {}
+    for node in graph.order:
+        if node not in wanted:
+            continue
+        doomed = any(need in skipped for need in graph.needs[node])
+        if node in graph.barriers:
+            if doomed:
+                skipped.add(node)
+            continue
+        instance = graph.instances[node]
+        if doomed or not instance.when or instance.step.name in options.skip:
+            skipped.add(node)
+            why = "needs a skipped step" if doomed else "when" if not instance.when else "--skip"
+            found[node] = Planned(instance, "skip", why)
+            continue
+        verdict = decider.decide(node)
+        planned = Planned(instance, verdict.kind.value, verdict.reason, verdict.changes)
+        found[node] = planned
+        record = verdict.record
+        if verdict.kind in (Kind.RUN, Kind.BLOCKED):
+            planned.status = "run"
+            reruns.add(node)
+            for output in instance.outputs:
+                tokens.doubt(output)
+        elif record is not None:
+            if _reads_of_rerun(session, record, node, reruns):
+                planned.status, planned.reason = "run", "the context that it reads may change"
+                reruns.add(node)
+                continue
+            for output in instance.outputs:
+                if tokens.on_disk(output.path) != record["outputs"][output.path]:
+                    tokens.promise(output, record, record.get("trees", {}))
+            contexts.settle(node, instance.step.name, record.get("writes", ()))
+            if verdict.kind is Kind.RUN:
+                reruns.add(node)
+    _demand_temps(session, decider, found, reruns)
+    return [found[node] for node in graph.order if node in found]
+
+
+def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int]) -> bool:
+    """Whether an ancestor that would run may set what ``record`` read of the context."""
+    if not isinstance(record, dict) or not (record.get("reads") or record.get("missing_reads")):
+        return False
+    writers = (n for n in session.graph.closure([node]) & reruns if n != node)
+    return any(session.graph.instances[n].step.type == "python" for n in writers)
+
+
+def _demand_temps(
+    session: Session, decider: Decider, found: dict[int, Planned], reruns: set[int]
+) -> None:
+    """Makers of temp files that are gone and that an instance which would run needs: restored or made again."""
+    graph = session.graph
+    for node in reversed(graph.order):
+        if node not in found or found[node].status != "run":
+            continue
+        for path in graph.instances[node].inputs:
+            maker = graph.producer_of(path)
+            if path not in decider.tokens.promised or maker is None or maker not in found:
+                continue
+            if found[maker].status != "current":
+                continue
+            instance: Instance = graph.instances[maker]
+            record = session.store.latest(instance.name)
+            missing = [o for o in instance.outputs if decider.tokens.on_disk(o.path) is None]
+            again = record is None or not decider.restorable(record, missing)
+            found[maker].status = "run" if again else "restore"
+            found[maker].reason = "a consumer needs it"

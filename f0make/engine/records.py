@@ -1,0 +1,93 @@
+"""What is written down about a finished attempt. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from f0make.engine.decider import Verdict
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.model import Instance
+
+
+def record_of(
+    instance: Instance,
+    verdict: Verdict,
+    outcome: Outcome,
+    discovered: Mapping[str, str],
+    *,
+    run_id: str,
+    attempt: int,
+    sources: Mapping[str, str],
+    test_meta: Mapping[str, str],
+) -> dict[str, Any]:
+    """The record of a successful attempt, as docs/design.md describes it. Empty fields are left out."""
+    record: dict[str, Any] = {
+        "key": verdict.key,
+        "instance": instance.name,
+        "step": instance.step.name,
+        "parts": verdict.parts,
+        "inputs": verdict.inputs,
+        "discovered": dict(discovered),
+        "reads": outcome.reads,
+        "missing_reads": outcome.missing_reads,
+        "outputs": outcome.outputs,
+        "trees": outcome.trees,
+        "writes": outcome.writes,
+        "sources": dict(sources),
+        "run": run_id,
+        "attempt": attempt,
+        "started": outcome.started,
+        "seconds": round(outcome.seconds, 6),
+        "cpu_seconds": round(outcome.cpu_seconds, 6),
+        "peak_mem": outcome.peak_mem,
+        "read": outcome.read,
+        "written": outcome.written,
+        "host": outcome.host,
+        "test_meta": dict(test_meta),
+    }
+    always = ("outputs", "inputs", "parts")
+    return {name: value for name, value in record.items() if value not in ({}, [], "") or name in always}
+
+
+def bundle_of(
+    instance: Instance,
+    *,
+    token: str,
+    attempt: int,
+    workspace: str,
+    store: str | None,
+    log: str,
+    scratch: str,
+    context: dict[str, Any],
+    foreign_keys: dict[str, str],
+) -> Bundle:
+    """The bundle that runs ``instance`` (rendered for ``attempt``)."""
+    return Bundle(
+        token=token,
+        instance=instance.name,
+        step=instance.step.name,
+        attempt=attempt,
+        kind=instance.step.type,
+        workspace=workspace,
+        env=instance.env,
+        command=instance.command,
+        shell=instance.shell,
+        module=instance.module,
+        function=instance.function,
+        args=instance.args,
+        inputs=instance.inputs,
+        outputs=[(output.path, output.directory) for output in instance.outputs],
+        named_inputs=instance.named_inputs,
+        named_outputs=instance.named_outputs,
+        resources=instance.resources,
+        depfile=instance.depfile,
+        timeout=instance.timeout,
+        exit_codes=instance.exit_codes,
+        not_empty=instance.not_empty,
+        store=store,
+        log=log,
+        scratch=scratch,
+        context=context,
+        foreign_keys=foreign_keys,
+    )

@@ -1,0 +1,623 @@
+"""The one loop that drives a run: decide what is settled, start what fits, keep what comes back.
+
+Everything happens in one thread; the backend reports through `inbox`, signals set `interrupted`. Nothing is
+announced before it is on disk: events are buffered and leave after the flush of the log.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from f0make.engine.attempts import MOST_CHANGES, Attempt, Attempts
+from f0make.engine.contexts import Contexts
+from f0make.engine.decider import Decider, Kind, Verdict
+from f0make.engine.nodes import State
+from f0make.engine.outputs import Outputs, ProtectedOutput
+from f0make.engine.tokens import Tokens
+from f0make.execution.bundle import Backend, Outcome
+from f0make.files.place import BlobCorrupt, BlobMissing
+from f0make.graph.build import Graph
+from f0make.model import Instance, Output
+from f0make.options import Event, Reporter, RunOptions
+from f0make.scheduler import DEFAULT_SECONDS, Demand, Scheduler, bottom_levels, demand_of
+from f0make.session import Session
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.cache.shared import ActionCache
+
+GRACE = 2.5
+"""Seconds between TERM and KILL when a run is interrupted."""
+
+
+class Run:
+    """One run over an opened session."""
+
+    def __init__(
+        self,
+        session: Session,
+        options: RunOptions,
+        reporter: Reporter,
+        *,
+        run_id: str,
+        jobs: int,
+        backend: Callable[[], Backend],
+        blobs: Blobs | None,
+        shared: ActionCache | None,
+        fingerprints: Callable[[Instance], list[str] | None],
+    ) -> None:
+        self.session = session
+        self.options = options
+        self.reporter = reporter
+        self.run_id = run_id
+        self.inbox: SimpleQueue[Outcome | None] = SimpleQueue()
+        self.interrupted = 0
+        self.disk_full = ""
+        self.failing = False
+        self.counts: Counter[State] = Counter()
+        self.steps: dict[str, str] = {}
+        self.blobs = blobs
+        self.tokens = Tokens(session.contents)
+        self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
+        self.scheduler = Scheduler(jobs, options.resource)
+        self._new_backend = backend
+        self._backend: Backend | None = None
+        self._events: list[Event] = []
+        self._due: list[tuple[float, int]] = []
+        """(monotonic time, node) of retries that wait for their delay."""
+        self._finished: set[str] = set()
+        self.attempts = Attempts(self)
+        self._adopt_options = (shared, fingerprints)
+        self._lay_out(session.graph)
+
+    # -- the graph and its nodes -------------------------------------------------------------------------
+
+    def _lay_out(self, graph: Graph) -> None:
+        """Make a node of everything wanted in ``graph``; called once, and by `_grow` for a larger graph."""
+        shared, fingerprints = self._adopt_options
+        size = len(graph.needs)
+        self.graph = graph
+        self.contexts = Contexts(graph.needs)
+        self.decider = Decider(self.session, self.tokens, self.contexts, self.blobs, shared, fingerprints)
+        self.wanted = self._selected(graph)
+        self.state = [State.WAITING] * size
+        self.verdicts: dict[int, Verdict] = {}
+        self.levels: list[float] | None = None
+        self.demands: dict[int, Demand] = {}
+        self.virtual: dict[int, Verdict] = {}
+        """Current nodes whose temp outputs are gone: their event waits, they may yet have to run."""
+        self.waiting_for: dict[int, set[int]] = {}
+        """Node -> makers of temp inputs that are being made again for it."""
+        self.remaining = [
+            sum(1 for n in needs if n in self.wanted) if node in self.wanted else 0
+            for node, needs in enumerate(graph.needs)
+        ]
+        self.doom: dict[int, State] = {}
+        """What becomes of nodes some need of which did not get there."""
+        self.released: set[int] = set()
+        """Nodes whose dependents were told."""
+        self.consumers = [sum(1 for n in users if n in self.wanted) for users in graph.needed_by]
+        self.position = [0] * size
+        for position, node in enumerate(graph.order):
+            self.position[node] = position
+        self.undecided: list[tuple[int, int]] = []
+        for node in self.wanted:
+            if not self.remaining[node]:
+                heappush(self.undecided, (self.position[node], node))
+        for target in self.options.force:
+            self.decider.forced.update(self.session.resolve(target))
+        self.kept_temp = {
+            path for path in map(self.session.relative, self.session.targets) if path in graph.producer
+        }
+
+    def _selected(self, graph: Graph) -> set[int]:
+        wanted = self.session.wanted()
+        if self.options.only:
+            wanted = {n for n in wanted if n < len(graph.instances)}
+            wanted = {n for n in wanted if graph.instances[n].step.name in self.options.only}
+        return wanted
+
+    def _grow(self) -> None:
+        """A step that others wait for (`after:`) is done: expand again and carry every node over by name."""
+        old_graph, old_state, old_demands = self.graph, self.state, self.demands
+        old_verdicts, old_virtual, old_contexts = self.verdicts, self.virtual, self.contexts
+        done = {self.graph.instances[n].name: n for n in self.wanted if n < len(old_graph.instances)}
+        self.session.build(frozenset(self._finished))
+        self._lay_out(self.session.graph)
+        self.scheduler.reset()
+        for node in sorted(self.wanted, key=self.position.__getitem__):
+            name = self.graph.instances[node].name if node < len(self.graph.instances) else None
+            before = done.get(name) if name is not None else None
+            if before is None:
+                continue
+            if old_state[before] in (State.RUNNING, State.READY) or old_state[before].settled:
+                self.graph.instances[node] = old_graph.instances[before]
+            if before in old_demands:
+                self.demands[node] = old_demands[before]
+            if before in old_verdicts:
+                self.verdicts[node] = old_verdicts[before]
+            if before in old_virtual:
+                self.virtual[node] = old_virtual[before]
+            if old_state[before] is State.RUNNING:
+                self.state[node] = State.RUNNING
+                self.scheduler.begin(node, old_demands[before])
+            elif old_state[before] is State.READY:
+                # Decided again: cheap, and right whatever the growth changed around it.
+                self.state[node] = State.WAITING
+            elif old_state[before].settled:
+                self.state[node] = old_state[before]
+                self.contexts.settle(
+                    node, self.graph.instances[node].step.name, old_contexts.writes.get(before, ())
+                )
+                self._release(node)
+        self._due = []
+        self.undecided = [
+            (self.position[n], n)
+            for n in self.wanted
+            if self.state[n] is State.WAITING and not self.remaining[n]
+        ]
+        self.undecided.sort()
+
+    # -- the loop ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Drive every wanted node to a settled state. Raises what the state or the backend cannot bear."""
+        try:
+            while True:
+                self._decide_ready()
+                self._start_what_fits()
+                self._flush()
+                if not self.scheduler.running and not self._due:
+                    if self.failing or self.interrupted or self.disk_full or not self._work_left():
+                        break
+                    continue
+                if self.interrupted:
+                    self._abandon_running()
+                    break
+                self._wait()
+        finally:
+            if self._backend is not None:
+                self._backend.stop(GRACE)
+        self._settle_rest()
+        self._flush()
+
+    def _work_left(self) -> bool:
+        return bool(self.undecided or len(self.scheduler))
+
+    def _decide_ready(self) -> None:
+        while self.undecided and not self._stopping():
+            _, node = heappop(self.undecided)
+            if self.state[node] is not State.WAITING or self.remaining[node]:
+                continue
+            self._decide(node)
+            if len(self.scheduler) and self.scheduler.running < self.scheduler.jobs:
+                self._start_what_fits()
+            if not self.inbox.empty():
+                self._collect()
+
+    def _stopping(self) -> bool:
+        return bool(self.interrupted or self.disk_full or self.failing)
+
+    def _decide(self, node: int) -> None:
+        if node in self.doom:
+            self._settle(node, self.doom[node], "something that it needs did not get there")
+            return
+        if node in self.graph.barriers:
+            self._settle(node, State.CURRENT, "")
+            return
+        instance = self.graph.instances[node]
+        if not instance.when or instance.step.name in self.options.skip:
+            self._settle(node, State.SKIPPED, "when" if not instance.when else "--skip")
+            return
+        try:
+            verdict = self.decider.decide(node)
+            self.verdicts[node] = verdict
+            if verdict.kind is Kind.CURRENT:
+                self._found_current(node, verdict)
+            elif verdict.kind is Kind.RESTORE:
+                self._restore(node, verdict)
+            elif verdict.kind is Kind.BLOCKED:
+                self._fail(node, verdict.reason)
+            else:
+                self.outputs.guard(instance.outputs, node in self.decider.forced)
+                self._enqueue(node)
+        except ProtectedOutput as error:
+            self._fail(node, str(error))
+        except OSError as error:
+            self._os_error(node, error)
+
+    def _os_error(self, node: int, error: OSError) -> None:
+        """A file could not be read or written: this instance has failed; a full disk ends the run."""
+        where = f" ({error.filename})" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self.disk_full = f"no space left on device{where}"
+        self._fail(node, f"{error.strerror or error}{where}")
+
+    def _found_current(self, node: int, verdict: Verdict) -> None:
+        instance = self.graph.instances[node]
+        record = verdict.record
+        if record is not None:
+            if verdict.imported:
+                self.session.store.append_record(dict(record, instance=instance.name))
+            made, stale = self.session.store.made, {}
+            for output in instance.outputs:
+                if self.tokens.on_disk(output.path) is None:
+                    self.tokens.promise(output, record, record.get("trees", {}))
+                    self.virtual[node] = verdict
+                elif made.get(output.path) != record["outputs"][output.path]:
+                    stale[output.path] = record["outputs"][output.path]
+            if stale:
+                self.session.store.append_made(stale, instance.name)
+            self._remember_writes(node, record)
+        self._settle(node, State.CURRENT, verdict.reason, quiet=node in self.virtual)
+
+    def _remember_writes(self, node: int, record: Mapping[str, Any]) -> None:
+        self.contexts.settle(node, self.graph.instances[node].step.name, record.get("writes", ()))
+
+    def _restore(self, node: int, verdict: Verdict, wrong: list[Output] | None = None) -> None:
+        instance = self.graph.instances[node]
+        assert verdict.record is not None and self.blobs is not None
+        self.outputs.guard(instance.outputs, node in self.decider.forced)
+        try:
+            if verdict.imported:
+                self.session.store.append_record(dict(verdict.record, instance=instance.name))
+            self.outputs.restore(instance, verdict.record, wrong or verdict.wrong, self.blobs)
+        except (BlobMissing, BlobCorrupt) as error:
+            self.reporter.note(f"{instance.name}: {error}; it runs again")
+            verdict.kind, verdict.reason = Kind.RUN, "what the cache held for it was damaged"
+            self.virtual.pop(node, None)
+            self._enqueue(node)
+            return
+        self.virtual.pop(node, None)
+        self._remember_writes(node, verdict.record)
+        if self.state[node].settled:
+            self.counts[self.state[node]] -= 1
+        self._settle(node, State.RESTORED, verdict.reason)
+
+    def _enqueue(self, node: int) -> None:
+        if self.levels is None:
+            self.levels = bottom_levels(self.graph.needed_by, self.graph.order, self._durations())
+        instance = self.graph.instances[node]
+        self.state[node] = State.READY
+        self.demands[node] = demand_of(instance.resources, self.scheduler.jobs)
+        self.scheduler.push(
+            node, priority=instance.priority, level=self.levels[node], idx=instance.step.idx or 0
+        )
+
+    def _durations(self) -> list[float]:
+        """Predicted seconds of each node: its own last duration, else its step's mean, else a default."""
+        known: dict[str, list[float]] = {}
+        found: list[float | None] = []
+        for instance in self.graph.instances:
+            seconds = self.session.store.seconds(instance.name)
+            found.append(seconds)
+            if seconds is not None:
+                known.setdefault(instance.step.name, []).append(seconds)
+        means = {step: sum(values) / len(values) for step, values in known.items()}
+        filled = [
+            means.get(i.step.name, DEFAULT_SECONDS) if s is None else s
+            for i, s in zip(self.graph.instances, found, strict=True)
+        ]
+        return filled + [0.0] * len(self.graph.barriers)
+
+    # -- starting ----------------------------------------------------------------------------------------
+
+    def _start_what_fits(self) -> None:
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            _, node = heappop(self._due)
+            if self.state[node] is State.READY:
+                self._enqueue(node)
+        while len(self.scheduler) and not self._stopping():
+            node = self.scheduler.pop(self.demands)
+            if node is None:
+                return
+            if self._temp_inputs_missing(node):
+                self.scheduler.end(node)
+                continue
+            try:
+                self._start(node)
+            except OSError as error:
+                self.scheduler.end(node)
+                self._os_error(node, error)
+            except ProtectedOutput as error:
+                self.scheduler.end(node)
+                self._fail(node, str(error))
+
+    def _temp_inputs_missing(self, node: int) -> bool:
+        """Bring back temp inputs that are only promised; True when that takes a run of their maker."""
+        makers = set()
+        for path in self.graph.instances[node].inputs:
+            if path in self.tokens.promised:
+                maker = self.graph.producer_of(path)
+                if maker is not None and maker in self.virtual:
+                    makers.add(maker)
+        for maker in sorted(makers, key=self.position.__getitem__):
+            self._revive(maker, node)
+        if node in self.waiting_for:
+            self.state[node] = State.WAITING
+            return True
+        return False
+
+    def _revive(self, maker: int, consumer: int) -> None:
+        """A consumer must run: put the temp outputs of ``maker`` back, or make them again."""
+        verdict = self.virtual[maker]
+        instance = self.graph.instances[maker]
+        assert verdict.record is not None
+        missing = [o for o in instance.outputs if self.tokens.on_disk(o.path) is None]
+        if self.decider.restorable(verdict.record, missing):
+            verdict.reason = "a consumer needs it"
+            self._restore(maker, verdict, missing)
+            if self.state[maker] is State.RESTORED:
+                return
+        else:
+            verdict.kind, verdict.reason = Kind.RUN, "a consumer needs it and it is not in the cache"
+            del self.virtual[maker]
+            self._enqueue(maker)
+        self.counts[State.CURRENT] -= 1
+        for output in instance.outputs:
+            self.tokens.keep(output.path)
+        self.waiting_for.setdefault(consumer, set()).add(maker)
+
+    def _start(self, node: int) -> None:
+        if self._backend is None:
+            self._backend = self._new_backend()
+            self._backend.start(self.inbox.put)
+        instance = self.graph.instances[node]
+        context: dict[str, Any] = {}
+        foreign: dict[str, str] = {}
+        if instance.step.type == "python":
+            context, foreign = self.contexts.view(node), self.contexts.foreign(node)
+        bundle = self.attempts.prepare(node, context, foreign)
+        self.state[node] = State.RUNNING
+        self.session.store.flush()
+        self.reporter.running(instance.name, bundle.attempt, "")
+        self._backend.submit(bundle)
+
+    # -- collecting --------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Sleep until an outcome, a signal or the next retry."""
+        timeout = None
+        if self._due and not self._stopping():
+            timeout = max(0.0, self._due[0][0] - time.monotonic())
+        elif self._due and not self.scheduler.running:
+            self._due.clear()
+            return
+        try:
+            outcome = self.inbox.get(timeout=timeout)
+        except Empty:
+            return
+        self._collect(outcome)
+
+    def _collect(self, outcome: Outcome | None = None) -> None:
+        """Take in ``outcome`` and every other one that is waiting, then flush once for all of them."""
+        while True:
+            if outcome is not None:
+                attempt = self.attempts.of(outcome.token)
+                if attempt is not None:
+                    self._complete(attempt, outcome)
+            try:
+                outcome = self.inbox.get_nowait()
+            except Empty:
+                break
+        self._flush()
+
+    def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
+        node = self.graph.by_name[attempt.instance.name]
+        self.scheduler.end(node)
+        if self.interrupted:
+            return
+        try:
+            self._judge(node, attempt, outcome)
+        except OSError as error:
+            self._os_error(node, error)
+
+    def _judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
+        instance = self.graph.instances[node]
+        log, inputs = attempt.bundle.log, self.verdicts[node].inputs
+        if outcome.lost:
+            self.attempts.discard(attempt)
+            self._enqueue(node)
+            return
+        if not outcome.ok:
+            self.attempts.discard(attempt)
+            if outcome.disk_full:
+                self.disk_full = outcome.message or "no space left on device"
+            elif attempt.failures < self.attempts.retries(instance):
+                attempt.failures += 1
+                self.reporter.note(
+                    f"{instance.name}: {outcome.message}; attempt {attempt.number + 1} of "
+                    f"{self.attempts.retries(instance) + 1}"
+                )
+                self._again(node, instance.retry_delay)
+                return
+            self.reporter.output(instance.name, log, True)
+            self._fail(node, outcome.message, outcome)
+            return
+        changed = self.attempts.changed_input(attempt, outcome, inputs)
+        if changed:
+            self.attempts.discard(attempt)
+            attempt.changes += 1
+            text = f"input {changed} changed while {instance.name} ran"
+            if attempt.changes > MOST_CHANGES:
+                self._fail(node, text, outcome)
+                return
+            self.reporter.note(f"{text}; it runs again")
+            self._decide_again(node)
+            return
+        problem = self.attempts.objection(attempt, outcome, inputs)
+        if problem:
+            self.attempts.discard(attempt)
+            self.reporter.output(instance.name, log, True)
+            self._fail(node, problem, outcome)
+            return
+        record = self.attempts.commit(attempt, outcome, inputs)
+        self.outputs.protect(instance.outputs)
+        self._remember_writes(node, record)
+        self.reporter.output(instance.name, log, False)
+        self._settle(node, State.RAN, self.verdicts[node].reason, outcome=outcome)
+        self._late_readers(node, record)
+
+    def _again(self, node: int, delay: float) -> None:
+        self.state[node] = State.READY
+        if delay > 0:
+            heappush(self._due, (time.monotonic() + delay, node))
+        else:
+            self._enqueue(node)
+
+    def _decide_again(self, node: int) -> None:
+        """Decide ``node`` again, from what its inputs hold now."""
+        self.state[node] = State.WAITING
+        heappush(self.undecided, (self.position[node], node))
+
+    def _late_readers(self, writer: int, record: Mapping[str, Any]) -> None:
+        """A key was read, and missing, before a step that is no ancestor of the reader set it: an error."""
+        keys = {write["key"] for write in record.get("writes", ())}
+        if not keys:
+            return
+        for name, missing in self.attempts.missing_reads.items():
+            reader = self.graph.by_name[name]
+            clash = keys & missing
+            if clash and self.state[reader] is State.RAN and writer not in self.contexts.above(reader):
+                key = sorted(clash)[0]
+                step = self.graph.instances[writer].step.name
+                self.session.store.forget(self.verdicts[reader].key)
+                self.counts[State.RAN] -= 1
+                self.counts[State.FAILED] += 1
+                self.failing = self.failing or not self.options.keep_going
+                self.steps[name] = State.FAILED.value
+                self.reporter.note(
+                    f"{name} read the context key {key!r}, which step {step} sets: "
+                    f"add {step} to its depends_on; its result is not kept"
+                )
+
+    # -- settling ----------------------------------------------------------------------------------------
+
+    def _fail(self, node: int, reason: str, outcome: Outcome | None = None) -> None:
+        if not self.options.keep_going:
+            self.failing = True
+        self._settle(node, State.FAILED, reason, outcome=outcome)
+
+    def _settle(
+        self, node: int, state: State, reason: str, *, outcome: Outcome | None = None, quiet: bool = False
+    ) -> None:
+        self.state[node] = state
+        if node < len(self.graph.instances):
+            self.counts[state] += 1
+            if not quiet:
+                self._announce(node, state, reason, outcome)
+        woken = [c for c, makers in self.waiting_for.items() if node in makers]
+        for consumer in woken:
+            self.waiting_for[consumer].discard(node)
+            if not self.waiting_for[consumer]:
+                del self.waiting_for[consumer]
+                heappush(self.undecided, (self.position[consumer], consumer))
+            if not state.good:
+                self.doom[consumer] = State.CANCELLED
+        self._release(node)
+        self._after(node)
+
+    def _release(self, node: int) -> None:
+        """Tell those that need ``node``, and let go of temp outputs that nobody needs any more."""
+        if node in self.released:
+            return
+        self.released.add(node)
+        state = self.state[node]
+        for other in self.graph.needed_by[node]:
+            if other not in self.wanted:
+                continue
+            self.remaining[other] -= 1
+            if state is State.SKIPPED:
+                self.doom.setdefault(other, State.SKIPPED)
+            elif not state.good:
+                self.doom[other] = State.CANCELLED
+            if not self.remaining[other] and self.state[other] is State.WAITING:
+                heappush(self.undecided, (self.position[other], other))
+        for other in self.graph.needs[node]:
+            self.consumers[other] -= 1
+            if not self.consumers[other] and state.good:
+                self._drop_temp(other)
+
+    def _drop_temp(self, node: int) -> None:
+        if node >= len(self.graph.instances) or node not in self.wanted:
+            return
+        users = [u for u in self.graph.needed_by[node] if u in self.wanted]
+        if not all(self.state[u].good or self.state[u] is State.SKIPPED for u in users):
+            return
+        temp = [o for o in self.graph.instances[node].outputs if o.temp and o.path not in self.kept_temp]
+        if temp:
+            self.outputs.drop(temp)
+
+    def _after(self, node: int) -> None:
+        """Let the graph grow when the last instance of a step that others wait for is done."""
+        if node >= len(self.graph.instances) or not self.session.pending:
+            return
+        step = self.graph.instances[node].step.name
+        if step not in self.session.pending.values() or step in self._finished:
+            return
+        if all(self.state[n].good for n in self.graph.by_step[step]):
+            self._finished.add(step)
+            self.session.store.flush()
+            self._grow()
+
+    def _announce(self, node: int, state: State, reason: str, outcome: Outcome | None) -> None:
+        instance = self.graph.instances[node]
+        event: Event = {"event": "step", "step": instance.name, "status": state.value, "reason": reason}
+        event["seconds"] = round(outcome.seconds, 6) if outcome else 0
+        if outcome is not None:
+            event["cpu_seconds"] = round(outcome.cpu_seconds, 6)
+            event.update(peak_mem=outcome.peak_mem, read=outcome.read, written=outcome.written)
+            if outcome.exit_code is not None:
+                event["exit_code"] = outcome.exit_code
+            if outcome.host:
+                event["host"] = outcome.host
+        if state is not State.CURRENT:
+            self.steps[instance.name] = state.value
+        self._events.append(event)
+
+    def _flush(self) -> None:
+        """Make what happened durable, then say it."""
+        try:
+            self.session.store.flush()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.disk_full = f"no space left on device ({error.filename or self.session.workspace})"
+            # What was not written down did not happen: its events are dropped with it.
+            self._events = [e for e in self._events if e["status"] != State.RAN.value]
+        for event in self._events:
+            self.reporter.step(event)
+        self._events.clear()
+
+    def _abandon_running(self) -> None:
+        """Interrupted: stop every process, then put aside what was half made."""
+        assert self._backend is not None
+        self._backend.stop(GRACE)
+        for attempt in self.attempts.open():
+            self.attempts.discard(attempt)
+            self.state[self.graph.by_name[attempt.instance.name]] = State.WAITING
+
+    def _settle_rest(self) -> None:
+        """The run is over: what has no state yet is cancelled; current nodes kept back are announced."""
+        for node in list(self.virtual):
+            if self.state[node] is State.CURRENT:
+                self._announce(node, State.CURRENT, self.virtual[node].reason, None)
+        for node in sorted(self.wanted, key=self.position.__getitem__):
+            if not self.state[node].settled and node < len(self.graph.instances):
+                state = self.doom.get(node, State.CANCELLED)
+                self.state[node] = state
+                self.counts[state] += 1
+                self._announce(node, state, "the run ended first", None)
+
+    def interrupt(self, signum: int) -> None:
+        """Called from a signal handler: end the run (see `_abandon_running`)."""
+        self.interrupted = signum
+        self.inbox.put(None)
+

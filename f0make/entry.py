@@ -1,0 +1,27 @@
+"""The way in: answers "nothing to do" from the snapshot, and hands everything else to the command line.
+
+Only built-in modules and a few small ones of f0make's own are imported before that answer is given: this
+is what a shell script that calls f0make in a loop pays for.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """The console script `f0make`; returns the exit code."""
+    argv = sys.argv[1:]
+    if argv[:1] == ["run"]:
+        from f0make.fast import nothing_to_do
+
+        if nothing_to_do(argv):
+            return 0
+    elif argv == ["--version"]:
+        from f0make import __version__
+
+        print(f"f0make {__version__}")
+        return 0
+    from f0make.cli.app import main as command_line
+
+    return command_line(argv)

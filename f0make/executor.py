@@ -1,0 +1,282 @@
+"""`Executor`: opens a recipe, drives a run or a plan over it, and keeps what came of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from f0make.errors import Exit, StateError, UsageError
+from f0make.options import Event, Reporter, RunOptions, Silent
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.cache.shared import ActionCache
+    from f0make.context import Context
+    from f0make.engine.run import Run
+    from f0make.execution.bundle import Backend
+    from f0make.model import Instance
+    from f0make.plan.decide import Planned
+    from f0make.session import Session
+
+STATUSES = ("ran", "restored", "current", "failed", "skipped", "cancelled")
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run ended."""
+
+    status: str
+    """``ok``, ``failed``, ``budget`` or ``interrupted``."""
+    steps: dict[str, str]
+    """Instance -> what became of it."""
+    context: Context
+    summary: Event
+    exit_code: int = 0
+    messages: list[str] = field(default_factory=list)
+
+
+class Executor:
+    """Runs recipes in one workspace.
+
+    ``options`` default to those of a bare `f0make run`; keyword arguments override single ones:
+    ``Executor(jobs=4, workspace="project")``.
+    """
+
+    def __init__(
+        self, options: RunOptions | None = None, reporter: Reporter | None = None, **changes: Any
+    ) -> None:
+        try:
+            self.options = replace(options or RunOptions(), **changes)
+        except TypeError as error:
+            raise UsageError(str(error).replace("RunOptions.__init__()", "Executor()")) from None
+        self.reporter: Reporter = reporter or Silent()
+        self.workspace = os.path.abspath(self.options.workspace)
+
+    def execute(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> RunResult:
+        """Bring ``targets`` (default: the recipe's) up to date.
+
+        Raises RecipeError and UsageError before anything runs, LockedError when another run holds the
+        workspace, StateError when `.f0make` cannot be used. A step that fails is no exception: the result
+        says so. Signals are handled only in the main thread.
+        """
+        from f0make.execution.groups import kill_leftovers
+        from f0make.session import Session
+        from f0make.state.lock import WorkspaceLock
+
+        if not os.path.isdir(self.workspace):
+            raise UsageError(f"there is no directory {self.workspace}")
+        lock = WorkspaceLock(self.workspace)
+        lock.acquire(self.options.wait)
+        try:
+            kill_leftovers(self.workspace)
+            path = os.fspath(recipe_path)
+            wanted = list(targets) or list(self.options.targets)
+            session = Session.open(path, self.options, readonly=False, targets=wanted)
+            try:
+                self._check_names(session)
+                return self._run(session, path, wanted)
+            finally:
+                with suppress(OSError):
+                    session.close()
+        finally:
+            lock.release()
+
+    def plan(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> list[Planned]:
+        """What `execute` would do, in topological order; changes nothing on disk and runs nothing."""
+        from f0make.engine.planning import plan
+        from f0make.session import Session
+
+        wanted = list(targets) or list(self.options.targets)
+        session = Session.open(os.fspath(recipe_path), self.options, targets=wanted)
+        try:
+            self._check_names(session)
+            for text in session.warnings + session.expansion.warnings:
+                self.reporter.note(text)
+            blobs, shared = self._caches(create=False)
+            return plan(session, self.options, blobs, shared)
+        finally:
+            session.close()
+
+    def why(self, recipe_path: str | os.PathLike[str], target: str) -> list[Planned]:
+        """The decisions for what ``target`` (a step, an instance or a file) stands for."""
+        from f0make.engine.planning import plan
+        from f0make.session import Session
+
+        session = Session.open(os.fspath(recipe_path), self.options, targets=[target])
+        try:
+            blobs, shared = self._caches(create=False)
+            planned = plan(session, self.options, blobs, shared)
+            names = {session.graph.instances[i].name for i in session.resolve(target)}
+            return [p for p in planned if p.instance.name in names]
+        finally:
+            session.close()
+
+    def _check_names(self, session: Session) -> None:
+        known = [step.name for step in session.recipe.steps]
+        for option, names in (("--only", self.options.only), ("--skip", self.options.skip)):
+            for name in names:
+                if name not in known:
+                    from f0make.recipe.nearest import nearest
+
+                    near = nearest(name, known)
+                    hint = f"; did you mean {near!r}?" if near else ""
+                    raise UsageError(f"{option} {name}: no step has this name{hint}")
+
+    def _caches(self, create: bool) -> tuple[Blobs | None, ActionCache | None]:
+        """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
+        if self.options.no_cache:
+            return None, None
+        from f0make.cache.blobs import Blobs, CacheUnusable
+        from f0make.cache.shared import ActionCache
+
+        given = self.options.cache
+        directory = os.path.join(self.workspace, given or os.path.join(".f0make", "cache"))
+        try:
+            if not create and not os.path.isdir(directory):
+                return None, None
+            return Blobs(directory), ActionCache(directory) if given else None
+        except CacheUnusable as error:
+            self.reporter.note(f"{error}; going on without it")
+            return None, None
+
+    def _backend(self, jobs: int) -> Backend:
+        from f0make.execution.local import LocalBackend
+
+        return LocalBackend(jobs, self.workspace)
+
+    def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
+        from f0make.engine.fingerprints import Taken
+        from f0make.engine.run import Run
+        from f0make.execution.cores import usable_cores
+
+        began, started = time.monotonic(), time.time()
+        run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
+        jobs = self.options.jobs or usable_cores()
+        for text in session.warnings + session.expansion.warnings:
+            self.reporter.note(text)
+        blobs, shared = self._caches(create=True)
+        fingerprints = Taken(self.workspace, dict(os.environ))
+        run = Run(
+            session,
+            self.options,
+            self.reporter,
+            run_id=run_id,
+            jobs=jobs,
+            backend=lambda: self._backend(jobs),
+            blobs=blobs,
+            shared=shared,
+            fingerprints=fingerprints,
+        )
+        count = sum(1 for n in run.wanted if n < len(run.graph.instances))
+        self.reporter.start(
+            {"event": "start", "recipe": recipe_path, "run": run_id, "instances": count, "jobs": jobs}
+        )
+        with _signals(run):
+            self._clean_up_crash(session, run)
+            run.run()
+        summary = self._summary(run, time.monotonic() - began)
+        if run.disk_full:
+            self.reporter.note(run.disk_full)
+        self._save(session, run, summary, recipe_path, targets, run_id, started)
+        self.reporter.summary(summary)
+        return self._result(run, summary)
+
+    def _clean_up_crash(self, session: Session, run: Run) -> None:
+        """Put aside what steps of a run that was killed left half made."""
+        for begun in session.store.open_begins():
+            left = [p for p in begun["outputs"] if not run.outputs.ours(p)]
+            run.outputs.set_aside(left)
+            session.store.append_fail({"instance": begun["instance"], "token": begun["token"]})
+        session.store.flush()
+
+    def _summary(self, run: Run, seconds: float) -> Event:
+        counts = {state.value: n for state, n in run.counts.items()}
+        if run.interrupted:
+            status = "interrupted"
+        elif counts.get("failed") or run.disk_full:
+            status = "failed"
+        else:
+            status = "ok"
+        summary: Event = {"event": "summary", "status": status}
+        summary.update({name: counts.get(name, 0) for name in STATUSES})
+        summary["seconds"] = round(seconds, 3)
+        return summary
+
+    def _save(
+        self,
+        session: Session,
+        run: Run,
+        summary: Event,
+        recipe_path: str,
+        targets: list[str],
+        run_id: str,
+        started: float,
+    ) -> None:
+        """Keep signatures, history and the no-op snapshot; what cannot be kept only costs time later."""
+        from f0make.state.runs import append_run
+
+        about = {"run": run_id, "recipe": recipe_path, "targets": targets, "started": round(started, 3)}
+        try:
+            contents, state = session.contents, os.path.join(self.workspace, ".f0make")
+            contents.settle()
+            contents.save(os.path.join(state, "signatures"))
+            append_run(self.workspace, {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta})
+            if summary["status"] == "ok" and not session.pending:
+                from f0make.state.snapshot import keep
+
+                keep(session, run, self.options, recipe_path, targets)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise StateError(f"{error.filename or self.workspace}: {error.strerror}") from None
+            self.reporter.note(f"no space left on device ({error.filename or self.workspace})")
+
+    def _result(self, run: Run, summary: Event) -> RunResult:
+        from f0make.context import Context
+
+        code = {"ok": Exit.OK, "failed": Exit.FAILED}.get(summary["status"], Exit.FAILED)
+        steps = {i.name: run.state[n].value for n, i in enumerate(run.graph.instances) if n in run.wanted}
+        return RunResult(
+            summary["status"],
+            steps,
+            Context(run.contexts.everything()),
+            summary,
+            128 + run.interrupted if run.interrupted else int(code),
+        )
+
+
+@contextmanager
+def _signals(run: Run) -> Iterator[None]:
+    """INT, TERM and HUP end the run in order; a second one ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if run.interrupted:
+            raise KeyboardInterrupt
+        run.interrupt(signum)
+
+    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {}
+    for number in names:
+        # A signal that was ignored from outside (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def run_recipe(recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), **options: Any) -> RunResult:
+    """Run ``recipe_path`` with keyword options as `Executor` takes them (see RunOptions)."""
+    return Executor(**options).execute(recipe_path, targets)

@@ -1,0 +1,115 @@
+"""The no-op run: one file read, every file's stat compared, done. Imports built-in modules only."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from f0make.cli.arguments import scan
+from f0make.state import snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+def nothing_to_do(argv: Sequence[str]) -> bool:
+    """Whether the run that ``argv`` asks for is known to have nothing to do; then it has been reported.
+
+    False means only that the full way has to look. Another run that holds the workspace is its business too.
+    """
+    began = time.perf_counter()
+    found = scan(argv)
+    if found is None:
+        return False
+    values = found[1]
+    request = snapshot.request_of(values)
+    if request is None:
+        return False
+    here = os.getcwd() if values.get("workspace") else None
+    lock = -1
+    try:
+        if here is not None:
+            os.chdir(values["workspace"])
+        lock = _try_lock()
+        kept = snapshot.check(request) if lock >= 0 else None
+        if kept is None:
+            if here is not None:
+                os.chdir(here)
+            return False
+        _report(kept, values, time.perf_counter() - began)
+        return True
+    except OSError:
+        if here is not None:
+            os.chdir(here)
+        return False
+    finally:
+        if lock >= 0:
+            os.close(lock)
+
+
+def _try_lock() -> int:
+    """The workspace's lock while we look, -1 when somebody has it or it does not exist yet."""
+    try:
+        import fcntl
+    except ImportError:
+        return -1
+    fd = os.open(os.path.join(".f0make", "lock"), os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return -1
+    # Leftovers of a killed run are for the full way to clean up.
+    if os.listdir(os.path.join(".f0make", "run")):
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _report(kept: dict[str, Any], values: dict[str, Any], seconds: float) -> None:
+    counts = kept["counts"]
+    current, skipped = counts["current"], counts["skipped"]
+    tail = (
+        f'"status": "ok", "ran": 0, "restored": 0, "current": {current}, "failed": 0, '
+        f'"skipped": {skipped}, "cancelled": 0, "seconds": {seconds:.3f}'
+    )
+    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    recipe = _quoted(kept["recipe"])
+    _note_run(f'{{"event": "summary", {tail}, "run": "{run}", "recipe": {recipe}, "started": {time.time():.3f}}}')
+    if values.get("json"):
+        jobs = values.get("jobs") or len(os.sched_getaffinity(0))
+        start = f'{{"event": "start", "recipe": {recipe}, "run": "{run}", "instances": {current + skipped}, "jobs": {jobs}}}'
+        lines = [start, kept["events"], f'{{"event": "summary", {tail}}}'] if kept["events"] else [start]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    elif not values.get("quiet"):
+        more = f", {skipped} skipped" if skipped else ""
+        sys.stderr.write(f"f0make: nothing to do: {current} current{more} in {seconds:.2f} s\n")
+    sys.stderr.flush()
+
+
+def _quoted(text: str) -> str:
+    """``text`` as JSON; plain names without importing json."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    from json import dumps
+
+    return dumps(text)
+
+
+def _note_run(payload: str) -> None:
+    """Append to the history (format: docs/design.md); a history that cannot be written stops nobody."""
+    from zlib import crc32
+
+    body = f"run {payload}".encode("ascii", "backslashreplace")
+    try:
+        fd = os.open(os.path.join(".f0make", "runs.log"), os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(fd, b"%08x %s\n" % (crc32(body), body))
+        finally:
+            os.close(fd)
+    except OSError:
+        pass

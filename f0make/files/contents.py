@@ -1,0 +1,260 @@
+"""The stat cache: tokens of paths, read again only where a signature does not vouch for them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from f0make.files import digest, signature
+from f0make.files.atomic import write_atomic
+from f0make.files.signature import Signature
+from f0make.state import sealed
+
+Row = tuple[Signature | None, str | None, bool]
+"""(signature, token, racy); no signature: the path does not exist. A directory's row has no token."""
+
+MAGIC = b"f0make signatures 1\n"
+SETTLE_BYTES = 256 << 20
+"""Default budget of `settle`: about a quarter of a second of hashing."""
+
+_ABSENT: Row = (None, None, False)
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+_HOPS = 40
+"""Symlinks followed at most, as Linux does (path_resolution(7))."""
+
+
+class Contents:
+    """Tokens of paths below ``root``. For one thread; paths are relative to ``root`` or absolute.
+
+    ``known`` are rows from an earlier run. With ``rehash`` no earlier signature is trusted: everything is
+    read once in this run.
+    """
+
+    def __init__(self, root: str, known: dict[str, Row] | None = None, rehash: bool = False) -> None:
+        self.root = os.path.abspath(root)
+        self._rehash = rehash
+        self.hashed_files = 0
+        self.hashed_bytes = 0
+        self._prefix = self.root.rstrip("/") + "/"
+        self._rows: dict[str, Row] = {} if rehash or known is None else dict(known)
+        self._asked: dict[str, Row] = {}
+        self._below: dict[str, list[str]] = {}
+        self._names: dict[str, list[str]] = {}
+        self._dirty = False
+
+    def token(self, path: str) -> str | None:
+        """The token of ``path``, None when nothing is there. Raises FileError."""
+        full = path if path[:1] == "/" else self._prefix + path
+        try:
+            st = os.lstat(full)
+        except (OSError, ValueError) as error:
+            self._absent(path, error)
+            return None
+        if stat.S_ISREG(st.st_mode):
+            return self._file(path, full, st)
+        if stat.S_ISDIR(st.st_mode):
+            return digest.tree_token(self.tree(path))
+        if stat.S_ISLNK(st.st_mode):
+            return self._link(path, full)
+        raise digest.kind_error(path, st.st_mode)
+
+    def tree(self, path: str) -> dict[str, str]:
+        """Relative path -> token of everything in the directory ``path`` (a symlink to one is followed).
+
+        Empty when there is no directory. Raises FileError.
+        """
+        full = self.root if path == "." else path if path[:1] == "/" else self._prefix + path
+        cut = 0 if path[:1] == "/" else len(self._prefix)
+
+        below = self._below[path] = []
+
+        def hash_file(found: str, st: os.stat_result) -> str | None:
+            below.append(found[cut:])
+            return self._file(found[cut:], found, st)
+
+        def visit(found: str, names: list[str]) -> None:
+            names.sort()
+            below.append(found[cut:] or ".")
+            self._directory(found[cut:] or ".", found, names, clock)
+
+        clock = signature.clock_ns()
+        try:
+            return digest.tree_entries(full, hash_file, visit)
+        except digest.FileError:
+            raise
+        except OSError as error:
+            self._absent(path, error)
+            return {}
+
+    def signature(self, path: str) -> Signature | None:
+        """The signature of ``path`` now (a symlink's own), None when nothing is there."""
+        try:
+            return signature.of(os.lstat(path if path[:1] == "/" else self._prefix + path))
+        except (OSError, ValueError):
+            return None
+
+    def learn(self, path: str, sig: tuple[int, ...], token: str, clock_ns: int = 0) -> None:
+        """Take over a regular file's ``token``, hashed elsewhere when its signature was ``sig``.
+
+        ``clock_ns`` is `signature.clock_ns()` from before the hashing; 0 means unknown: the file is read
+        again when it is next asked for.
+        """
+        five: Signature = (sig[0], sig[1], sig[2], sig[3], sig[4])
+        self._put(path, (five, token, signature.is_racy(five, clock_ns)))
+
+    def forget(self, path: str) -> None:
+        """Drop what this run knows about ``path``, and about everything in it when its tree was asked for."""
+        for known in (path, *self._below.pop(path, ())):
+            self._asked.pop(known, None)
+            if self._rows.pop(known, None) is not None:
+                self._dirty = True
+
+    @property
+    def rehash(self) -> bool:
+        """True: no signature from an earlier run is trusted; every path is read once in this run."""
+        return self._rehash
+
+    @rehash.setter
+    def rehash(self, value: bool) -> None:
+        self._rehash = value
+        if value:
+            self._rows = {path: self._rows[path] for path in self._asked if path in self._rows}
+
+    def rows(self) -> dict[str, Row]:
+        """What was asked for, visited or learned in this run: path -> row.
+
+        Holds every file, each directory that was listed (no token), each symlink and what it leads to, and
+        paths found absent (no signature). A row that is not racy holds as long as `lstat` says the same.
+        """
+        return dict(self._asked)
+
+    def settle(self, budget: int = SETTLE_BYTES) -> list[str]:
+        """Check racy rows of this run again, now that the clock has moved on, so that they become trusted.
+
+        Reads at most ``budget`` bytes, smallest files first; waits for one clock tick, never for a
+        whole-second stamp. Returns the paths whose content is no longer what was returned before.
+        """
+        racy = [(row[0][0], path, row) for path, row in self._asked.items() if row[2] and row[0] is not None]
+        racy.sort(key=lambda item: item[:2])
+        changed: list[str] = []
+        for size, path, old in racy:
+            sig = old[0]
+            assert sig is not None
+            regular = stat.S_ISREG(sig[4])
+            if (regular and size > budget) or not signature.wait_for_tick(sig[2]):
+                continue
+            if regular:
+                budget -= size
+                same = self.token(path) == old[1]
+            elif stat.S_ISLNK(sig[4]):
+                same = self._relink(path) == old[1]
+            else:
+                same = self._relist(path)
+            if not same:
+                changed.append(path)
+        return changed
+
+    def load(self, file: str) -> bool:
+        """Read rows saved by `save`; False when there are none that can be used."""
+        data = None if self._rehash else sealed.read(file)
+        rows = sealed.unseal(MAGIC, data) if data else None
+        if not isinstance(rows, dict):
+            return False
+        rows.update(self._rows)
+        self._rows = rows
+        return True
+
+    def save(self, file: str) -> None:
+        """Write all rows, when there is anything new. Raises OSError."""
+        if not self._dirty:
+            return
+        if len(self._rows) > 2 * len(self._asked) + 10_000:
+            self._rows = {p: r for p, r in self._rows.items() if p in self._asked or self.signature(p)}
+        write_atomic(file, sealed.seal(MAGIC, self._rows))
+        self._dirty = False
+
+    # One kind of path each.
+
+    def _file(self, path: str, full: str, st: os.stat_result) -> str | None:
+        row = self._rows.get(path)
+        if row is not None and not row[2]:
+            sig = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
+            if row[0] == sig:
+                self._asked[path] = row
+                return row[1]
+        try:
+            fresh, token, clock = digest.hash_stable(full)
+        except OSError as error:
+            self._absent(path, error)
+            return None
+        self.hashed_files += 1
+        self.hashed_bytes += fresh[0]
+        self._put(path, (fresh, token, signature.is_racy(fresh, clock)))
+        return token
+
+    def _link(self, path: str, full: str) -> str | None:
+        """Token of a symlink given directly: its own text and what stands at the end of the chain."""
+        first = self._relink(path)
+        if first is None:
+            return None
+        for _ in range(_HOPS):
+            try:
+                text = os.readlink(full)
+                path = text if text[:1] == "/" else os.path.join(os.path.dirname(path), text)
+                full = path if path[:1] == "/" else self._prefix + path
+                mode = os.lstat(full).st_mode
+            except (OSError, ValueError) as error:
+                self._absent(path, error)
+                return f"{first}+-"
+            if not stat.S_ISLNK(mode):
+                return f"{first}+{self.token(path) or '-'}"
+            self._relink(path)
+        return f"{first}+-"
+
+    def _relink(self, path: str) -> str | None:
+        """Read a symlink's text and note its row; None when it is none any more."""
+        full = path if path[:1] == "/" else self._prefix + path
+        clock = signature.clock_ns()
+        try:
+            sig = signature.of(os.lstat(full))
+            token = digest.link_token(full)
+        except OSError:
+            return None
+        self._asked[path] = (sig, token, signature.is_racy(sig, clock))
+        return token
+
+    def _directory(self, path: str, full: str, names: list[str], clock: int) -> None:
+        """Note that ``full`` was listed. A directory stat after its listing is racy unless its ctime was past."""
+        try:
+            sig = signature.of(os.lstat(full))
+        except OSError:
+            return
+        racy = signature.is_racy(sig, clock)
+        self._asked[path] = (sig, None, racy)
+        if racy:
+            self._names[path] = names
+
+    def _relist(self, path: str) -> bool:
+        """List a racy directory again; whether it still holds the same names."""
+        full = path if path[:1] == "/" else self._prefix + path
+        clock = signature.clock_ns()
+        try:
+            names = sorted(os.listdir(full))
+        except OSError:
+            return False
+        before = self._names.get(path)
+        self._directory(path, full, names, clock)
+        return before is None or names == before
+
+    def _put(self, path: str, row: Row) -> None:
+        self._rows[path] = row
+        self._asked[path] = row
+        self._dirty = True
+
+    def _absent(self, path: str, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno not in _NOT_THERE:
+            raise digest.read_error(path, error) from None
+        if self._rows.pop(path, None) is not None:
+            self._dirty = True
+        self._asked[path] = _ABSENT

@@ -1,0 +1,120 @@
+"""Bringing back what a record says lay at a path, from blobs, and keeping it in blobs in the first clearing."""
+
+from __future__ import annotations
+
+import os
+
+from f0make.cache.blobs import Blobs
+from f0make.files import clearing, signature
+from f0make.files.digest import EMPTY_DIR, FileError, blob_of
+from f0make.files.signature import Signature
+
+SCRATCH = ".f0make/run"
+
+
+def keep(root: str, path: str, token: str, tree: dict[str, str] | None, blobs: Blobs) -> None:
+    """Store in ``blobs`` what `restore` needs for the output ``path`` with ``token`` (and ``tree``).
+
+    Raises ContentChanged, CacheUnusable, or OSError (no space, a file that has vanished).
+    """
+    full = os.path.join(root, path)
+    if tree is not None:
+        for rel, entry in tree.items():
+            _keep_one(os.path.join(full, rel), entry, blobs)
+    else:
+        _keep_one(full, token, blobs)
+
+
+def blobs_of(token: str, tree: dict[str, str] | None) -> list[str]:
+    """The digests of all blobs that `restore` needs for an output."""
+    tokens = [token] if tree is None else list(tree.values())
+    return [blob_of(t) for t in tokens if t != EMPTY_DIR]
+
+
+def restore(
+    root: str,
+    path: str,
+    token: str,
+    tree: dict[str, str] | None,
+    blobs: Blobs,
+    have: dict[str, str] | None = None,
+    replace: bool = False,
+) -> dict[str, Signature]:
+    """Bring the output ``path`` back: what it wrote, path -> signature (symlinks and directories left out).
+
+    ``tree`` holds the entries when ``token`` is a directory's; with ``have`` (relative path -> token of what
+    lies there now) only entries that differ are written. What is not as wanted must have been moved away
+    before: without ``replace`` a file in the way raises FileError. Raises BlobMissing, BlobCorrupt (a file
+    appears whole or not at all; a directory that is not there yet, too), FileError, OSError (no space).
+    """
+    clearing.make_parents(root, path)
+    scratch = os.path.join(root, SCRATCH)
+    os.makedirs(scratch, exist_ok=True)
+    full = os.path.join(root, path)
+    if tree is None:
+        _write_one(full, token, blobs, scratch, replace)
+        return {} if token.startswith("@") else {path: signature.of(os.lstat(full))}
+    if not os.path.lexists(full):
+        _build_aside(full, tree, blobs, scratch)
+        wanted = tree
+    elif not os.path.isdir(full):
+        raise _in_the_way(full)
+    else:
+        wanted = {rel: t for rel, t in tree.items() if have is None or have.get(rel) != t}
+        _write_entries(full, wanted, blobs, scratch, replace)
+    files = (rel for rel, t in wanted.items() if t != EMPTY_DIR and not t.startswith("@"))
+    return {f"{path}/{rel}": signature.of(os.lstat(os.path.join(full, rel))) for rel in files}
+
+
+def _keep_one(full: str, token: str, blobs: Blobs) -> None:
+    if token.startswith("@"):
+        blobs.add_bytes(os.fsencode(os.readlink(full)))
+    elif token != EMPTY_DIR:
+        blobs.add(full, blob_of(token))
+
+
+def _build_aside(full: str, tree: dict[str, str], blobs: Blobs, scratch: str) -> None:
+    """Make a whole directory elsewhere and move it in place at once."""
+    building = os.path.join(scratch, f"restore-{os.getpid()}")
+    clearing.remove("", building)
+    try:
+        os.mkdir(building)
+        _write_entries(building, tree, blobs, scratch, replace=True)
+        try:
+            os.rename(building, full)
+        except OSError as error:
+            if isinstance(error, FileExistsError):
+                raise
+            # Another file system: piece by piece, each file still whole or not there.
+            os.mkdir(full)
+            _write_entries(full, tree, blobs, scratch, replace=False)
+    finally:
+        clearing.remove("", building)
+
+
+def _write_entries(full: str, tree: dict[str, str], blobs: Blobs, scratch: str, replace: bool) -> None:
+    made: set[str] = set()
+    for rel, token in tree.items():
+        directory = rel if token == EMPTY_DIR else os.path.dirname(rel)
+        if directory not in made:
+            made.add(directory)
+            clearing.make_parents(full, f"{directory}/x" if directory else "x")
+        if token != EMPTY_DIR:
+            _write_one(os.path.join(full, rel), token, blobs, scratch, replace)
+
+
+def _write_one(full: str, token: str, blobs: Blobs, scratch: str, replace: bool) -> None:
+    if os.path.lexists(full) and (not replace or (os.path.isdir(full) and not os.path.islink(full))):
+        raise _in_the_way(full)
+    if not token.startswith("@"):
+        blobs.fetch(blob_of(token), full, token.endswith("x"), scratch)
+        return
+    text = os.fsdecode(blobs.read(blob_of(token)))
+    unfinished = f"{full}.{os.getpid()}.tmp" if replace else full
+    os.symlink(text, unfinished)
+    if replace:
+        os.replace(unfinished, full)
+
+
+def _in_the_way(full: str) -> FileError:
+    return FileError(f"{full!r} is in the way of an output that is to be restored (move it away)")

@@ -1,0 +1,57 @@
+"""What every drawing is made from: nodes, edges, and the colour of each state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Node(NamedTuple):
+    """One box. ``status`` is a state of `f0make plan` or empty; ``note`` is the reason, shown on hover."""
+
+    id: str
+    label: str
+    status: str = ""
+    note: str = ""
+
+
+Edge = tuple[str, str]
+"""(id of what comes first, id of what needs it)."""
+
+NodeLike = Node | tuple[str, str, str] | tuple[str, str, str, str]
+
+COLOURS = {
+    "current": ("#d9f2d9", "#2e7d32"),
+    "run": ("#ffe0b2", "#e65100"),
+    "restore": ("#d6e6ff", "#1f4e9e"),
+    "skip": ("#eeeeee", "#757575"),
+    "": ("#ffffff", "#444444"),
+}
+"""State -> (fill, line): dark text on each fill keeps a contrast of more than 7:1 (WCAG AAA)."""
+
+
+def as_nodes(nodes: Iterable[NodeLike]) -> list[Node]:
+    """``nodes`` as `Node`, whichever way they were given."""
+    return [Node(*node) for node in nodes]
+
+
+def colours(status: str) -> tuple[str, str]:
+    """(fill, line) for ``status``; an unknown one is drawn plain."""
+    return COLOURS.get(status, COLOURS[""])
+
+
+def printable(text: str) -> str:
+    """``text`` with what no drawing can hold shown as an escape: undecodable bytes, control characters.
+
+    Newlines and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(c) for c in text)
+
+
+def _escaped(c: str) -> str:
+    if "\udc80" <= c <= "\udcff":
+        return f"\\x{ord(c) - 0xDC00:02x}"
+    control = (c < " " and c not in "\n\t") or "\x7f" <= c <= "\x9f"
+    return f"\\u{ord(c):04x}" if control or "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c

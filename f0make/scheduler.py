@@ -1,0 +1,225 @@
+"""Which ready instance goes next, and whether there is room for it. Pure but for `monitor`.
+
+List scheduling by critical path (Graham 1969; Topcuoglu et al. 2002 call the measure "upward rank"): of the
+ready instances the one that starts the longest remaining chain goes first, by recorded durations where there
+are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+DEFAULT_SECONDS = 1.0
+"""Assumed duration of an instance that neither ran before nor has a sibling that did."""
+
+LOOK_AHEAD = 64
+"""How many ready instances are tried when the first does not fit beside what runs."""
+
+
+def bottom_levels(
+    needed_by: Sequence[Sequence[int]], order: Sequence[int], seconds: Sequence[float]
+) -> list[float]:
+    """For each node the length in seconds of the longest chain that starts with it."""
+    levels = [0.0] * len(needed_by)
+    for node in reversed(order):
+        levels[node] = seconds[node] + max((levels[other] for other in needed_by[node]), default=0.0)
+    return levels
+
+
+@dataclass(slots=True)
+class Demand:
+    """What one instance takes while it runs."""
+
+    cpu: float = 1.0
+    named: Mapping[str, float] = field(default_factory=dict)
+    """Every resource but cpu, by name; mem and disk in bytes."""
+
+
+def demand_of(resources: Mapping[str, float | int], jobs: int) -> Demand:
+    """The demand of an instance; more cores than ``jobs`` are cut to all of them, so that it can run at all."""
+    return Demand(
+        min(float(resources.get("cpu", 1)), jobs), {n: float(v) for n, v in resources.items() if n != "cpu"}
+    )
+
+
+@dataclass(slots=True)
+class Slot:
+    """One line of a schedule: when an instance is predicted to start and end, seconds from the beginning."""
+
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A predicted course of a run."""
+
+    slots: list[Slot]
+    makespan: float
+    """Seconds."""
+    energy_kwh: float | None = None
+    """None as long as nothing was metered."""
+
+    @property
+    def order(self) -> list[str]:
+        """Names in the order in which they start."""
+        return [slot.name for slot in self.slots]
+
+    def __str__(self) -> str:
+        lines = [f"{slot.start:8.1f} s  {slot.name}  ({slot.end - slot.start:.1f} s)" for slot in self.slots]
+        return "\n".join([*lines, f"{self.makespan:8.1f} s  end"])
+
+
+class Scheduler:
+    """Ready instances in order of urgency, and the room that running ones leave.
+
+    ``jobs``: instances at one time, and cores in use; ``limits``: by resource name.
+    """
+
+    def __init__(self, jobs: int = 1, limits: Mapping[str, float] | None = None) -> None:
+        self.jobs = jobs
+        self.limits = dict(limits or {})
+        self._ready: list[tuple[Any, int]] = []
+        self._running: dict[int, Demand] = {}
+        self._cpu = 0.0
+        self._named: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
+    def push(self, node: int, *, priority: int = 0, level: float = 0.0, idx: int = 0) -> None:
+        """``node`` is ready; higher ``priority``, then the longer chain ahead, then lower ``idx`` goes first."""
+        heappush(self._ready, ((-priority, -level, idx, node), node))
+
+    def fits(self, demand: Demand) -> bool:
+        """Whether ``demand`` fits beside what runs. With nothing running anything does."""
+        if not self._running:
+            return True
+        if len(self._running) >= self.jobs or self._cpu + demand.cpu > self.jobs + 1e-9:
+            return False
+        return all(
+            self._named.get(name, 0.0) + asked <= self.limits[name]
+            for name, asked in demand.named.items()
+            if name in self.limits
+        )
+
+    def pop(self, demands: Mapping[int, Demand]) -> int | None:
+        """The most urgent ready node that fits, now counted as running; None when none does."""
+        if len(self._running) >= self.jobs:
+            return None
+        passed = []
+        found = None
+        while self._ready and len(passed) < LOOK_AHEAD:
+            entry = heappop(self._ready)
+            if self.fits(demands[entry[1]]):
+                found = entry[1]
+                break
+            passed.append(entry)
+        for entry in passed:
+            heappush(self._ready, entry)
+        if found is not None:
+            self.begin(found, demands[found])
+        return found
+
+    def begin(self, node: int, demand: Demand) -> None:
+        """``node`` runs now."""
+        self._running[node] = demand
+        self._cpu += demand.cpu
+        for name, asked in demand.named.items():
+            self._named[name] = self._named.get(name, 0.0) + asked
+
+    def end(self, node: int) -> None:
+        """``node`` does not run any more."""
+        demand = self._running.pop(node)
+        self._cpu -= demand.cpu
+        for name, asked in demand.named.items():
+            self._named[name] -= asked
+
+    def reset(self) -> None:
+        """Forget what is ready and what runs (the numbers of nodes are about to change)."""
+        self._ready.clear()
+        self._running.clear()
+        self._named.clear()
+        self._cpu = 0.0
+
+    def schedule(self, steps: Iterable[Mapping[str, Any]], resources: Mapping[str, Any]) -> Schedule:
+        """The predicted course of ``steps`` within ``resources`` ({"cpu": 2, "mem": "2GB"}).
+
+        A step is a mapping with ``name`` and, if it has them, ``depends_on``, ``resources``, ``priority``,
+        ``idx`` and ``seconds`` (a known duration). Simulates the very rules of a run. Raises CycleError for
+        steps that need each other and ValueError for an unknown dependency or a wrong size.
+        """
+        from f0make.dependency_graph import DependencyGraph
+        from f0make.graph.order import dependents, topological
+        from f0make.recipe.scalars import to_resource
+
+        def amounts(given: Mapping[str, Any]) -> dict[str, float]:
+            return {name: float(to_resource(name, str(value))) for name, value in given.items()}
+
+        listed = list(steps)
+        number = {step["name"]: n for n, step in enumerate(listed)}
+        graph = DependencyGraph()
+        for step in listed:
+            for name in step.get("depends_on", ()):
+                if name not in number:
+                    raise ValueError(f"step {step['name']!r} depends on {name!r}, which is no step")
+            graph.add_task(step["name"], step.get("depends_on", ()))
+        graph.check()
+        needs = [[number[name] for name in step.get("depends_on", ())] for step in listed]
+        needed_by = dependents(needs)
+        seconds = [float(step.get("seconds") or DEFAULT_SECONDS) for step in listed]
+        levels = bottom_levels(needed_by, topological(needs), seconds)
+        limits = amounts(resources)
+        plan = Scheduler(max(1, int(limits.pop("cpu", self.jobs))), limits)
+        demands = {n: demand_of(amounts(step.get("resources") or {}), plan.jobs) for n, step in enumerate(listed)}
+
+        def push(node: int) -> None:
+            step = listed[node]
+            plan.push(
+                node, priority=int(step.get("priority") or 0), level=levels[node], idx=int(step.get("idx") or 0)
+            )
+
+        waiting = [len(wanted) for wanted in needs]
+        for node, count in enumerate(waiting):
+            if not count:
+                push(node)
+        now, ends, slots = 0.0, list[tuple[float, int]](), list[Slot]()
+        while len(plan) or ends:
+            node = plan.pop(demands) if len(plan) else None
+            if node is not None:
+                slots.append(Slot(listed[node]["name"], now, now + seconds[node]))
+                heappush(ends, (now + seconds[node], node))
+                continue
+            now, ended = heappop(ends)
+            plan.end(ended)
+            for other in needed_by[ended]:
+                waiting[other] -= 1
+                if not waiting[other]:
+                    push(other)
+        return Schedule(slots, now)
+
+    def monitor(self) -> dict[str, float | int | None]:
+        """What f0make and its steps use now: CPU in percent of one core, memory in bytes, running instances.
+
+        ``power_w`` and ``energy_kwh`` are None while nothing meters them.
+        """
+        import psutil
+
+        me = psutil.Process()
+        cpu, memory = 0.0, 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                cpu += process.cpu_percent(0.0)
+                memory += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return {"cpu": cpu, "mem": memory, "running": self.running, "power_w": None, "energy_kwh": None}

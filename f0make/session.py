@@ -1,0 +1,243 @@
+"""Everything that is known before a run: recipe, instances, graph, records, file contents.
+
+Opened read-only it changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from f0make.errors import Problem, RecipeError, UsageError
+from f0make.graph.build import Graph
+from f0make.model import Instance, Recipe
+from f0make.options import RunOptions
+
+if TYPE_CHECKING:
+    from f0make.code.check import CodeFacts
+    from f0make.expand.expansion import Expansion
+    from f0make.files.contents import Contents
+    from f0make.state.store import Store
+
+STATE = ".f0make"
+
+
+class Session:
+    """A recipe, opened: the graph that a run or a plan walks, and the facts it asks for."""
+
+    recipe: Recipe
+    graph: Graph
+    expansion: Expansion
+
+    def __init__(self, workspace: str, store: Store, contents: Contents, options: RunOptions) -> None:
+        self.workspace = workspace
+        self.store = store
+        self.contents = contents
+        self.options = options
+        self.targets: list[str] = []
+        self.warnings: list[str] = []
+        self.code: dict[str, CodeFacts] = {}
+        """Instance name -> what its python code comes to."""
+        self._code_cache: dict[str, Any] = {}
+        self.watched_files: set[str] = set()
+        """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
+
+    @classmethod
+    def open(
+        cls,
+        recipe_path: str,
+        options: RunOptions,
+        *,
+        readonly: bool = True,
+        targets: Sequence[str] = (),
+    ) -> Session:
+        """Load, check and expand a recipe.
+
+        Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
+        """
+        from f0make.files.contents import Contents
+        from f0make.recipe.cache import StepCache
+        from f0make.recipe.load import load_recipe
+        from f0make.state.store import Store
+
+        workspace = os.path.abspath(options.workspace)
+        state = os.path.join(workspace, STATE)
+        steps = StepCache(os.path.join(state, "steps"))
+        steps.load()
+        recipe = load_recipe(recipe_path, workspace, sets=options.set, configs=options.config, cache=steps)
+        store = Store(workspace, readonly=readonly)
+        contents = Contents(workspace)
+        contents.load(os.path.join(state, "signatures"))
+        contents.rehash = options.rehash
+        session = cls(workspace, store, contents, options)
+        session.recipe = recipe
+        session.targets = list(targets) or list(recipe.targets)
+        session.warnings += store.damage
+        session._load_code()
+        try:
+            session.build()
+        except BaseException:
+            store.close()
+            raise
+        finally:
+            if not readonly:
+                steps.save()
+                session._save_code()
+        return session
+
+    @property
+    def pending(self) -> dict[str, str]:
+        """Steps without instances yet -> the step that they wait for (`after:`)."""
+        return self.expansion.pending
+
+    def build(self, finished: frozenset[str] = frozenset()) -> None:
+        """Expand the recipe and connect its instances, with ``finished`` steps' files there to be listed.
+
+        Raises RecipeError with every problem of templates, arguments and graph.
+        """
+        from f0make.expand.disk import DiskFacts
+        from f0make.expand.expansion import expand
+
+        facts = DiskFacts(self.workspace, made_by=self.made_by)
+        self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
+        self.watched_files.update(self.recipe.files, self.expansion.read_files)
+        problems = list(self.expansion.problems)
+        problems += self._check_python()
+        self.graph = Graph(self.expansion.instances)
+        problems += self._unknown_names()
+        if not problems:
+            problems += self.graph.problems(self.wanted(), self._exists, bool(self.pending))
+        problems += self._beyond_limits()
+        if problems:
+            raise RecipeError(list(dict.fromkeys(problems)))
+
+    def made_by(self, path: str) -> str | None:
+        """The instance that f0make recorded as the maker of ``path``, None for a file of the user's."""
+        return self.store.maker(path)
+
+    def _exists(self, path: str) -> bool:
+        return os.path.lexists(os.path.join(self.workspace, path))
+
+    def _check_python(self) -> list[Problem]:
+        """Convert the arguments of python steps and take their code's digest; nothing is imported."""
+        instances = [i for i in self.expansion.instances if i.module is not None]
+        if not instances:
+            return []
+        from f0make.code.check import check_python_step
+
+        problems: list[Problem] = []
+        roots = [self.workspace, *(p for p in sys.path if p)]
+        for instance in instances:
+            typed, facts, found = check_python_step(instance, self.workspace, roots, self._code_cache)
+            problems += found
+            if facts is not None:
+                instance.args = typed
+                self.code[instance.name] = facts
+                self.watched_files.update(facts.files)
+        return problems
+
+    def _unknown_names(self) -> list[Problem]:
+        """`depends_on` that a template rendered to something that is no step."""
+        steps = {step.name for step in self.recipe.steps}
+        return [
+            Problem(f"no step is called {name!r}", i.step.where("depends_on"), f"{i.step.name}.depends_on")
+            for i in self.expansion.instances
+            for name in i.depends_on
+            if name not in steps
+        ]
+
+    def _beyond_limits(self) -> list[Problem]:
+        limits = self.options.resource
+        return [
+            Problem(
+                f"asks for {name}={asked:g}, more than the limit {limits[name]:g}",
+                i.step.where(f"resources.{name}"),
+                f"{i.step.name}.resources.{name}",
+                f"lower it or raise --resource {name}=",
+            )
+            for i in (self.expansion.instances if limits else ())
+            for name, asked in i.resources.items()
+            if name in limits and asked > limits[name]
+        ]
+
+    def resolve(self, target: str) -> list[int]:
+        """Indexes of the instances that a step name, an instance name or a file stands for.
+
+        A file that exists and that no step makes stands for none. Raises UsageError for anything else.
+        """
+        graph = self.graph
+        if target in graph.by_name:
+            return [graph.by_name[target]]
+        if target in graph.by_step:
+            return list(graph.by_step[target])
+        if self.recipe.step(target) is not None:
+            return []
+        path = self.relative(target)
+        index = graph.producer_of(path)
+        if index is not None:
+            return [index]
+        inside = [i for p, i in graph.producer.items() if p.startswith(path + "/")]
+        if inside:
+            return sorted(set(inside))
+        if self._exists(path) or self.pending:
+            return []
+        from f0make.recipe.nearest import nearest
+
+        known = [*graph.by_name, *(s.name for s in self.recipe.steps), *graph.producer]
+        near = nearest(target, known)
+        hint = f"; did you mean {near!r}?" if near else f"; see `f0make list {self.recipe.path}`"
+        raise UsageError(f"target {target!r} is no step, no instance and no file that a step makes{hint}")
+
+    def relative(self, path: str) -> str:
+        """``path`` as the graph names it: relative to the workspace where it lies inside, normalised."""
+        absolute = os.path.normpath(os.path.join(self.workspace, path))
+        inside = self.workspace.rstrip("/") + "/"
+        return absolute[len(inside) :] if absolute.startswith(inside) else absolute
+
+    def wanted(self) -> set[int]:
+        """Every node that the targets need (all instances when there are no targets)."""
+        if not self.targets:
+            return set(range(len(self.graph.needs)))
+        roots: list[int] = []
+        for target in self.targets:
+            roots += self.resolve(target)
+            while target in self.pending:
+                target = self.pending[target]
+                roots += self.graph.by_step.get(target, [])
+        if self.pending and any(self._made_later(target) for target in self.targets):
+            roots += [i for name in self.pending.values() for i in self.graph.by_step.get(name, [])]
+        return self.graph.closure(roots)
+
+    def _made_later(self, target: str) -> bool:
+        """Whether ``target`` can only be an instance or a file that does not exist before the graph grows."""
+        return self.recipe.step(target) is None and not self.resolve(target)
+
+    def instances(self, indexes: Sequence[int]) -> list[Instance]:
+        """The instances among ``indexes`` (barriers left out)."""
+        return [self.graph.instances[i] for i in indexes if i < len(self.graph.instances)]
+
+    def _code_file(self) -> str:
+        return os.path.join(self.workspace, STATE, "code")
+
+    def _load_code(self) -> None:
+        import marshal
+
+        try:
+            with open(self._code_file(), "rb") as file:
+                loaded = marshal.loads(file.read())
+        except (OSError, ValueError, EOFError, TypeError):
+            return
+        if isinstance(loaded, dict):
+            self._code_cache = loaded
+
+    def _save_code(self) -> None:
+        from f0make.files.atomic import write_marshal
+
+        if self._code_cache:
+            write_marshal(self._code_file(), self._code_cache)
+
+    def close(self) -> None:
+        """Let go of the state."""
+        self.store.close()

@@ -1,0 +1,264 @@
+"""The files under `Store`: reading and appending `records.log`, and `records.idx`, which saves reading it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from f0make.files.atomic import write_atomic
+from f0make.state import home, log, sealed
+from f0make.state.index import Index
+from f0make.state.runs import check_format
+
+LOG = "records.log"
+IDX = "records.idx"
+MAGIC = b"f0make records.idx 1\n"
+_CHUNK = 4 << 20
+_TAIL = 256 << 10
+"""Bytes; the index is written again when more than this, or than 1/32 of the log, stands behind it.
+
+Reading so much takes a few milliseconds, less than writing a large index after every run.
+"""
+
+
+class Journal:
+    """An open record log. ``index`` is always up to date with it, unflushed lines included."""
+
+    def __init__(self, workspace: str, readonly: bool) -> None:
+        self.workspace = workspace
+        self.readonly = readonly
+        self.path = os.path.abspath(home.path_of(workspace, LOG))
+        self.idx_path = os.path.abspath(home.path_of(workspace, IDX))
+        self.notes: list[str] = []
+        self.failed = False
+        """The last flush failed; what it was to write is still pending."""
+        self._fd = -1
+        self.reset()
+        try:
+            self._open()
+        except OSError as error:
+            self.close()
+            raise home.unusable(workspace, error) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self) -> None:
+        """Forget everything that was read."""
+        self.index = Index()
+        self.damaged_lines = 0
+        self.unreadable: set[int] = set()
+        """Offsets that the index names and where no whole line was found."""
+        self._size = 0
+        """Bytes of the log that hold whole lines, all of them in the index."""
+        self._end = 0
+        """``_size`` and what is pending."""
+        self._covered = 0
+        """Bytes that the index file covers."""
+        self._last = b""
+        """The last whole line."""
+        self._header = b""
+        self._pending: dict[int, bytes] = {}
+
+    def damage(self) -> list[str]:
+        """Messages about what was left out."""
+        lost = self.damaged_lines + len(self.unreadable)
+        if not lost:
+            return list(self.notes)
+        return [*self.notes, f"{self.path}: {lost} damaged line{'s were' if lost > 1 else ' was'} left out"]
+
+    # Reading.
+
+    def read(self, offset: int, kind: str) -> Any:
+        """The payload of the line of type ``kind`` at ``offset``; None (and noted) when it is damaged."""
+        line = self._pending.get(offset)
+        found = log.decode(line if line is not None else self._line(offset))
+        if found is None or found[0] != kind:
+            self.unreadable.add(offset)
+            return None
+        return found[1]
+
+    def blocks(self, position: int = 0) -> Iterator[tuple[int, bytes]]:
+        """(offset, bytes) of the log from ``position`` on, each block whole lines; the last may lack its newline."""
+        size = _CHUNK
+        while block := os.pread(self._fd, size, position):
+            end = block.rfind(b"\n") + 1
+            if not end and len(block) == size:
+                size *= 4
+                continue
+            if not end:
+                while more := os.pread(self._fd, _CHUNK, position + len(block)):
+                    block += more
+                end = block.rfind(b"\n") + 1 or len(block)
+            yield position, block[:end]
+            position += end
+            size = _CHUNK
+
+    # Writing.
+
+    def append(self, kind: str, payload: Any) -> None:
+        """Add a line; it is on disk with the next flush. Raises ValueError when ``payload`` lacks something."""
+        if self.readonly:
+            raise ValueError("the store was opened for reading")
+        line = log.encode(kind, payload)
+        if not self.index.apply(kind, payload, self._end):
+            raise ValueError(f"not the payload of a {kind!r} line: {payload!r}")
+        self._pending[self._end] = line
+        self._end += len(line)
+
+    def flush(self) -> None:
+        """Write what is pending, all or nothing. Raises OSError with the log as ``filename``."""
+        if not self._pending:
+            return
+        try:
+            self._write(b"".join(self._pending.values()))
+        except OSError:
+            self.failed = True
+            raise
+        self.failed = False
+        self._size = self._end
+        self._last = next(reversed(self._pending.values()))
+        self._pending = {}
+
+    def sync(self) -> None:
+        """Wait until the disk has the log. Raises OSError."""
+        getattr(os, "fdatasync", os.fsync)(self._fd)
+
+    def save_index(self) -> None:
+        """Write the index file when enough has come since; a failure costs time at the next start only."""
+        if self._pending or self._size - self._covered <= max(_TAIL, self._size >> 5):
+            return
+        checks = (self._header, self._size, self._last, self.damaged_lines)
+        try:
+            write_atomic(self.idx_path, sealed.seal(MAGIC, (checks, self.index.dump())))
+        except OSError:
+            return
+        self._covered = self._size
+
+    def replace(self, temporary: str) -> None:
+        """Put the log ``temporary`` in the place of this one and read that. Raises OSError or StateError."""
+        os.replace(temporary, self.path)
+        self.notes = self.damage()
+        self.close()
+        self.reset()
+        self._open()
+
+    def close(self) -> None:
+        """Let go of the file; nothing is written."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    # Opening.
+
+    def _open(self) -> None:
+        flags = os.O_RDONLY if self.readonly else os.O_RDWR | os.O_APPEND | os.O_CREAT
+        try:
+            self._fd = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
+        except FileNotFoundError:
+            if self.readonly:
+                return
+            raise
+        st = os.fstat(self._fd)
+        if not stat.S_ISREG(st.st_mode):
+            raise OSError(21, "not a regular file", self.path)
+        if st.st_size == 0 and not self.readonly:
+            self._write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
+        collecting = gc.isenabled()
+        gc.disable()  # Nothing here makes cycles, and collecting would visit each of the new objects.
+        try:
+            self._load_index(os.fstat(self._fd).st_size)
+            self._scan()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _load_index(self, size: int) -> None:
+        """Take over the index file if it belongs to this log; otherwise the whole log is read."""
+        self._header = self._line(0)
+        header = log.decode(self._header)
+        if header is not None and header[0] == log.HEADER:
+            check_format(self.path, header[1])
+        data = sealed.read(self.idx_path)
+        if not data:
+            return
+        value = sealed.unseal(MAGIC, data)
+        if value is None:
+            if data.startswith(MAGIC):
+                self.notes.append(f"{self.idx_path} was damaged; it is made again from the log")
+            return
+        (header_line, covered, last, damaged), dumped = value
+        if header_line != self._header:
+            return
+        if covered > size:
+            self.notes.append(
+                f"{self.path} has lost its last {covered - size} bytes, with the records in them"
+            )
+            return
+        index = Index.load(dumped)
+        if index is None or os.pread(self._fd, len(last), covered - len(last)) != last:
+            return
+        self.index, self.damaged_lines, self._last = index, damaged, last
+        self._covered = self._size = self._end = covered
+
+    def _scan(self) -> None:
+        """Read the lines behind ``_size`` into the index; a writer mends the end of the log."""
+        for position, block in self.blocks(self._size):
+            damaged = 0
+            intact = False
+            for offset, kind, payload in log.scan(block, position):
+                intact = kind != log.DAMAGED and (
+                    kind == log.HEADER or self.index.apply(kind, payload, offset)
+                )
+                damaged += not intact
+            end = position + len(block)
+            if not block.endswith(b"\n"):
+                if not self._mend(position, len(block), intact):
+                    return
+                damaged -= not intact
+            self.damaged_lines += damaged
+            self._size = self._end = end
+            start = block.rfind(b"\n", 0, len(block) - 1) + 1
+            self._last = block[start:]
+
+    def _mend(self, position: int, length: int, intact: bool) -> bool:
+        """Deal with an end that lacks its newline; whether what stands there counts as lines."""
+        if self.readonly:
+            return intact
+        if intact:
+            self._size = self._end = position + length
+            self._write(b"\n")
+            return True
+        os.ftruncate(self._fd, position)
+        self.notes.append(f"{self.path}: a last line that was never finished ({length} bytes) was cut off")
+        return False
+
+    def _write(self, data: bytes) -> None:
+        """Append ``data``; after a failure the log ends where it did before. Raises OSError."""
+        start = os.fstat(self._fd).st_size
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            os.ftruncate(self._fd, start)
+            error.filename = self.path
+            raise
+
+    def _line(self, offset: int) -> bytes:
+        """The bytes from ``offset`` up to and with the next newline."""
+        parts, size = [], 4096
+        while self._fd >= 0:
+            try:
+                data = os.pread(self._fd, size, offset)
+            except OSError:
+                break
+            end = data.find(b"\n") + 1
+            parts.append(data[:end] if end else data)
+            if end or not data:
+                break
+            offset, size = offset + len(data), min(size * 8, _CHUNK)
+        return b"".join(parts)

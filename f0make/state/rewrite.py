@@ -1,0 +1,87 @@
+"""Writing the record log anew, without its damaged and its superseded lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from f0make.errors import StateError
+from f0make.state import log
+from f0make.state.index import Index
+from f0make.state.journal import Journal
+
+_SLACK = 10_000
+"""Superseded lines that are not worth a rewrite: reading them takes about 50 ms."""
+
+
+def worth_it(index: Index) -> bool:
+    """Whether most lines of the log are superseded."""
+    live = len(index.keys) + len(index.begins) + len(index.fails) + len(index.made) // 4
+    return index.lines > 4 * live + _SLACK
+
+
+def rewrite(journal: Journal) -> None:
+    """Replace the log by one that says the same in fewer lines; without space the old one stays."""
+    temporary = f"{journal.path}.new"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
+            file.write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
+            for line in _kept(journal):
+                file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        journal.replace(temporary)
+    except (OSError, StateError):
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+
+
+def _kept(journal: Journal) -> Iterator[bytes]:
+    """The lines of the new log: what is live in the old order, then what lies where."""
+    index = journal.index
+    live = {o for offsets in index.keys.values() for o in offsets[1::2]}
+    live.update(entry[0] for entry in index.latest.values())
+    live.update(index.trees.values())
+    last: dict[str, int] = {}
+    keys: dict[int, str] = {}
+    outputs: set[str] = set()
+    for position, block in journal.blocks():
+        for offset, kind, payload in log.scan(block, position):
+            if not _lives(index, live, offset, kind, payload):
+                continue
+            if kind == "record":
+                last[payload["instance"]] = offset
+                keys[offset] = payload["key"]
+                outputs.update(payload.get("outputs") or ())
+            start = offset - position
+            line = block[start : block.find(b"\n", start) + 1]
+            if log.decode(line) is not None:
+                yield line
+    gone = outputs.difference(index.made)
+    if gone:
+        yield log.encode("gone", {"paths": sorted(gone)})
+    places: dict[str, dict[str, str]] = {}
+    for path, token in index.made.items():
+        places.setdefault(index.makers.get(path, ""), {})[path] = token
+    for instance, (offset, _, _) in index.latest.items():
+        if offset != last.get(instance) and offset in keys:
+            places.setdefault(instance, {})
+    for instance, paths in places.items():
+        entry = index.latest.get(instance)
+        key = keys.get(entry[0], "") if entry and entry[0] != last.get(instance) else ""
+        yield log.encode("made", {"instance": instance, "paths": paths, **({"key": key} if key else {})})
+
+
+def _lives(index: Index, live: set[int], offset: int, kind: str, payload: Any) -> bool:
+    """Whether a line of the old log still says something that nothing else says."""
+    if kind == "record":
+        return offset in live
+    if kind in ("begin", "fail"):
+        instance = payload.get("instance") if isinstance(payload, dict) else None
+        return (
+            index.begins.get(instance) == payload if kind == "begin" else index.fails.get(instance) == offset
+        )
+    return kind not in (log.DAMAGED, log.HEADER, "made", "gone", "forget")

@@ -1,0 +1,66 @@
+"""The history of runs: one line for each in `.f0make/runs.log`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from f0make.errors import StateError
+from f0make.state import home, log
+
+_NAME = "runs.log"
+
+
+def append_run(workspace: str, event: dict[str, Any]) -> None:
+    """Append one run. Raises OSError (no space, read-only); what was there before stays readable.
+
+    A line that a crash left unfinished is closed first, so it costs itself only.
+    """
+    path = home.path_of(workspace, _NAME)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(fd).st_size
+        data = log.encode("run", event)
+        if size == 0:
+            data = log.encode(log.HEADER, {"format": log.FORMAT}) + data
+        elif os.pread(fd, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
+
+
+def read_runs(workspace: str, damage: list[str] | None = None) -> list[dict[str, Any]]:
+    """All runs that can be read, oldest first; ``damage`` receives a message when some cannot.
+
+    Raises StateError when a newer f0make wrote the history.
+    """
+    path = home.path_of(workspace, _NAME)
+    runs: list[dict[str, Any]] = []
+    lost = 0
+    try:
+        with open(os.open(path, os.O_RDONLY), "rb") as file:
+            data = file.read()
+    except OSError:
+        return runs
+    for _, kind, payload in log.scan(data):
+        if kind == log.DAMAGED:
+            lost += 1
+        elif kind == log.HEADER:
+            check_format(path, payload)
+        elif kind == "run" and isinstance(payload, dict):
+            runs.append(payload)
+    if lost and damage is not None:
+        damage.append(f"{path}: {lost} damaged line{'s' if lost > 1 else ''} left out")
+    return runs
+
+
+def check_format(path: str, header: Any) -> None:
+    """Raise StateError when ``header`` says that a newer f0make wrote the file."""
+    found = header.get("format") if isinstance(header, dict) else None
+    if isinstance(found, int) and found > log.FORMAT:
+        raise StateError(
+            f"{path} was written by a newer f0make (format {found}, this one reads up to {log.FORMAT}); "
+            "use that version, or remove .f0make to start afresh"
+        )

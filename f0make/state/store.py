@@ -1,0 +1,176 @@
+"""The record log and its index: what every key produced, what lies where, what was begun and not ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from f0make.state import home
+from f0make.state.index import Index, Stats
+from f0make.state.journal import Journal
+from f0make.state.rewrite import rewrite, worth_it
+
+Record = dict[str, Any]
+
+
+class Store:
+    """The durable state of ``workspace``. One writer (who holds the workspace lock), any number of readers.
+
+    What is appended is seen by this object at once and by others after `flush`. With ``readonly`` nothing is
+    written at all; a workspace without state is then an empty store. Raises StateError when `.f0make` cannot
+    be used or was written by a newer f0make; damage never raises, it is told in ``damage``.
+    """
+
+    def __init__(self, workspace: str, readonly: bool = False) -> None:
+        if not readonly:
+            home.prepare(workspace)
+        self.workspace = workspace
+        self.readonly = readonly
+        self._journal = Journal(workspace, readonly)
+        self._step_stats: dict[str, list[Stats]] | None = None
+
+    # Questions.
+
+    @property
+    def damage(self) -> list[str]:
+        """Messages about damaged parts that were left out, one for each kind."""
+        return self._journal.damage()
+
+    @property
+    def made(self) -> dict[str, str]:
+        """Path -> token of what f0make last left there; not to be changed."""
+        return self._index.made
+
+    def maker(self, path: str) -> str | None:
+        """The instance that made what f0make last left at ``path``."""
+        return self._index.makers.get(path)
+
+    def find(self, key: str) -> list[Record]:
+        """All records of ``key``, newest first."""
+        return [
+            r for o in self._index.offsets(key) if (r := self._record(o)) is not None and r.get("key") == key
+        ]
+
+    def latest(self, instance: str) -> Record | None:
+        """The last successful record of ``instance``."""
+        entry = self._index.latest.get(instance)
+        return self._record(entry[0]) if entry else None
+
+    def instances(self) -> list[str]:
+        """Every instance that has a record."""
+        return list(self._index.latest)
+
+    def tree(self, token: str) -> dict[str, str] | None:
+        """The entries of the output directory that has ``token``, None when no record lists them."""
+        offset = self._index.trees.get(token)
+        record = self._record(offset) if offset is not None else None
+        if record is None:
+            return None
+        outputs, trees = record.get("outputs", {}), record.get("trees", {})
+        return next((entries for path, entries in trees.items() if outputs.get(path) == token), None)
+
+    def stats(self, instance: str) -> Stats | None:
+        """What the last run of ``instance`` took."""
+        return self._index.stats(instance)
+
+    def seconds(self, instance: str) -> float | None:
+        """How long the last run of ``instance`` took."""
+        entry = self._index.latest.get(instance)
+        return entry[2][0] if entry and entry[2] else None
+
+    def step_stats(self, step: str) -> list[Stats]:
+        """What the last run of each instance of ``step`` took (as known when first asked)."""
+        if self._step_stats is None:
+            self._step_stats = {}
+            for _, name, measures in self._index.latest.values():
+                if measures:
+                    self._step_stats.setdefault(name, []).append(Stats(*measures))
+        return self._step_stats.get(step, [])
+
+    def open_begins(self) -> list[dict[str, Any]]:
+        """The payload of each `append_begin` that no record or failure has closed, oldest first."""
+        return list(self._index.begins.values())
+
+    def last_fail(self, instance: str) -> dict[str, Any] | None:
+        """The payload of the last failure of ``instance``, None when it succeeded since or never failed."""
+        offset = self._index.fails.get(instance)
+        payload = self._journal.read(offset, "fail") if offset is not None else None
+        return payload if isinstance(payload, dict) else None
+
+    # Changes. All take effect here at once and on disk with `flush`.
+
+    def append_begin(self, payload: dict[str, Any]) -> None:
+        """Note that an attempt starts; needs ``instance``, may hold anything (``outputs``, ``token``, …)."""
+        self._journal.append("begin", payload)
+
+    def append_record(self, record: Record) -> None:
+        """Add a success, kept as given. Needs ``key`` and ``instance``; ``outputs`` become `made`."""
+        self._journal.append("record", record)
+
+    def append_fail(self, payload: dict[str, Any]) -> None:
+        """Note that an attempt failed or was undone after a crash; needs ``instance``."""
+        self._journal.append("fail", payload)
+
+    def append_made(self, paths: dict[str, str], instance: str, key: str = "") -> None:
+        """Note what f0make left at ``paths`` (path -> token) for ``instance``.
+
+        With ``key``, the newest record of that key becomes the `latest` of the instance.
+        """
+        if paths or key:
+            self._journal.append(
+                "made", {"instance": instance, "paths": paths, **({"key": key} if key else {})}
+            )
+
+    def append_gone(self, paths: list[str]) -> None:
+        """Note that f0make left nothing at ``paths`` any more."""
+        if paths:
+            self._journal.append("gone", {"paths": list(paths)})
+
+    def forget(self, key: str, variant: str | None = None) -> None:
+        """Remove the records of ``key`` (only the one with `variant_of` it equal to ``variant``)."""
+        instances = sorted({r["instance"] for r in self.find(key)})
+        if instances:
+            payload = {"key": key, "instances": instances}
+            self._journal.append("forget", payload if variant is None else {**payload, "variant": variant})
+
+    def flush(self) -> None:
+        """Write everything appended since the last time, at once.
+
+        Raises OSError (ENOSPC, EDQUOT, EFBIG, EIO, …; ``filename`` is the log); the log then ends where it
+        ended before, and the next flush tries again.
+        """
+        self._journal.flush()
+
+    def sync(self) -> None:
+        """Flush, then wait until the disk has it (fdatasync). Raises OSError."""
+        self._journal.flush()
+        self._journal.sync()
+
+    def close(self) -> None:
+        """Flush (unless that has failed before), bring the index file up to date, let go.
+
+        A log with damaged lines, or one that is mostly superseded, is rewritten. Raises OSError when the
+        flush fails.
+        """
+        journal = self._journal
+        try:
+            if not self.readonly and not journal.failed:
+                journal.flush()
+                if journal.damaged_lines or worth_it(self._index):
+                    rewrite(journal)
+                journal.save_index()
+        finally:
+            journal.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _index(self) -> Index:
+        return self._journal.index
+
+    def _record(self, offset: int) -> Record | None:
+        payload = self._journal.read(offset, "record")
+        return payload if isinstance(payload, dict) else None

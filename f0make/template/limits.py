@@ -1,0 +1,106 @@
+"""How much one evaluation may do: every operation is charged for what it reads and makes.
+
+Nothing is interrupted from outside: each primitive operation is bounded before it is done, and the sum of
+all is bounded by work and by time. That holds in any thread, and on an operation that would never come back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from f0make.template.values import BrokenValue, PathList
+
+MAX_WORK = 50_000_000
+"""Units of one evaluation: a character is 1, an item of a list or map 8, an operation 20. At a few bytes and
+nanoseconds a unit this bounds one evaluation to some hundred megabytes."""
+MAX_TEXT = 16_000_000
+"""Characters of one text: the paths of 200,000 files."""
+MAX_SECONDS = 5.0
+"""Time of one evaluation."""
+MAX_BITS = 10_000
+"""Bits of one integer; 3,000 digits."""
+MAX_WIDTH = 10_000
+"""Any width, precision or count that a filter or method is asked to fill up to."""
+MAX_SOURCE = 20_000
+"""Characters of one expression."""
+
+OPERATION = 20
+ITEM = 8
+
+
+class TooMuch(Exception):
+    """An evaluation went beyond its limits."""
+
+
+class _Current(threading.local):
+    work = 0
+    deadline = 0.0
+    names: Any = ()
+
+
+current = _Current()
+"""What is left for the evaluation that this thread is doing, and the names that it knows."""
+
+
+def begin(names: Any) -> None:
+    """Start an evaluation in which ``names`` are known."""
+    current.work = MAX_WORK
+    current.deadline = time.monotonic() + MAX_SECONDS
+    current.names = names
+
+
+def charge(amount: int) -> None:
+    """Take ``amount`` units for one operation. Raises TooMuch."""
+    current.work -= amount + OPERATION
+    if current.work < 0:
+        raise TooMuch("this takes too much memory or work")
+    if time.monotonic() > current.deadline:
+        raise TooMuch(f"this takes longer than {MAX_SECONDS:g} s")
+
+
+def weigh(value: Any) -> int:
+    """The work of walking through ``value`` and all in it; stops where it is beyond what is left."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, (int, float)):
+        return 1 if isinstance(value, float) else 1 + value.bit_length() // 64
+    total = 0
+    left = [value]
+    while left:
+        node = left.pop()
+        if isinstance(node, str):
+            total += len(node)
+        elif isinstance(node, PathList):
+            total += node.weight
+        elif isinstance(node, (list, tuple, set, frozenset)):
+            total += ITEM * (len(node) + 1)
+            left.extend(node)
+        elif isinstance(node, dict):
+            total += ITEM * (2 * len(node) + 1)
+            left.extend(node)
+            left.extend(node.values())
+        elif isinstance(node, range):
+            total += ITEM * len(node)
+        elif isinstance(node, int):
+            total += 1 + node.bit_length() // 64
+        elif isinstance(node, BrokenValue):
+            str(node)
+        else:
+            total += 1
+        if total > current.work:
+            raise TooMuch("this takes too much memory or work")
+    return total
+
+
+def check_text(length: int) -> None:
+    """Refuse a text of ``length`` characters before it is made. Raises TooMuch."""
+    if length > MAX_TEXT:
+        raise TooMuch(f"this makes a text of {length:,} characters, more than {MAX_TEXT:,}")
+
+
+def check_width(width: Any) -> None:
+    """Refuse a width, count or precision beyond reason. Raises TooMuch."""
+    if isinstance(width, (int, float)) and abs(width) > MAX_WIDTH:
+        raise TooMuch(f"{width} is more than the {MAX_WIDTH:,} that a width, count or precision may be")

@@ -1,0 +1,107 @@
+"""What expressions come to beside plain text, and how each value reads as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class NotText(ValueError):
+    """A value that has no form as text, such as a map."""
+
+
+class Broken(Exception):
+    """A value that could not be made for a reason that has already been reported: nothing more is said."""
+
+
+class BrokenValue:
+    """Stands in a scope for such a value; any use of it raises `Broken`."""
+
+    def template_get(self, name: str) -> Any:
+        """Always raises `Broken`."""
+        raise Broken
+
+    def __str__(self) -> str:
+        raise Broken
+
+    def __iter__(self) -> Any:
+        raise Broken
+
+    def __len__(self) -> int:
+        raise Broken
+
+
+BROKEN = BrokenValue()
+
+
+class Raw(str):
+    """Text that is inserted as it is, even where values are quoted."""
+
+    __slots__ = ()
+
+
+class Row(dict[str, str]):
+    """A row of a table: a map of its columns that reads as its first column."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return next(iter(self.values()), "")
+
+
+class PathList(list[str]):
+    """Paths, shared by all who ask for them; ``weight`` (work to walk it) is worked out once."""
+
+    __slots__ = ("_weight",)
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        super().__init__(paths)
+        self._weight = -1
+
+    @property
+    def weight(self) -> int:
+        """Items and characters, in the units of `limits`."""
+        if self._weight < 0:
+            self._weight = sum(map(len, self)) + 8 * len(self)
+        return self._weight
+
+
+class OnePath(PathList):
+    """What a declaration of a single path comes to: a list of one that reads as a text where text is wanted."""
+
+    __slots__ = ()
+
+
+class NamedPaths(PathList):
+    """Paths declared as a map: all of them in order, and each name's own as an attribute."""
+
+    __slots__ = ("named",)
+
+    def __init__(self, paths: Iterable[str], named: dict[str, str | list[str]]) -> None:
+        super().__init__(paths)
+        self.named = named
+
+
+def to_text(value: Any) -> str:
+    """``value`` as text: lists item by item with a space between, a table row as its first column.
+
+    Raises NotText for maps and for anything that is no value (`steps.NAME` without `.outputs`), Broken for
+    what is already known to be broken.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple, set, range)):
+        return " ".join(map(to_text, value))
+    if value is None or isinstance(value, (int, float, Row, BrokenValue)):
+        return str(value)
+    if isinstance(value, dict):
+        names = ", ".join(map(str, list(value)[:5]))
+        raise NotText(f"this is a map, not text (its keys: {names})" if names else "this is an empty map")
+    raise NotText(getattr(value, "template_no_text", "this is not a value that can be written as text"))
+
+
+def to_texts(value: Any) -> list[str]:
+    """``value`` as a list of texts: a list item by item (nested lists flattened), anything else as one."""
+    if isinstance(value, (list, tuple, set, range)):
+        return [text for item in value for text in to_texts(item)]
+    return [to_text(value)]

@@ -116,7 +116,7 @@ class Scheduler:
         """The most urgent ready node that fits, now counted as running; None when none does."""
         if len(self._running) >= self.jobs:
             return None
-        passed = []
+        passed: list[tuple[Any, int]] = []
         found = None
         while self._ready and len(passed) < LOOK_AHEAD:
             entry = heappop(self._ready)
@@ -194,10 +194,10 @@ class Scheduler:
                 push(node)
         now, ends, slots = 0.0, list[tuple[float, int]](), list[Slot]()
         while len(plan) or ends:
-            node = plan.pop(demands) if len(plan) else None
-            if node is not None:
-                slots.append(Slot(listed[node]["name"], now, now + seconds[node]))
-                heappush(ends, (now + seconds[node], node))
+            begun = plan.pop(demands) if len(plan) else None
+            if begun is not None:
+                slots.append(Slot(listed[begun]["name"], now, now + seconds[begun]))
+                heappush(ends, (now + seconds[begun], begun))
                 continue
             now, ended = heappop(ends)
             plan.end(ended)

@@ -14,14 +14,16 @@ from f0make.errors import Problem, RecipeError, UsageError
 from f0make.graph.build import Graph
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
+from f0make.state import sealed
 
 if TYPE_CHECKING:
-    from f0make.code.check import CodeFacts
+    from f0make.code.digest import CodeFacts
     from f0make.expand.expansion import Expansion
     from f0make.files.contents import Contents
     from f0make.state.store import Store
 
 STATE = ".f0make"
+CODE_MAGIC = b"f0make code 1\n"
 
 
 class Session:
@@ -125,17 +127,17 @@ class Session:
         instances = [i for i in self.expansion.instances if i.module is not None]
         if not instances:
             return []
-        from f0make.code.check import check_python_step
+        from f0make.code.check import check_step
+        from f0make.code.digest import CodeBase
 
         problems: list[Problem] = []
-        roots = [self.workspace, *(p for p in sys.path if p)]
+        base = CodeBase(self.workspace, [self.workspace, *(p for p in sys.path if p)], self._code_cache)
         for instance in instances:
-            typed, facts, found = check_python_step(instance, self.workspace, roots, self._code_cache)
+            typed, facts, found = check_step(base, instance)
             problems += found
-            if facts is not None:
-                instance.args = typed
-                self.code[instance.name] = facts
-                self.watched_files.update(facts.files)
+            instance.args = typed
+            self.code[instance.name] = facts
+            self.watched_files.update(facts.files, facts.watched_missing)
         return problems
 
     def _unknown_names(self) -> list[Problem]:
@@ -222,21 +224,14 @@ class Session:
         return os.path.join(self.workspace, STATE, "code")
 
     def _load_code(self) -> None:
-        import marshal
-
-        try:
-            with open(self._code_file(), "rb") as file:
-                loaded = marshal.loads(file.read())
-        except (OSError, ValueError, EOFError, TypeError):
-            return
+        data = sealed.read(self._code_file())
+        loaded = sealed.unseal(CODE_MAGIC, data) if data else None
         if isinstance(loaded, dict):
             self._code_cache = loaded
 
     def _save_code(self) -> None:
-        from f0make.files.atomic import write_marshal
-
         if self._code_cache:
-            write_marshal(self._code_file(), self._code_cache)
+            sealed.write_atomic(self._code_file(), sealed.seal(CODE_MAGIC, self._code_cache))
 
     def close(self) -> None:
         """Let go of the state."""

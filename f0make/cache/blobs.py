@@ -13,12 +13,14 @@ import time
 from io import FileIO
 
 from f0make.cache import reflink
+from f0make.cache.use import InUse
 from f0make.errors import F0makeError
 
-_TOUCH_AFTER = 3600.0
+TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _EMPTY = hashlib.sha256(b"").hexdigest()
-_NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+"""What the kernel says when there is no space; such errors are handed on as they are."""
 
 
 class CacheUnusable(F0makeError):
@@ -46,14 +48,16 @@ class ContentChanged(BlobError):
 
 
 class Blobs:
-    """Blobs in ``directory``/cas. Nothing is written before the first `add`."""
+    """Blobs in ``directory``/cas. Nothing is made before the first `add`; ``readonly`` notes no uses either."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, readonly: bool = False) -> None:
         self.directory = directory
+        self.readonly = readonly
         self._cas = os.path.join(directory, "cas")
         self._tmp = os.path.join(directory, "tmp")
         self._count = itertools.count(1)
         self._ready = False
+        self._in_use = InUse(directory)
 
     def path(self, digest: str) -> str:
         """Where the blob lies, there or not."""
@@ -63,12 +67,20 @@ class Blobs:
         """Make the directories. Raises CacheUnusable, and OSError when there is no space."""
         if self._ready:
             return
+        if self.readonly:
+            raise CacheUnusable(f"the cache {self.directory!r} was opened for reading")
         try:
             os.makedirs(self._cas, exist_ok=True)
             os.makedirs(self._tmp, exist_ok=True)
         except OSError as error:
             raise self._unusable(error) from None
+        self._in_use.hold(create=True)
         self._ready = True
+
+    def close(self) -> None:
+        """Tell `upkeep.gc` that this process needs nothing more (the end of the process tells it, too)."""
+        self._in_use.release()
+        self._ready = False
 
     def has(self, digest: str) -> bool:
         """Whether the blob is there (its content is checked when it is fetched); counts as a use."""
@@ -237,8 +249,12 @@ class Blobs:
             raise self._unusable(error) from None
 
     def _touch(self, path: str, st: os.stat_result) -> None:
+        """Note a use, for `upkeep.gc`."""
+        if self.readonly:
+            return
+        self._in_use.hold(create=False)
         now = time.time()
-        if now - st.st_mtime > _TOUCH_AFTER:
+        if now - st.st_mtime > TOUCH_AFTER:
             try:
                 os.utime(path, (now, now))
             except OSError:
@@ -249,7 +265,7 @@ class Blobs:
         return BlobCorrupt(digest, f"blob {digest} was damaged and has been dropped")
 
     def _unusable(self, error: OSError) -> OSError | CacheUnusable:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             return error
         return CacheUnusable(f"the cache {self.directory!r} cannot be used: {error.strerror or error}")
 

@@ -178,8 +178,7 @@ class Attempts:
         if facts is None or self._run.blobs is None:
             return {}
         kept = {}
-        for path, text in facts.sources.items():
-            data = text.encode("utf-8", "surrogateescape")
+        for path, data in facts.sources.items():
             digest = sha256(data).hexdigest()
             if digest not in self._saved_sources:
                 self._run.blobs.add_bytes(data)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.engine.contexts import Contexts
 from f0make.engine.tokens import Tokens
+from f0make.files.place import blobs_of
 from f0make.key import Parts, declared_parts, key_of
 from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
@@ -151,12 +153,10 @@ class Decider:
         at = next(n for n, change in enumerate(changes) if change.part == "code")
         return changes[:at] + lines + changes[at + 1 :]
 
-    def _old_source(self, digest: str) -> str | None:
-        if self.blobs is None:
-            return None
+    def _old_source(self, digest: str) -> bytes | None:
         try:
-            return self.blobs.read(digest).decode("utf-8", "replace")
-        except OSError:
+            return self.blobs.read(digest) if self.blobs is not None else None
+        except (OSError, BlobMissing, BlobCorrupt):
             return None
 
     def restorable(self, record: Record, outputs: list[Output]) -> bool:
@@ -166,12 +166,5 @@ class Decider:
         return all(
             self.blobs.has(digest)
             for output in outputs
-            for digest in digests(record["outputs"][output.path], record.get("trees", {}).get(output.path))
+            for digest in blobs_of(record["outputs"][output.path], record.get("trees", {}).get(output.path))
         )
-
-
-def digests(token: str, tree: Mapping[str, str] | None) -> list[str]:
-    """The blobs that restoring a token needs: its own, or for a directory those of everything in it."""
-    if not token.endswith("/"):
-        return [token.removeprefix("@")[:64]]
-    return [t.removeprefix("@")[:64] for t in (tree or {}).values() if t != "/"]

@@ -74,12 +74,7 @@ class Outputs:
 
     def _recorded_tree(self, path: str) -> Mapping[str, str]:
         """The entries that f0make left in the directory ``path``, empty where that is not known."""
-        made, maker = self.store.made.get(path), self.store.maker(path)
-        record = self.store.latest(maker) if maker and made and made.endswith("/") else None
-        if record and record["outputs"].get(path) == made:
-            tree: Mapping[str, str] = record.get("trees", {}).get(path, {})
-            return tree
-        return {}
+        return self.store.tree(self.store.made.get(path, "")) or {}
 
     def displace(self, path: str) -> None:
         """Move a file that f0make did not make to `.f0make/displaced/`, and say so."""
@@ -110,13 +105,14 @@ class Outputs:
                 else:
                     self._take_away(output.path)
             place.make_parents(self.root, output.path)
-            place.restore(self.root, output.path, token, tree, blobs)
+            have = self.tokens.contents.tree(output.path) if tree is not None else None
+            place.restore(self.root, output.path, token, tree, blobs, have)
             self.tokens.contents.forget(output.path)
             self.tokens.keep(output.path)
             if output.protected:
                 place.protect(os.path.join(self.root, output.path))
             made[output.path] = token
-        self.store.append_made(made, instance.name)
+        self.store.append_made(made, instance.name, record["key"])
 
     def _tidy(self, path: str, tree: Mapping[str, str]) -> None:
         """Displace what was added to or altered in an output directory."""

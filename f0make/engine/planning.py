@@ -92,8 +92,6 @@ def _walk(
                 if tokens.on_disk(output.path) != record["outputs"][output.path]:
                     tokens.promise(output, record, record.get("trees", {}))
             contexts.settle(node, instance.step.name, record.get("writes", ()))
-            if verdict.kind is Kind.RUN:
-                reruns.add(node)
     _demand_temps(session, decider, found, reruns)
     return [found[node] for node in graph.order if node in found]
 

@@ -315,9 +315,10 @@ class Run:
             if self.state[node] is State.READY:
                 self._enqueue(node)
         while len(self.scheduler) and not self._stopping():
-            node = self.scheduler.pop(self.demands)
-            if node is None:
+            popped = self.scheduler.pop(self.demands)
+            if popped is None:
                 return
+            node = popped
             if self._temp_inputs_missing(node):
                 self.scheduler.end(node)
                 continue

@@ -5,7 +5,10 @@ from __future__ import annotations
 import marshal
 import os
 from io import FileIO
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MARSHAL_VERSION = 4
 """The version that every supported Python reads and writes alike."""

@@ -8,11 +8,11 @@ from f0make.plan.decide import Change, shorten
 
 
 def code_changes(
-    old: Mapping[str, str], new: Mapping[str, str], read: Callable[[str], str | None]
+    old: Mapping[str, str], new: Mapping[str, bytes], read: Callable[[str], bytes | None]
 ) -> list[Change]:
     """The first differing line of each module.
 
-    ``old`` maps a module's path to the digest of its source as recorded, ``new`` to its source text now;
+    ``old`` maps a module's path to the digest of its source as recorded, ``new`` to its source now;
     ``read`` gives a recorded source by digest, or None when it is not kept any more. Lines that are blank or
     only a comment never make the difference and are passed over.
     """
@@ -27,7 +27,7 @@ def code_changes(
                 Change(f"code {path}", "(absent)" if there else "(imported)", "(imported)" if there else "(absent)")
             )
             continue
-        if old[path] == sha256(new[path].encode("utf-8", "surrogateescape")).hexdigest():
+        if old[path] == sha256(new[path]).hexdigest():
             continue
         before = read(old[path])
         if before is None:
@@ -45,6 +45,6 @@ def code_changes(
     return changes
 
 
-def _meaningful(text: str) -> list[tuple[int, str]]:
-    lines = enumerate(text.splitlines(), 1)
+def _meaningful(source: bytes) -> list[tuple[int, str]]:
+    lines = enumerate(source.decode("utf-8", "replace").splitlines(), 1)
     return [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from f0make.errors import StateError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.errors import StateError
 
 NAME = ".f0make"
 
@@ -18,6 +20,8 @@ def unusable(workspace: str, error: OSError) -> StateError:
     """The error for a state directory in which ``error`` happened."""
     place = os.path.abspath(path_of(workspace))
     detail = f" ({error.filename})" if error.filename and os.fspath(error.filename) != place else ""
+    from f0make.errors import StateError
+
     return StateError(
         f"{place} cannot be used: {error.strerror or error}{detail}; f0make keeps its state there"
     )

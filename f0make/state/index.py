@@ -5,11 +5,15 @@ Pure: lines in, tables out. The tables are plain built-in types, so that they lo
 
 from __future__ import annotations
 
+import gc
+import marshal
 from typing import Any, NamedTuple
 
 from f0make.cache.variant import variant_of
+from f0make.files.atomic import MARSHAL_VERSION
 
 _TABLES = ("keys", "latest", "made", "makers", "trees", "begins", "fails")
+_NOTHING = marshal.dumps({}, MARSHAL_VERSION)
 _MEASURES = ("seconds", "cpu_seconds", "peak_mem", "read", "written", "energy_kwh", "carbon_g")
 
 
@@ -27,21 +31,43 @@ class Stats(NamedTuple):
 
 
 class Index:
-    """Tables over the lines seen so far; feed it with `apply` in the order of the log."""
+    """Tables over the lines seen so far; feed it with `apply` in the order of the log.
+
+    After `load` each table stays packed until it is first used.
+    """
+
+    keys: dict[str, tuple[Any, ...]]
+    """key -> (variant, offset, variant, offset, …), newest last."""
+    latest: dict[str, tuple[int, str, tuple[Any, ...]]]
+    """instance -> (offset of its last record, step, measures)."""
+    made: dict[str, str]
+    """path -> token"""
+    makers: dict[str, str]
+    """path -> instance"""
+    trees: dict[str, int]
+    """Token of a directory -> offset of a record that lists its entries."""
+    begins: dict[str, dict[str, Any]]
+    """instance -> payload, of attempts that neither a record nor a failure has closed."""
+    fails: dict[str, int]
+    """instance -> offset of its failure, if nothing succeeded since."""
 
     def __init__(self) -> None:
-        self.keys: dict[str, tuple[Any, ...]] = {}
-        """key -> (variant, offset, variant, offset, …), newest last."""
-        self.latest: dict[str, tuple[int, str, tuple[Any, ...]]] = {}
-        """instance -> (offset of its last record, step, measures)."""
-        self.made: dict[str, str] = {}
-        self.makers: dict[str, str] = {}
-        self.trees: dict[str, int] = {}
-        """Token of a directory -> offset of a record that lists its entries."""
-        self.begins: dict[str, dict[str, Any]] = {}
-        self.fails: dict[str, int] = {}
         self.lines = 0
         """Lines seen, the live and the superseded ones."""
+        self._packed = dict.fromkeys(_TABLES, _NOTHING)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _TABLES:
+            raise AttributeError(name)
+        collecting = gc.isenabled()
+        gc.disable()  # Nothing here makes cycles, and collecting would visit each of the new objects.
+        try:
+            table = marshal.loads(self._packed.pop(name))
+        finally:
+            if collecting:
+                gc.enable()
+        setattr(self, name, table)
+        return table
 
     def apply(self, kind: str, payload: Any, offset: int) -> bool:
         """Take in one line; False when its payload is not what its type needs (then nothing changes)."""
@@ -66,7 +92,11 @@ class Index:
 
     def dump(self) -> tuple[Any, ...]:
         """The tables as built-in types, for `load`."""
-        return (self.lines, *(getattr(self, name) for name in _TABLES))
+        packed = self._packed
+        tables = (
+            packed[n] if n in packed else marshal.dumps(getattr(self, n), MARSHAL_VERSION) for n in _TABLES
+        )
+        return (self.lines, *tables)
 
     @classmethod
     def load(cls, dumped: Any) -> Index | None:
@@ -75,11 +105,8 @@ class Index:
             return None
         index = cls()
         index.lines = dumped[0]
-        for name, table in zip(_TABLES, dumped[1:], strict=True):
-            if not isinstance(table, dict):
-                return None
-            setattr(index, name, table)
-        return index
+        index._packed = dict(zip(_TABLES, dumped[1:], strict=True))
+        return index if all(isinstance(table, bytes) for table in dumped[1:]) else None
 
     # One line type each. A handler reads all it needs before it changes anything.
 

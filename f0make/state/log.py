@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 FORMAT = 1
 """Version of the line types; it stands in the first line of each log."""

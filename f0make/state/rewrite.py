@@ -82,6 +82,8 @@ def _lives(index: Index, live: set[int], offset: int, kind: str, payload: Any) -
     if kind in ("begin", "fail"):
         instance = payload.get("instance") if isinstance(payload, dict) else None
         return (
-            index.begins.get(instance) == payload if kind == "begin" else index.fails.get(instance) == offset
+            index.begins.get(str(instance)) == payload
+            if kind == "begin"
+            else index.fails.get(str(instance)) == offset
         )
     return kind not in (log.DAMAGED, log.HEADER, "made", "gone", "forget")

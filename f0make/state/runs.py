@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from f0make.errors import StateError
 from f0make.state import home, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAME = "runs.log"
 
@@ -60,6 +62,8 @@ def check_format(path: str, header: Any) -> None:
     """Raise StateError when ``header`` says that a newer f0make wrote the file."""
     found = header.get("format") if isinstance(header, dict) else None
     if isinstance(found, int) and found > log.FORMAT:
+        from f0make.errors import StateError
+
         raise StateError(
             f"{path} was written by a newer f0make (format {found}, this one reads up to {log.FORMAT}); "
             "use that version, or remove .f0make to start afresh"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import marshal
 import zlib
 from io import FileIO
-from typing import Any
 
 from f0make.files.atomic import MARSHAL_VERSION, write_atomic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["read", "seal", "unseal", "write_atomic"]
 

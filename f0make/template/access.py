@@ -13,13 +13,17 @@ RESERVED = frozenset({"config", "env", "inputs", "outputs", "resources", "step",
 ORDER = "known in this order: variables, env and resources, inputs, outputs, then everything else"
 
 
-class Missing(Exception):
-    """A name, key or index that leads to nothing."""
+class EvaluationError(Exception):
+    """An expression that comes to nothing: why, and what was probably meant."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Missing(EvaluationError):
+    """A name, key or index that leads to nothing."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -15,18 +15,23 @@ from f0make.template.operators import check_format
 from f0make.template.quote import quote
 from f0make.template.values import Raw, to_text
 
-_FROM_JINJA = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_FROM_JINJA = _words(
     "abs batch capitalize center count d default dictsort filesizeformat first float format groupby indent int "
     "items join last length list lower map max min reject rejectattr replace reverse round select selectattr "
-    "slice sort string sum title tojson trim truncate unique upper urlencode wordcount".split()
+    "slice sort string sum title tojson trim truncate unique upper urlencode wordcount"
 )
-_WIDTHS = frozenset("batch center indent round slice tojson truncate ljust rjust zfill expandtabs".split())
+_WIDTHS = _words("batch center indent round slice tojson truncate ljust rjust zfill expandtabs")
 """Filters and methods that fill up to a width; their integers are looked at first."""
 
-_TEXT_METHODS = frozenset(
+_TEXT_METHODS = _words(
     "capitalize casefold center count endswith expandtabs find format index isalnum isalpha isdecimal isdigit "
     "islower isnumeric isspace isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind "
-    "rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
+    "rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill"
 )
 _LIST_METHODS = frozenset({"count", "index"})
 _MAP_METHODS = frozenset({"get", "items", "keys", "values"})

@@ -12,23 +12,18 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from f0make.template.access import Missing, attribute, item, unknown_name
+from f0make.template.access import EvaluationError, Missing, attribute, item, unknown_name
 from f0make.template.filters import check_call, filters, limited_range, methods_of, settle, tests
 from f0make.template.limits import MAX_SOURCE, TooMuch, begin, charge, current, weigh
 from f0make.template.operators import OPERATORS, binary, check_format
-from f0make.template.values import Broken
+from f0make.template.values import PathList
 
 _HINT = "\0"
 """Between message and hint in the one text that Jinja2 lets an undefined value carry."""
 
 
-class BadExpression(Exception):
-    """An expression that cannot be compiled or evaluated; ``hint`` may say what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class BadExpression(EvaluationError):
+    """An expression that cannot be compiled or evaluated."""
 
 
 class _Unknown(StrictUndefined):
@@ -153,7 +148,7 @@ class _Joined(NodeTransformer):
 class Compiled:
     """One expression, ready to be evaluated in any number of scopes."""
 
-    __slots__ = ("_context", "_run", "names", "source", "steps")
+    __slots__ = ("_context", "_run", "names", "source")
 
     def __init__(self, source: str) -> None:
         """Raises BadExpression."""
@@ -168,7 +163,8 @@ class Compiled:
         except TemplateSyntaxError as error:
             raise BadExpression(f"not an expression: {error.message or error}") from None
         except (TooMuch, TemplateError) as error:
-            raise BadExpression(str(error)) from None
+            message, _, hint = str(error).partition(_HINT)
+            raise BadExpression(message, hint) from None
         except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
             raise BadExpression("this expression is too deeply nested or too long") from None
         self._context = template.new_context
@@ -186,9 +182,8 @@ class Compiled:
             for _ in self._run(context):
                 pass
             value = settle(context.vars["result"])
-            if isinstance(value, Undefined):
-                str(value)
             charge(weigh(value))
+            _check_defined(value)
         except UndefinedError as error:
             message, _, hint = str(error).partition(_HINT)
             raise Missing(f"{message} in `{self.source.strip()}`", hint) from None
@@ -204,9 +199,25 @@ class Compiled:
 def _said(error: BaseException) -> str:
     if isinstance(error, ZeroDivisionError):
         return "division by zero"
+    if isinstance(error, OverflowError):
+        return "this number is too large"
     if isinstance(error, (RecursionError, MemoryError)):
         return "this takes too much memory or work"
     return str(error) or type(error).__name__
+
+
+def _check_defined(value: Any) -> None:
+    """Use every undefined value in a result, so that it says what is missing. Raises UndefinedError."""
+    if isinstance(value, Undefined):
+        str(value)
+    elif isinstance(value, PathList):
+        return
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _check_defined(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            _check_defined(one)
 
 
 def _parse(environment: _Environment, source: str) -> nodes.Expr:
@@ -230,7 +241,7 @@ def _check_filters(environment: _Environment, tree: nodes.Expr) -> None:
     for kind, known in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
         for node in [tree, *tree.find_all(kind)]:
             if isinstance(node, kind) and node.name not in known:
-                hint = suggestion(node.name, known)
+                hint = suggestion(node.name, [name for name in known if name[0].isalpha()])
                 raise TemplateError(f"no {kind.__name__.lower()} is called `{node.name}`{_HINT}{hint}")
 
 
@@ -239,6 +250,3 @@ def _as_template(tree: nodes.Expr, environment: _Environment) -> nodes.Template:
     template = nodes.Template(body, lineno=1)
     template.set_environment(environment)
     return template
-
-
-__all__ = ["BadExpression", "Broken", "Compiled"]

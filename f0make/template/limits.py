@@ -19,8 +19,8 @@ MAX_TEXT = 16_000_000
 """Characters of one text: the paths of 200,000 files."""
 MAX_SECONDS = 5.0
 """Time of one evaluation."""
-MAX_BITS = 10_000
-"""Bits of one integer; 3,000 digits."""
+MAX_BITS = 256
+"""Bits of one integer made by `*` or `**`: as wide as a digest, and small enough to cost nothing."""
 MAX_WIDTH = 10_000
 """Any width, precision or count that a filter or method is asked to fill up to."""
 MAX_SOURCE = 20_000

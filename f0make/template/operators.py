@@ -9,7 +9,7 @@ from typing import Any
 
 from f0make.template.limits import MAX_BITS, MAX_WIDTH, TooMuch, charge, check_text, weigh
 
-_WIDE = re.compile(r"\d{%d,}|%%[^a-zA-Z%%]*\*|\{[^{}]*\{" % len(str(MAX_WIDTH)))
+_WIDE = re.compile(rf"\d{{{len(str(MAX_WIDTH))},}}|%[^a-zA-Z%]*\*|\{{[^{{}}]*\{{")
 """In a format: a number as long as the widest width, or a width that is itself an argument."""
 
 _PLAIN: dict[str, Callable[[Any, Any], Any]] = {

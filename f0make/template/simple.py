@@ -11,7 +11,24 @@ from f0make.template.quote import quote
 from f0make.template.values import Raw, to_text
 
 _KEYWORDS = frozenset(
-    "and else false False if in is none None not or true True elif for recursive".split()
+    {
+        "and",
+        "else",
+        "false",
+        "False",
+        "if",
+        "in",
+        "is",
+        "none",
+        "None",
+        "not",
+        "or",
+        "true",
+        "True",
+        "elif",
+        "for",
+        "recursive",
+    }
 )
 """Words that mean something else at the beginning of a Jinja2 expression."""
 

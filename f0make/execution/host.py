@@ -1,0 +1,73 @@
+"""The system that f0make runs on: `linux` where it can, `portable` elsewhere; both have the same functions."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or sys.platform == "linux":
+    from f0make.execution.linux import (
+        REAPER,
+        SIGNALS,
+        Facts,
+        IoCounter,
+        boot,
+        everyone,
+        facts,
+        kill,
+        marked,
+        no_children,
+        now,
+        oom_kills,
+        own_peak,
+        private_cwd,
+        reset_peak,
+        set_reaper,
+        tree_memory,
+        wait_exit,
+        watch,
+    )
+else:
+    from f0make.execution.portable import (
+        REAPER,
+        SIGNALS,
+        Facts,
+        IoCounter,
+        boot,
+        everyone,
+        facts,
+        kill,
+        marked,
+        no_children,
+        now,
+        oom_kills,
+        own_peak,
+        private_cwd,
+        reset_peak,
+        set_reaper,
+        tree_memory,
+        wait_exit,
+        watch,
+    )
+
+__all__ = [
+    "REAPER",
+    "SIGNALS",
+    "Facts",
+    "IoCounter",
+    "boot",
+    "everyone",
+    "facts",
+    "kill",
+    "marked",
+    "no_children",
+    "now",
+    "oom_kills",
+    "own_peak",
+    "private_cwd",
+    "reset_peak",
+    "set_reaper",
+    "tree_memory",
+    "wait_exit",
+    "watch",
+]

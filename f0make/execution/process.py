@@ -1,0 +1,169 @@
+"""Start a command in a session of its own, wait for it, measure it, and leave nothing of it behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from f0make.execution import ending, host
+from f0make.execution.command import Launch, default_shell
+
+__all__ = ["TERM_GRACE", "Ended", "default_shell", "run"]
+
+TERM_GRACE = 2.0
+"""Seconds between TERM and KILL when a step's time is up."""
+_LINGER = 0.25
+"""Seconds that processes left behind may take to end by themselves: the `tee` of ``> >(tee log)`` still
+writes when its shell is gone."""
+_LEFTOVER_GRACE = 0.5
+"""Seconds between TERM and KILL for what is left behind."""
+_MAXRSS = 1 if sys.platform == "darwin" else 1024
+"""Unit of ru_maxrss in bytes (getrusage(2))."""
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a command ended: ``code`` is its exit code, or the number of the signal that killed it, negative."""
+
+    code: int
+    timed_out: bool = False
+    cpu_seconds: float = 0.0
+    peak_mem: int = 0
+    """Bytes; the largest single process of it (see `run`)."""
+    started: int = 0
+    """Stamp from before the start."""
+
+
+def run(
+    launch: Launch,
+    environ: Mapping[bytes, bytes],
+    output: int,
+    timeout: float | None = None,
+    note: Callable[[int, int, int], None] | None = None,
+) -> Ended:
+    """Run ``launch`` in the current directory with stdin from the caller's and both outputs to ``output``.
+
+    The process starts with every signal at its default and none blocked. After ``timeout`` seconds it and all
+    its descendants get TERM, two seconds later KILL. When it ends, what is left of its session is ended too;
+    processes in sessions of their own (daemons) stay. ``note`` hears (pid, stamp before, stamp after) of the
+    start. Raises OSError when it cannot be started.
+
+    The kernel counts the memory of the starting process (this one) into the peak of a child that never grew
+    larger than it; `Ended.peak_mem` cannot be less.
+    """
+    before = host.now()
+    pid = _start(launch, environ, output)
+    if note is not None:
+        note(pid, before, host.now())
+    timed_out = False
+    if timeout is not None and not host.wait_exit(pid, timeout):
+        timed_out = True
+        ending.end(lambda: _step_processes(before), TERM_GRACE)
+    _, status, usage = os.wait4(pid, 0)
+    ended = Ended(
+        os.waitstatus_to_exitcode(status),
+        timed_out,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * _MAXRSS,
+        before,
+    )
+    if _something_left(pid):
+        end_session(pid, before)
+        cpu, peak = ending.reap()
+        ended.cpu_seconds += cpu
+        ended.peak_mem = max(ended.peak_mem, peak)
+    return ended
+
+
+def _start(launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
+    try:
+        return _spawn(launch.program, launch.argv, environ, output)
+    except OSError as error:
+        if launch.otherwise is None or error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG):
+            raise
+        # Only a shell knows what to say about a program that cannot be executed, or how to run it anyway.
+        return _spawn(launch.otherwise[0], launch.otherwise[1:], environ, output)
+
+
+def _spawn(program: str, argv: list[str], environ: Mapping[bytes, bytes], output: int) -> int:
+    try:
+        return os.posix_spawn(
+            program,
+            argv,
+            environ,
+            file_actions=((os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=host.SIGNALS,
+        )
+    except NotImplementedError:
+        return _fork_exec(program, argv, environ, output)
+
+
+def _fork_exec(program: str, argv: list[str], environ: Mapping[bytes, bytes], output: int) -> int:
+    """For systems whose posix_spawn cannot make sessions."""
+    import subprocess
+
+    def reset() -> None:
+        for signum in host.SIGNALS:
+            try:
+                signal.signal(signum, signal.SIG_DFL)
+            except OSError:
+                continue
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    child = subprocess.Popen(
+        argv,
+        executable=program,
+        env=environ,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        preexec_fn=reset,
+    )
+    child.returncode = 0  # It is waited for with wait4, not by this object.
+    return child.pid
+
+
+def _something_left(group: int) -> bool:
+    if host.REAPER:
+        return not host.no_children()
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _step_processes(since: int) -> list[int]:
+    """Descendants of this process that are not older than the running step."""
+    return [pid for pid, about in ending.descendants([os.getpid()]).items() if about[4] >= since - 1]
+
+
+def end_session(session: int, since: int) -> bool:
+    """End what is left of ``session`` below this process; whether there was anything that had to be told."""
+    me = os.getpid()
+
+    def find() -> list[int]:
+        known = host.everyone()
+        below = ending.descendants([me], known) if host.REAPER else known
+        return [
+            pid
+            for pid, about in below.items()
+            if pid != me and session in (about[2], about[3]) and about[4] >= since - 1
+        ]
+
+    until = time.monotonic() + _LINGER
+    pause = 0.001
+    while find():
+        if time.monotonic() >= until:
+            ending.end(find, _LEFTOVER_GRACE)
+            return True
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+    return False

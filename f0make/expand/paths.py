@@ -1,0 +1,85 @@
+"""Declared paths -> normalised ones, and which of them an instance may have. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+STATE = ".f0make"
+
+
+class PathError(ValueError):
+    """A path that cannot be declared; ``hint`` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def clean(path: str) -> str:
+    """``path`` without `.`, `//`, resolvable `..` and trailing slash: `./a//b/` is `a/b`."""
+    if path and "//" not in path and "/." not in path and path[0] not in "./" and path[-1] != "/":
+        return path
+    normal = posixpath.normpath(path)
+    return normal[1:] if normal.startswith("//") else normal
+
+
+class Paths:
+    """The rules for one workspace and the files of one recipe."""
+
+    def __init__(self, workspace: str, recipe_files: Iterable[str]) -> None:
+        self.workspace = workspace.rstrip("/") or "/"
+        self._inside = self.workspace.rstrip("/") + "/"
+        self._recipes = {self.relative(path) for path in recipe_files}
+
+    def relative(self, path: str) -> str:
+        """``path`` normalised, relative to the workspace where it lies inside it."""
+        normal = clean(path)
+        if normal.startswith("/"):
+            if normal == self.workspace:
+                return "."
+            return normal[len(self._inside) :] if normal.startswith(self._inside) else normal
+        if normal.startswith("../"):
+            whole = posixpath.normpath(self._inside + normal)
+            if whole == self.workspace:
+                return "."
+            if whole.startswith(self._inside):
+                return whole[len(self._inside) :]
+        return normal
+
+    def input(self, text: str) -> str:
+        """The path of a declared input. Raises PathError."""
+        _check(text, "an input")
+        path = self.relative(text)
+        if path == "." or path.strip("./") == "" or self._inside.startswith(path.rstrip("/") + "/"):
+            raise PathError(f"input {text!r} holds the whole workspace", "name the files that are meant")
+        if path == STATE or path.startswith(STATE + "/"):
+            raise PathError(f"input {text!r} lies in {STATE}, which is f0make's own")
+        return path
+
+    def output(self, text: str) -> tuple[str, bool]:
+        """The path of a declared output and whether it is a directory. Raises PathError."""
+        _check(text, "an output")
+        path = clean(text)
+        if path.startswith("/"):
+            raise PathError(f"output {text!r} is absolute", "outputs are relative to the workspace")
+        if path == ".." or path.startswith("../"):
+            raise PathError(f"output {text!r} leaves the workspace", "outputs lie inside the workspace")
+        if path == ".":
+            raise PathError(f"output {text!r} is the workspace itself", "name a directory inside it")
+        if path == STATE or path.startswith(STATE + "/"):
+            raise PathError(f"output {text!r} lies in {STATE}, which is f0make's own")
+        if path in self._recipes:
+            raise PathError(f"output {text!r} is a file of this recipe")
+        for recipe in self._recipes:
+            if recipe.startswith(path + "/"):
+                raise PathError(f"output {text!r} would replace {recipe!r}, a file of this recipe")
+        return path, text.endswith("/")
+
+
+def _check(text: str, what: str) -> None:
+    if not text.strip():
+        raise PathError(f"{what} with an empty path")
+    if "\0" in text:
+        raise PathError(f"{what} whose path holds a NUL character")

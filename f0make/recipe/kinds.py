@@ -1,0 +1,72 @@
+"""The shapes that a schema is made of: data only, read by our own validator and by strictyaml's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """Text, converted by ``convert`` (raises ValueError); text with a template stays as it is."""
+
+    expected: str
+    """What to say was expected where there is a list, a map or nothing."""
+    convert: Callable[[str], Any] | None = None
+    template: bool = True
+    """Whether `${{ … }}` may stand here."""
+    empty: bool = False
+    """Whether nothing at all may stand here; ``""`` in quotes may wherever ``convert`` lets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list with at least one item."""
+
+    item: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A map of any keys, at least one; ``key`` raises ValueError for a key that cannot be."""
+
+    value: Kind
+    key: Callable[[str], None] | None = None
+    by_name: Callable[[str], Scalar] | None = None
+    """The kind of a value by its key, where it depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A map of known keys."""
+
+    name: str
+    """What the map is, for messages: "a step"."""
+    fields: dict[str, Kind]
+    required: tuple[str, ...] = ()
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Words of other tools -> the key that does the same here, for hints."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """What is meant depends on whether there is text, a list or a map."""
+
+    expected: str
+    text: Scalar | None = None
+    items: Many | None = None
+    entries: Mapped | Fields | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Text, lists and maps nested at will."""
+
+
+Kind: TypeAlias = "Scalar | Many | Mapped | Fields | OneOf | Tree"
+
+
+def one_or_many(item: Scalar) -> OneOf:
+    """One text, or a list of them."""
+    return OneOf(f"{item.expected}, or a list of them", text=item, items=Many(item))

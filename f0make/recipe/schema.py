@@ -1,0 +1,247 @@
+"""The recipe language's schema, once, as data. docs/recipes.md describes the same for people."""
+
+from __future__ import annotations
+
+import re
+
+from f0make.recipe import scalars
+from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree, one_or_many
+from f0make.recipe.nearest import did_you_mean
+
+SCHEMA_VERSION = 1
+"""Part of every digest of a validated step: goes up when the meaning of the same text changes."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can be the name of a template variable."""
+    return bool(_IDENTIFIER.match(text))
+
+
+def _step_name(text: str) -> str:
+    if not NAME.match(text):
+        raise ValueError(
+            f"expected a name of letters, digits, `_`, `.` and `-` that begins with a letter or `_`, "
+            f"found {scalars.shown(text)}"
+        )
+    return text
+
+
+def _dotted(text: str) -> str:
+    if not _DOTTED.match(text):
+        hint = "; write a.b for a/b.py" if "/" in text or text.endswith(".py") else ""
+        raise ValueError(f"expected a dotted module name such as pkg.mod, found {scalars.shown(text)}{hint}")
+    return text
+
+
+def _function(text: str) -> str:
+    if not _IDENTIFIER.match(text):
+        raise ValueError(f"expected the name of a function or class, found {scalars.shown(text)}")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("expected a path, found nothing")
+    return text
+
+
+def _present(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected text, found nothing")
+    return text
+
+
+def _choice(*words: str) -> Scalar:
+    known = " or ".join(words)
+
+    def convert(text: str) -> str:
+        if text in words:
+            return text
+        hint = did_you_mean(text, words)
+        raise ValueError(
+            f"expected {known}, found {scalars.shown(text)}" + (f"; {hint}" if hint else "")
+        )
+
+    return Scalar(known, convert, template=False)
+
+
+def _variable_name(name: str) -> None:
+    if not _ENV_NAME.match(name):
+        raise ValueError(f"{scalars.shown(name)} cannot be the name of an environment variable")
+
+
+def _key(name: str) -> None:
+    if not name:
+        raise ValueError("an empty key")
+
+
+_ENV_NAME = re.compile(r"[^=\s]+\Z")
+
+
+def _resource(name: str) -> Scalar:
+    return Scalar(
+        {"cpu": "a number above 0", "mem": "a size such as 2GB", "disk": "a size such as 2GB"}.get(
+            name, "an integer of 0 or more"
+        ),
+        lambda text: scalars.to_resource(name, text),
+    )
+
+
+TEXT = Scalar("text", empty=True)
+FIXED = Scalar("text", template=False, empty=True)
+WORDS = Scalar("text", _present)
+BOOL = Scalar("yes or no", scalars.to_bool)
+INTEGER = Scalar("an integer", scalars.to_int)
+COUNT = Scalar("an integer of 0 or more", scalars.to_count)
+DURATION = Scalar("a duration such as 10s, 5m or 2h", scalars.to_duration)
+TIMEOUT = Scalar("a duration such as 10s, 5m or 2h", scalars.to_timeout)
+PATH = Scalar("a path", _path)
+STEP_NAME = Scalar("the name of a step", _step_name)
+LABELS = one_or_many(Scalar("a label", _present))
+
+RESOURCES = Mapped(COUNT, key=_key, by_name=_resource)
+ENV = Mapped(TEXT, key=_variable_name)
+
+INPUTS = OneOf(
+    "a path, a list of paths, or a map of names to paths",
+    text=PATH,
+    items=Many(PATH),
+    entries=Mapped(OneOf("a path or a list of paths", text=PATH, items=Many(PATH)), key=_key),
+)
+OUTPUT = Fields(
+    "an output",
+    {"path": PATH, "temp": BOOL, "protected": BOOL},
+    required=("path",),
+    aliases={"temporary": "temp", "protect": "protected", "file": "path"},
+)
+_OUTPUT_ITEM = OneOf("a path or a map with `path`", text=PATH, entries=OUTPUT)
+OUTPUTS = OneOf(
+    "a path, a list of paths, or a map of names to paths",
+    text=PATH,
+    items=Many(_OUTPUT_ITEM),
+    entries=Mapped(
+        OneOf("a path, a list of paths or a map with `path`", PATH, Many(_OUTPUT_ITEM), OUTPUT), key=_key
+    ),
+)
+
+ROW_ITEM = Scalar("text")
+FOREACH = Mapped(
+    OneOf(
+        "a list, or a map with `glob`, `table` or `range`",
+        items=Many(OneOf("text, or a list of texts", text=ROW_ITEM, items=Many(ROW_ITEM))),
+        entries=Fields(
+            "a source of values",
+            {"glob": PATH, "table": PATH, "range": WORDS, "after": Scalar("a step", _step_name, False)},
+            aliases={"csv": "table", "tsv": "table", "file": "table", "files": "glob"},
+        ),
+    ),
+    key=_key,
+)
+
+SUCCESS = Fields(
+    "`success`",
+    {
+        "ctx_has_keys": one_or_many(Scalar("a key of the context", _present)),
+        "not_empty": BOOL,
+        "exit_codes": one_or_many(Scalar("an exit code", scalars.to_exit_code)),
+    },
+    aliases={"exit_code": "exit_codes", "ctx_has_key": "ctx_has_keys"},
+)
+
+_SHARED: dict[str, Kind] = {
+    "resources": RESOURCES,
+    "retries": COUNT,
+    "retry_delay": DURATION,
+    "timeout": TIMEOUT,
+    "env": ENV,
+    "cache": BOOL,
+    "runs_on": LABELS,
+}
+"""What `defaults` may hold: keys of a step."""
+
+STEP = Fields(
+    "a step",
+    {
+        "name": Scalar("a name", _step_name, template=False),
+        "idx": Scalar("an integer", scalars.to_int, template=False),
+        "description": TEXT,
+        "type": _choice("shell", "python"),
+        "run": WORDS,
+        "module": Scalar("a dotted module name", _dotted, template=False),
+        "function": Scalar("the name of a function or class", _function, template=False),
+        "args": Mapped(Tree(), key=_key),
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+        "depends_on": one_or_many(STEP_NAME),
+        "foreach": FOREACH,
+        "combine": _choice("product", "zip"),
+        **_SHARED,
+        "shell": WORDS,
+        "priority": INTEGER,
+        "fingerprint": one_or_many(Scalar("a shell command", _present)),
+        "depfile": PATH,
+        "success": SUCCESS,
+        "when": TEXT,
+        "always": BOOL,
+    },
+    required=("name",),
+    aliases={
+        "cmd": "run",
+        "command": "run",
+        "script": "run",
+        "input": "inputs",
+        "output": "outputs",
+        "deps": "inputs",
+        "needs": "depends_on",
+        "requires": "depends_on",
+        "environment": "env",
+        "params": "args",
+        "parameters": "args",
+        "matrix": "foreach",
+        "if": "when",
+        "cpu": "resources",
+        "mem": "resources",
+        "memory": "resources",
+    },
+)
+
+BUDGET = Fields(
+    "`budget`",
+    {
+        "cpu": Scalar("a percentage such as 80%", scalars.to_percent, template=False),
+        "mem": Scalar("a size such as 8GB", scalars.to_memory_limit, template=False),
+        "load": Scalar("a number above 0", scalars.to_positive, template=False),
+        "time": Scalar("a duration such as 2h", scalars.to_duration, template=False),
+        "energy": Scalar("an energy such as 0.2kWh", scalars.to_energy, template=False),
+        "carbon": Scalar("a mass such as 50g", scalars.to_carbon, template=False),
+        "country": Scalar("a country such as FRA", scalars.to_country, template=False),
+    },
+    aliases={"memory": "mem"},
+)
+
+_TARGET = Scalar("a step or a file", _present, template=False)
+
+HEAD = Fields(
+    "a recipe",
+    {
+        "recipe": Scalar("a name", _present, template=False),
+        "description": FIXED,
+        "test_meta": Fields("`test_meta`", {"test_id": FIXED, "tester": FIXED, "description": FIXED}),
+        "config": Mapped(Tree(), key=_key),
+        "env": ENV,
+        "shell": WORDS,
+        "defaults": Fields("`defaults`", _SHARED),
+        "targets": one_or_many(_TARGET),
+        "wildcards": Mapped(Scalar("a regular expression", _present, template=False), key=_key),
+        "include": one_or_many(Scalar("a recipe file", _path, template=False)),
+        "budget": BUDGET,
+    },
+    aliases={"name": "recipe", "includes": "include", "vars": "config", "environment": "env"},
+)
+"""Every top-level key but `steps`, which are read one by one."""
+
+RECIPE = Fields("a recipe", {**HEAD.fields, "steps": Many(STEP)}, aliases=HEAD.aliases)

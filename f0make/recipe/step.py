@@ -1,0 +1,119 @@
+"""A validated entry of `steps`: from what the schema let through to `Step`, and to and from plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from f0make.model import Foreach, Mark, PathDecl, Step, Success
+
+_SAME = (
+    "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "resources", "retries",
+    "retry_delay", "timeout", "priority", "depfile", "when", "cache", "always",
+)  # fmt: skip
+"""Keys whose conformed value is the Step's field as it is."""
+
+_LISTS = ("depends_on", "runs_on", "fingerprint")
+"""Keys that take one text or a list."""
+
+Packed = tuple[dict[str, Any], dict[str, Mark]]
+"""A step as marshal can write it: fields, and marks relative to the step's first line."""
+
+
+def build_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `Step` (without file and marks) for a conformed entry of `steps`, in plain data."""
+    fields = {key: values[key] for key in _SAME if key in values}
+    fields["name"] = values.get("name", "")
+    fields["type"] = values.get("type") or (
+        "shell" if "run" in values else "python" if "module" in values else "gather"
+    )
+    for key in _LISTS:
+        if key in values:
+            fields[key] = as_list(values[key])
+    for key in ("inputs", "outputs"):
+        if key in values:
+            fields[key] = _paths(values[key], key)
+    if "foreach" in values:
+        fields["foreach"] = [_foreach(name, source) for name, source in values["foreach"].items()]
+    if "success" in values:
+        success = values["success"]
+        fields["success"] = (
+            as_list(success.get("ctx_has_keys", [])),
+            success.get("not_empty", False),
+            as_list(success.get("exit_codes", [])),
+        )
+    return fields
+
+
+def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step:
+    """The `Step` for `build_fields`' result; ``fields`` itself is left as it is."""
+    values = dict(fields)
+    for key in ("inputs", "outputs"):
+        if key in values:
+            values[key] = [PathDecl(*path) for path in values[key]]
+    if "foreach" in values:
+        values["foreach"] = [Foreach(*entry) for entry in values["foreach"]]
+    if "success" in values:
+        values["success"] = Success(*values["success"])
+    return Step(file=file, marks=marks, **values)
+
+
+def pack_step(fields: dict[str, Any], marks: dict[str, Mark], offset: int) -> Packed:
+    """A step for the cache, its marks relative to line ``offset``."""
+    return fields, {key: (first - offset, column, last - offset) for key, (first, column, last) in marks.items()}
+
+
+def unpack_step(packed: Packed, file: str, offset: int) -> Step:
+    """The step of `pack_step`, now beginning below line ``offset``."""
+    fields, marks = packed
+    moved = {key: (first + offset, column, last + offset) for key, (first, column, last) in marks.items()}
+    return make_step(fields, file, moved)
+
+
+def as_list(value: Any) -> list[Any]:
+    """``value`` if it is a list, a list of it otherwise."""
+    return value if isinstance(value, list) else [value]
+
+
+def variables_of(key: str) -> tuple[str, ...]:
+    """The variables that a key of `foreach` binds: "id, read" binds two."""
+    return tuple(part.strip() for part in key.split(","))
+
+
+def _paths(value: Any, key: str) -> list[tuple[str, str, str | None, bool, bool, bool]]:
+    """The arguments of PathDecl for each path of `inputs` or `outputs`, in the order written."""
+    if isinstance(value, str):
+        return [(value, key, None, False, False, False)]
+    if isinstance(value, list):
+        return [_path(item, f"{key}[{n}]", None, False) for n, item in enumerate(value)]
+    paths = []
+    for name, under in value.items():
+        if isinstance(under, list):
+            paths += [_path(item, f"{key}.{name}[{n}]", name, False) for n, item in enumerate(under)]
+        else:
+            paths.append(_path(under, f"{key}.{name}", name, True))
+    return paths
+
+
+def _path(value: Any, key: str, group: str | None, single: bool) -> tuple[str, str, str | None, bool, bool, bool]:
+    if isinstance(value, str):
+        return (value, key, group, single, False, False)
+    text = value.get("path", "")
+    return (text, f"{key}.path", group, single, value.get("temp", False), value.get("protected", False))
+
+
+def _foreach(name: str, source: Any) -> tuple[tuple[str, ...], str, list[Any], str | None, str]:
+    """The arguments of Foreach for one entry."""
+    variables = variables_of(name)
+    key = f"foreach.{name}"
+    if isinstance(source, list):
+        rows = source if len(variables) == 1 else [_row(row) for row in source]
+        return (variables, "list", rows, None, key)
+    kind = next((kind for kind in ("glob", "table", "range") if kind in source), "glob")
+    return (variables, kind, [source.get(kind, "")], source.get("after"), key)
+
+
+def _row(row: Any) -> Any:
+    """A row for several variables may be written `a, 1`; a template is left to be evaluated first."""
+    if isinstance(row, str) and "${{" not in row:
+        return [part.strip() for part in row.split(",")]
+    return row

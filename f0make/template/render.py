@@ -1,0 +1,180 @@
+"""One text of a recipe, compiled once and rendered for each instance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from f0make.template.access import EvaluationError, unknown_name
+from f0make.template.quote import quote
+from f0make.template.scan import ScanError, scan
+from f0make.template.simple import compile_simple
+from f0make.template.values import Broken, NotText, to_text, to_texts
+
+Scope = Mapping[str, Any]
+
+_FORGIVING = re.compile(r"\b(?:default|defined|undefined|d)\b")
+"""An expression with one of these may name what is not there."""
+
+
+class TemplateError(Exception):
+    """What is wrong with a template, and where in its text."""
+
+    def __init__(self, template: Template, offset: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.template = template
+        self.offset = offset
+        """Of the `${{` at fault in ``template.text``."""
+        self.message = message
+        self.hint = hint
+
+
+class Piece:
+    """One expression of a template."""
+
+    __slots__ = ("bare", "evaluate", "names", "offset", "source")
+
+    def __init__(
+        self,
+        source: str,
+        offset: int,
+        evaluate: Callable[[Scope], Any],
+        names: frozenset[str],
+        bare: str | None,
+    ) -> None:
+        self.source = source
+        self.offset = offset
+        self.evaluate = evaluate
+        self.names = names
+        """Names at the root of what it uses."""
+        self.bare = bare
+        """The variable that it is, where it is nothing else."""
+
+
+class Template:
+    """A text with expressions. ``quoted``: values are quoted for the shell."""
+
+    __slots__ = ("broken", "key", "names", "parts", "quoted", "single", "text")
+
+    def __init__(self, text: str, key: str = "", quoted: bool = False, steps: Iterable[str] = ()) -> None:
+        """``key`` is the place inside the step; ``steps`` are step names that are no identifiers.
+
+        Raises TemplateError for a `${{` without end and for what is no expression.
+        """
+        self.text = text
+        self.key = key
+        self.quoted = quoted
+        self.broken = False
+        """True when it is known that it cannot be rendered, and has been said: rendering raises Broken."""
+        self.parts: list[str | Piece] = []
+        try:
+            found = scan(text)
+        except ScanError as error:
+            raise TemplateError(
+                self, error.offset, str(error), "a quote or bracket in it may be open"
+            ) from None
+        for part in found:
+            self.parts.append(part if isinstance(part, str) else self._piece(part.source, part.offset, steps))
+        self.names: frozenset[str] = frozenset().union(*(piece.names for piece in self.pieces()))
+        self.single = len(self.parts) == 1 and not isinstance(self.parts[0], str)
+
+    def _piece(self, source: str, offset: int, steps: Iterable[str]) -> Piece:
+        source = spell_steps(source, steps)
+        if not source.strip():
+            raise TemplateError(self, offset, "an empty expression")
+        simple = compile_simple(source)
+        if simple is not None:
+            bare = simple.root if not simple.path and simple.filter is None else None
+            return Piece(source, offset, simple, frozenset({simple.root}), bare)
+        from f0make.template.jinja import BadExpression, Compiled
+
+        try:
+            compiled = Compiled(source)
+        except BadExpression as error:
+            raise TemplateError(self, offset, error.message, error.hint) from None
+        return Piece(source, offset, compiled, compiled.names, None)
+
+    def pieces(self) -> list[Piece]:
+        """The expressions in order."""
+        return [part for part in self.parts if not isinstance(part, str)]
+
+    def unknown(self, known: Iterable[str]) -> list[TemplateError]:
+        """One error for each expression that uses a name beyond ``known`` (unless it asks whether it is)."""
+        names = frozenset(known)
+        errors = []
+        for piece in self.pieces():
+            if piece.names <= names or _FORGIVING.search(piece.source):
+                continue
+            missing = unknown_name(min(piece.names - names), names)
+            errors.append(self._at(piece, missing.message, missing.hint))
+        return errors
+
+    def render(self, scope: Scope) -> str:
+        """The text for one instance.
+
+        Raises TemplateError, Broken for what has been reported before, and whatever the objects of the
+        scope raise to ask for something (see `expand.needs`).
+        """
+        if self.broken:
+            raise Broken
+        out = []
+        for part in self.parts:
+            if type(part) is str:
+                out.append(part)
+                continue
+            assert isinstance(part, Piece)
+            value = scope.get(part.bare) if part.bare is not None else None
+            if type(value) is str:
+                out.append(quote(value) if self.quoted else value)
+            else:
+                out.append(self.convert(part, scope, quote if self.quoted else to_text))
+        return "".join(out)
+
+    def value(self, scope: Scope) -> Any:
+        """The value of the one expression that the text is (``single``), else the text. Raises as `render`."""
+        if not self.single:
+            return self.render(scope)
+        return self.convert(self.pieces()[0], scope, _as_it_is)
+
+    def texts(self, scope: Scope) -> list[str]:
+        """The text, or the texts where it is one expression that comes to a list. Raises as `render`."""
+        if not self.single:
+            return [self.render(scope)]
+        return list(self.convert(self.pieces()[0], scope, to_texts))
+
+    def convert(self, piece: Piece, scope: Scope, into: Callable[[Any], Any]) -> Any:
+        """The value of one expression of this template, turned ``into`` what is wanted. Raises as `render`."""
+        if self.broken:
+            raise Broken
+        try:
+            return into(piece.evaluate(scope))
+        except EvaluationError as error:
+            raise self._at(piece, error.message, error.hint) from None
+        except NotText as error:
+            raise self._at(piece, f"{error} in `{piece.source.strip()}`") from None
+
+    def fail(self, message: str, hint: str = "") -> TemplateError:
+        """An error about the text as a whole, placed at its first expression."""
+        first = next(iter(self.pieces()), None)
+        return TemplateError(self, first.offset if first else 0, message, hint)
+
+    def _at(self, piece: Piece, message: str, hint: str = "") -> TemplateError:
+        return TemplateError(self, piece.offset, message, hint)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def spell_steps(source: str, steps: Iterable[str]) -> str:
+    """``steps.my-step`` as ``steps['my-step']`` for those ``steps`` whose names are no identifiers.
+
+    Strings of the expression stay as they are.
+    """
+    names = sorted((name for name in steps if not name.isidentifier()), key=len, reverse=True)
+    if not names or "steps" not in source:
+        return source
+    any_name = "|".join(map(re.escape, names))
+    pattern = rf"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\bsteps\s*\.\s*({any_name})(?=\s*(?:\.|\(|$))"""
+    return re.sub(pattern, lambda m: m[1] or f"steps[{m[2]!r}]", source, flags=re.DOTALL)

@@ -104,7 +104,9 @@ def noop(setting: Setting) -> Iterator[Row]:
         for tool in argv:
             subprocess.run(argv[tool], cwd=places[tool], check=True, capture_output=True)
             workloads.check_outputs(work, places[tool])
-        said = subprocess.run([*argv["f0make"], "--json"], cwd=places["f0make"], capture_output=True, check=True)
+        said = subprocess.run(
+            [*argv["f0make"], "--json"], cwd=places["f0make"], capture_output=True, check=True
+        )
         assert f'"current": {size}'.encode() in said.stdout, said.stdout[-300:]
         timed = [Command(tool, argv[tool], places[tool]) for tool in argv]
         timed.append(Command("python -I -c pass", [sys.executable, "-I", "-c", "pass"], setting.place))

@@ -23,9 +23,7 @@ class Paths(list[str]):
     ``paths["name"]`` and ``paths.name`` give one path, or a list where a list was declared.
     """
 
-    def __init__(
-        self, paths: Iterable[str] = (), named: Mapping[str, str | list[str]] | None = None
-    ) -> None:
+    def __init__(self, paths: Iterable[str] = (), named: Mapping[str, str | list[str]] | None = None) -> None:
         super().__init__(paths)
         self._named = dict(named or {})
 
@@ -119,7 +117,12 @@ class Context:
         if not isinstance(key, str) or not key:
             raise TypeError(f"a context key is a text that is not empty, not {key!r}")
         safe = json_safe(key, value)
-        entry = {"key": key, "value": safe, "who": who if who is not None else self.step.name, "when": time.time()}
+        entry = {
+            "key": key,
+            "value": safe,
+            "who": who if who is not None else self.step.name,
+            "when": time.time(),
+        }
         self._history.append(
             {
                 "when": entry["when"],

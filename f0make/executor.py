@@ -228,7 +228,10 @@ class Executor:
             contents, state = session.contents, os.path.join(self.workspace, ".f0make")
             contents.settle()
             contents.save(os.path.join(state, "signatures"))
-            append_run(self.workspace, {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta})
+            append_run(
+                self.workspace,
+                {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta},
+            )
             if summary["status"] == "ok" and not session.pending:
                 from f0make.state.snapshot import keep
 

@@ -78,7 +78,9 @@ def _report(kept: dict[str, Any], values: dict[str, Any], seconds: float) -> Non
     )
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     recipe = _quoted(kept["recipe"])
-    _note_run(f'{{"event": "summary", {tail}, "run": "{run}", "recipe": {recipe}, "started": {time.time():.3f}}}')
+    _note_run(
+        f'{{"event": "summary", {tail}, "run": "{run}", "recipe": {recipe}, "started": {time.time():.3f}}}'
+    )
     if values.get("json"):
         jobs = values.get("jobs") or len(os.sched_getaffinity(0))
         start = f'{{"event": "start", "recipe": {recipe}, "run": "{run}", "instances": {current + skipped}, "jobs": {jobs}}}'

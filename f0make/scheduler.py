@@ -180,12 +180,17 @@ class Scheduler:
         levels = bottom_levels(needed_by, topological(needs), seconds)
         limits = amounts(resources)
         plan = Scheduler(max(1, int(limits.pop("cpu", self.jobs))), limits)
-        demands = {n: demand_of(amounts(step.get("resources") or {}), plan.jobs) for n, step in enumerate(listed)}
+        demands = {
+            n: demand_of(amounts(step.get("resources") or {}), plan.jobs) for n, step in enumerate(listed)
+        }
 
         def push(node: int) -> None:
             step = listed[node]
             plan.push(
-                node, priority=int(step.get("priority") or 0), level=levels[node], idx=int(step.get("idx") or 0)
+                node,
+                priority=int(step.get("priority") or 0),
+                level=levels[node],
+                idx=int(step.get("idx") or 0),
             )
 
         waiting = [len(wanted) for wanted in needs]

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, UsageError
+from f0make.expand.disk import DiskFacts
+from f0make.files.contents import Row
+from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
@@ -24,6 +28,21 @@ if TYPE_CHECKING:
 
 STATE = ".f0make"
 CODE_MAGIC = b"f0make code 1\n"
+
+
+class WatchedFacts(DiskFacts):
+    """Facts of the disk that remember which paths were asked for in vain."""
+
+    def __init__(self, workspace: str, made_by: Callable[[str], str | None]) -> None:
+        super().__init__(workspace, made_by)
+        self.absent: set[str] = set()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at ``path``."""
+        found = super().exists(path)
+        if not found:
+            self.absent.add(path)
+        return found
 
 
 class Session:
@@ -45,6 +64,8 @@ class Session:
         self._code_cache: dict[str, Any] = {}
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
+        self.directory_rows: dict[str, Row] = {}
+        """Directories that globs listed: path -> row as in `Contents.rows`."""
 
     @classmethod
     def open(
@@ -99,15 +120,17 @@ class Session:
 
         Raises RecipeError with every problem of templates, arguments and graph.
         """
-        from f0make.expand.disk import DiskFacts
         from f0make.expand.expansion import expand
 
-        facts = DiskFacts(self.workspace, made_by=self.made_by)
+        facts = WatchedFacts(self.workspace, self.made_by)
+        clock = clock_ns()
         self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
-        self.watched_files.update(self.recipe.files, self.expansion.read_files)
+        self._note_directories(clock)
+        self.watched_files.update(self.recipe.files, self.expansion.read_files, facts.absent)
         problems = list(self.expansion.problems)
         problems += self._check_python()
         self.graph = Graph(self.expansion.instances)
+        self._keep_targets()
         problems += self._unknown_names()
         if not problems:
             problems += self.graph.problems(self.wanted(), self._exists, bool(self.pending))
@@ -115,9 +138,24 @@ class Session:
         if problems:
             raise RecipeError(list(dict.fromkeys(problems)))
 
+    def _note_directories(self, clock: int) -> None:
+        """Take the signature of every directory that was listed, for the no-op snapshot."""
+        self.directory_rows = {}
+        for path in self.expansion.watched_directories:
+            seen = self.contents.signature(path)
+            self.directory_rows[path] = (seen, None, seen is not None and is_racy(seen, clock))
+
     def made_by(self, path: str) -> str | None:
         """The instance that f0make recorded as the maker of ``path``, None for a file of the user's."""
         return self.store.maker(path)
+
+    def _keep_targets(self) -> None:
+        """A temp output that is asked for by its path is kept."""
+        for path in map(self.relative, self.targets):
+            index = self.graph.producer.get(path)
+            if index is not None:
+                instance = self.graph.instances[index]
+                instance.outputs = [replace(o, temp=False) if o.path == path else o for o in instance.outputs]
 
     def _exists(self, path: str) -> bool:
         return os.path.lexists(os.path.join(self.workspace, path))

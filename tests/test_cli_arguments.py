@@ -73,7 +73,23 @@ def test_usual_command_lines_need_no_typer(argv: list[str]) -> None:
 
 
 def test_what_was_given_lands_in_its_field() -> None:
-    found = parse_fast("run r.yaml out/x -j4 -k --set a.b=1 --set c=2 --no-cache --json -C d".split())
+    found = parse_fast(
+        [
+            "run",
+            "r.yaml",
+            "out/x",
+            "-j4",
+            "-k",
+            "--set",
+            "a.b=1",
+            "--set",
+            "c=2",
+            "--no-cache",
+            "--json",
+            "-C",
+            "d",
+        ]
+    )
     assert found is not None
     name, options, extras = found
     assert (name, extras) == ("run", {"recipe": "r.yaml", "json": True})
@@ -139,7 +155,7 @@ def test_wrong_usage_says_what_to_do(words: str, said: str) -> None:
 
 
 def test_limits_have_their_units() -> None:
-    words = "run r.yaml --resource mem=2GB --resource cpu=1.5 --resource licence=3".split()
+    words = ["run", "r.yaml", "--resource", "mem=2GB", "--resource", "cpu=1.5", "--resource", "licence=3"]
     found = parse_fast(words)
     assert found is not None
     assert found[1].resource == {"mem": 2_000_000_000, "cpu": 1.5, "licence": 3}

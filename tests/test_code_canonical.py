@@ -69,7 +69,9 @@ def interpreters() -> list[str]:
 @pytest.mark.parametrize("python", interpreters() or [sys.executable])
 def test_other_interpreters_agree(python: str) -> None:
     root = str(Path(__file__).parent.parent)
-    run = subprocess.run([python, "-c", PROGRAM, root], input=SAMPLE.encode("utf-8"), capture_output=True, check=False)
+    run = subprocess.run(
+        [python, "-c", PROGRAM, root], input=SAMPLE.encode("utf-8"), capture_output=True, check=False
+    )
     if run.returncode and b"Traceback" not in run.stderr:
         pytest.skip(f"{python} is no working interpreter")
     assert run.stdout.decode().strip() == RECORDED, run.stderr.decode()
@@ -167,7 +169,9 @@ def test_relaid_modules_have_the_same_digest(path: Path, chance: random.Random) 
 def test_any_changed_constant_or_name_changes_the_digest(path: Path, chance: random.Random) -> None:
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
-    leaves = [node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.Name, ast.arg, ast.Attribute))]
+    leaves = [
+        node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.Name, ast.arg, ast.Attribute))
+    ]
     if not leaves:
         return
     leaf = chance.choice(leaves)

@@ -200,7 +200,10 @@ def test_watched_paths_are_the_ones_that_would_change_the_answer(ws: Path, tmp_p
 
 
 def test_f0make_itself_is_no_module_of_a_workspace(ws: Path) -> None:
-    put(ws, {"step.py": "from f0make.context import Context", "f0make/__init__.py": "", "f0make/context.py": ""})
+    put(
+        ws,
+        {"step.py": "from f0make.context import Context", "f0make/__init__.py": "", "f0make/context.py": ""},
+    )
     assert set(facts(ws).modules) == {"step.py"}
 
 
@@ -251,7 +254,9 @@ IMPORTS = st.sampled_from(
         "import importlib; importlib.import_module('p.x')",
     ]
 )
-RELATIVE = st.sampled_from(["from . import x", "from .y import __name__ as n", "from .q import z", "from . import q"])
+RELATIVE = st.sampled_from(
+    ["from . import x", "from .y import __name__ as n", "from .q import z", "from . import q"]
+)
 
 
 @st.composite
@@ -270,11 +275,15 @@ def trees(draw: st.DrawFn) -> dict[str, str]:
 
 @settings(max_examples=25, deadline=None)
 @given(trees())
-def test_what_the_interpreter_imports_is_found(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
+def test_what_the_interpreter_imports_is_found(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]
+) -> None:
     base = tmp_path_factory.mktemp("tree")
     put(base, files)
     program = "import sys; sys.path.insert(0, sys.argv[1])\ntry:\n    import step\nexcept (ImportError, AttributeError):\n    pass\nprint(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)), sep='\\n')"
-    run = subprocess.run([sys.executable, "-S", "-B", "-c", program, str(base)], capture_output=True, check=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", program, str(base)], capture_output=True, check=True, text=True
+    )
     loaded = {line for line in run.stdout.splitlines() if line.startswith(str(base))}
     found = facts(base)
     assert loaded <= set(found.files)

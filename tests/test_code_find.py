@@ -34,7 +34,12 @@ def test_module_in_the_workspace_wins_over_one_further_on(tmp_path: Path) -> Non
 
 
 def test_namespace_portions_lie_side_by_side(tmp_path: Path) -> None:
-    put(tmp_path, "ws/scriptlets/steps/mine.py", "site/scriptlets/steps/shipped.py", "site/scriptlets/core/base.py")
+    put(
+        tmp_path,
+        "ws/scriptlets/steps/mine.py",
+        "site/scriptlets/steps/shipped.py",
+        "site/scriptlets/core/base.py",
+    )
     finder = Finder(roots(tmp_path / "ws", tmp_path / "site"))
     for name in ("scriptlets.steps.mine", "scriptlets.steps.shipped", "scriptlets.core.base"):
         assert finder.find(name) is not None, name
@@ -75,7 +80,9 @@ def test_names_that_are_no_modules(tmp_path: Path, name: str) -> None:
 def test_search_roots_start_with_the_workspace_and_end_with_f0make_itself(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "site")
-    found = search_roots(str(tmp_path), ["", str(tmp_path / "site"), str(tmp_path / "link"), "/no/such/place"])
+    found = search_roots(
+        str(tmp_path), ["", str(tmp_path / "site"), str(tmp_path / "link"), "/no/such/place"]
+    )
     assert found[:2] == roots(tmp_path, tmp_path / "site")
     assert (Path(found[-1]) / "f0make" / "code" / "find.py").is_file()
     assert len(found) == 3
@@ -102,7 +109,17 @@ FILES = st.sampled_from(
     [
         f"{root}/{path}"
         for root in ("r1", "r2", "r3")
-        for path in ("a.py", "a/__init__.py", "a/b.py", "a/b/__init__.py", "a/b/a.py", "a/x.txt", "b.py", "b/a.py", "b/a/b.py")
+        for path in (
+            "a.py",
+            "a/__init__.py",
+            "a/b.py",
+            "a/b/__init__.py",
+            "a/b/a.py",
+            "a/x.txt",
+            "b.py",
+            "b/a.py",
+            "b/a/b.py",
+        )
     ]
 )
 
@@ -123,14 +140,19 @@ QUESTIONS = ["a", "b", "a.b", "a.a", "b.a", "a.b.a", "b.a.b", "a.b.a.b"]
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(FILES, unique=True, max_size=8))
-def test_the_same_answers_as_the_interpreter(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_same_answers_as_the_interpreter(
+    files: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     import json
 
     base = tmp_path_factory.mktemp("tree")
     put(base, *files)
     places = roots(base / "r1", base / "r2", base / "r3")
     run = subprocess.run(
-        [sys.executable, "-S", "-B", "-c", ASK, json.dumps([places, QUESTIONS])], capture_output=True, check=True, text=True
+        [sys.executable, "-S", "-B", "-c", ASK, json.dumps([places, QUESTIONS])],
+        capture_output=True,
+        check=True,
+        text=True,
     )
     finder = Finder(places)
     found = [finder.find(name) for name in QUESTIONS]

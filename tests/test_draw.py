@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -80,7 +81,7 @@ def test_dot_text_reads_back(names: list[str]) -> None:
         wanted = [printable(name).replace("\t", " ") for name in names]
         if len(set(wanted)) == len(wanted):
             assert [plain(name) for name in found] == wanted
-            assert [(plain(a), plain(b)) for a, b in links] == list(zip(wanted, wanted[1:], strict=False))
+            assert [(plain(a), plain(b)) for a, b in links] == list(itertools.pairwise(wanted))
     assert len(found) == len(set(found)) == len(names)
 
 
@@ -116,10 +117,8 @@ def test_mermaid_labels_read_back(names: list[str]) -> None:
     nodes, edges = numbered(names)
     lines = mermaid(nodes, edges).split("\n")
     labels = [re.fullmatch(r'  n\d+\["(.*)"\]', line)[1] for line in lines[1 : len(names) + 1]]  # type: ignore[index]
-    assert not any(c in label.replace("<br/>", "") for label in labels for c in "\"&<>`\\$%")
-    shown = [
-        re.sub(r"#(\d+);", lambda m: chr(int(m[1])), label.replace("<br/>", "\n")) for label in labels
-    ]
+    assert not any(c in label.replace("<br/>", "") for label in labels for c in '"&<>`\\$%')
+    shown = [re.sub(r"#(\d+);", lambda m: chr(int(m[1])), label.replace("<br/>", "\n")) for label in labels]
     assert shown == [printable(name).replace("\t", " ") for name in names]
 
 
@@ -155,7 +154,7 @@ def test_what_needs_comes_right_of_what_it_needs_and_nothing_overlaps() -> None:
     for first, then in edges:
         assert boxes[int(first)].x + boxes[int(first)].width < boxes[int(then)].x
     for n, a in enumerate(boxes):
-        assert 0 <= a.x and a.x + a.width <= width and a.y + a.height <= height
+        assert a.x >= 0 and a.x + a.width <= width and a.y + a.height <= height
         for b in boxes[:n]:
             apart = a.x + a.width <= b.x or b.x + b.width <= a.x
             assert apart or a.y + a.height <= b.y or b.y + b.height <= a.y

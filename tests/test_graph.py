@@ -43,7 +43,9 @@ def test_order_respects_every_need_and_prefers_low_rank(needs: list[list[int]], 
 
 
 @given(graphs)
-def test_a_cycle_is_found_exactly_when_toposort_finds_one_or_a_node_needs_itself(needs: list[list[int]]) -> None:
+def test_a_cycle_is_found_exactly_when_toposort_finds_one_or_a_node_needs_itself(
+    needs: list[list[int]],
+) -> None:
     try:
         list(toposort({n: set(w) for n, w in enumerate(needs)}))
         has_cycle = any(n in wanted for n, wanted in enumerate(needs))
@@ -142,7 +144,9 @@ def test_wide_steps_meet_at_a_barrier() -> None:
     first = Step("first", "r.yaml", {})
     then = Step("then", "r.yaml", {})
     makers = [Instance(f"first[n={n}]", first, {}, [], [Output(f"a{n}")]) for n in range(100)]
-    users = [Instance(f"then[n={n}]", then, {}, [], [Output(f"b{n}")], depends_on=["first"]) for n in range(100)]
+    users = [
+        Instance(f"then[n={n}]", then, {}, [], [Output(f"b{n}")], depends_on=["first"]) for n in range(100)
+    ]
     graph = Graph(makers + users)
     assert sum(map(len, graph.needs)) == 200
     assert graph.real_needs(150) == list(range(100))

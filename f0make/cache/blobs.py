@@ -72,6 +72,8 @@ class Blobs:
         try:
             os.makedirs(self._cas, exist_ok=True)
             os.makedirs(self._tmp, exist_ok=True)
+            if not os.access(self._tmp, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._tmp)
         except OSError as error:
             raise self._unusable(error) from None
         self._in_use.hold(create=True)

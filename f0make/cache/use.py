@@ -35,6 +35,10 @@ class InUse:
         if fd is not None:
             os.close(fd)
 
+    def __del__(self) -> None:
+        if self._fd is not None:
+            self.release()
+
     def _lock(self, alone: bool, flags: int) -> bool:
         try:
             import fcntl

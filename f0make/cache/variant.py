@@ -9,6 +9,7 @@ from typing import Any
 _IDENTITY = ("outputs", "discovered", "reads", "missing_reads")
 """Fields that make a difference; `trees` is implied by the tokens in `outputs`."""
 _WRITE = ("key", "value", "who")
+_dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def variant_of(record: dict[str, Any]) -> str:
@@ -21,5 +22,4 @@ def variant_of(record: dict[str, Any]) -> str:
     parts.append(
         [[w.get(name) for name in _WRITE] for w in writes if isinstance(w, dict)] if writes else None
     )
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+    return hashlib.sha256(_dumps(parts).encode("ascii")).hexdigest()[:16]

@@ -18,11 +18,22 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Do what ``argv`` (without the program's name) asks for; returns the exit code."""
     streams.prepare()
-    debug = "--debug" in argv
+    code = _guarded(list(argv), "--debug" in argv)
     try:
-        code = _main(list(argv))
         sys.stdout.flush()
-        return code
+    except BrokenPipeError:
+        streams.mute(sys.stdout)
+    except OSError as error:
+        streams.mute(sys.stdout)
+        print(f"f0make: standard output: {error.strerror}", file=sys.stderr)
+        return code or int(Exit.FAILED)
+    return code
+
+
+def _guarded(argv: list[str], debug: bool) -> int:
+    """`_main`, every exception turned into its message and exit code."""
+    try:
+        return _main(argv)
     except F0makeError as error:
         if debug:
             _traceback()

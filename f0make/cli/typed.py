@@ -140,6 +140,8 @@ def explain(error: Any, argv: Sequence[str]) -> str:
     if flag in UNSUPPORTED_OPTIONS:
         return f"this version of f0make does not support {flag} (leave it out)"
     message = " ".join(error.format_message().split())
+    if message.startswith("Missing argument '"):
+        message = message.upper().replace("MISSING ARGUMENT", "Missing argument").replace("'", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     if "No such command" in message:

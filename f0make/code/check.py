@@ -8,7 +8,7 @@ from typing import Any
 
 from f0make.code.digest import CodeBase, CodeFacts
 from f0make.code.params import convert_args, has_template, read_signature
-from f0make.errors import Problem
+from f0make.errors import Problem, Where
 from f0make.model import Instance, Step
 
 
@@ -38,8 +38,23 @@ def check_step(base: CodeBase, step: Step | Instance) -> tuple[dict[str, Any], C
     signature = read_signature(base, module, function)
     if isinstance(signature, Problem):
         return {}, facts, [_placed(signature, declared, "function")]
-    typed, problems = convert_args(signature, step.args, declared.where, rendered=rendered)
+
+    def where(key: str) -> Where:
+        name = key.removeprefix("args.").partition("[")[0].partition(".")[0]
+        moved = rendered and not _same_places(declared.args.get(name), step.args.get(name))
+        return declared.where(f"args.{name}" if moved else key)
+
+    typed, problems = convert_args(signature, step.args, where, rendered=rendered)
     return typed, facts, [_named(problem, step.name) for problem in problems]
+
+
+def _same_places(written: Any, rendered: Any) -> bool:
+    """False where templates gave a list or map other places than it has in the text."""
+    if isinstance(written, list) and isinstance(rendered, list):
+        return len(written) == len(rendered) and all(map(_same_places, written, rendered))
+    if isinstance(written, dict) and isinstance(rendered, dict):
+        return all(_same_places(written.get(key), item) for key, item in rendered.items())
+    return not isinstance(rendered, (list, dict))
 
 
 def _placed(problem: Problem, step: Step, key: str) -> Problem:

@@ -114,7 +114,7 @@ class CodeBase:
         import hashlib
 
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
+            with open(path, "rb") as file:
                 data = file.read()
         except OSError as error:
             return Loaded(b"", "", None, error)

@@ -34,7 +34,7 @@ class Signature:
     context: bool = False
     """A plain function with a parameter ``ctx``."""
     scriptlet: bool = False
-    """A class with ``run``, rather than a plain function."""
+    """A class derived from BaseScriptlet, rather than a plain function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,10 @@ def read_signature(base: CodeBase, module: str, function: str) -> Signature | Pr
         return _of_function(definition.fact["fields"], function)
     if definition.fact["what"] == "import":
         return Problem(f"'{function}' in {base.label(source)} is a module, not a function or class")
-    if not _is_scriptlet(base, definition):
-        return Problem(
-            f"the class '{function}' is no scriptlet: it has no method run",
-            hint="derive it from scriptlets.core.base.BaseScriptlet and write run(self, ctx, params)",
-        )
-    fields = _params(base, definition)
-    if fields is None:
-        return Signature(open=ANY, scriptlet=True)
-    types = {name: kind for name, kind, _, _ in fields}
-    return Signature(types, [name for name, _, needed, _ in fields if needed], scriptlet=True)
+    try:
+        return _of_class(base, definition, function)
+    except RecursionError:  # classes derived from each other in a circle: an error when it is imported
+        return UNCHECKED
 
 
 def convert_args(
@@ -155,6 +149,19 @@ def _of_function(fields: list[Field], function: str) -> Signature | Problem:
     return signature
 
 
+def _of_class(base: CodeBase, definition: Definition, function: str) -> Signature | Problem:
+    if not _is_scriptlet(base, definition):
+        return Problem(
+            f"the class '{function}' is not derived from BaseScriptlet",
+            hint="from scriptlets.core.base import BaseScriptlet",
+        )
+    fields = _params(base, definition)
+    if fields is None:
+        return Signature(open=ANY, scriptlet=True)
+    types = {name: kind for name, kind, _, _ in fields}
+    return Signature(types, [name for name, _, needed, _ in fields if needed], scriptlet=True)
+
+
 def _define(base: CodeBase, source: Source, shape: Shape, name: str, depth: int = 0) -> Definition | str:
     """Follow ``name`` through imports to its definition; ``nothing`` when the module has no such name,
     ``unknown`` when it comes from where no source can be read."""
@@ -167,15 +174,18 @@ def _define(base: CodeBase, source: Source, shape: Shape, name: str, depth: int 
         return Definition(source, shape, fact)
     target = absolute_name(source, fact["level"], fact["module"])
     if not fact["name"]:
-        return Definition(source, shape, fact)
+        return _module(source, shape, fact["module"])
     found = base.shape(target)
-    if found is None:
-        return "unknown"
-    result = _define(base, *found, fact["name"], depth + 1)
+    result = _define(base, *found, fact["name"], depth + 1) if found else "nothing"
     if result == "nothing":
-        submodule = base.finder.locate(f"{target}.{fact['name']}")
-        return Definition(source, shape, {"what": "import"}) if submodule else "unknown"
+        submodule = f"{target}.{fact['name']}"
+        return _module(source, shape, submodule) if base.finder.locate(submodule) else "unknown"
     return result
+
+
+def _module(source: Source, shape: Shape, name: str) -> Definition:
+    """A name that stands for the module ``name``."""
+    return Definition(source, shape, {"what": "import", "module": name})
 
 
 def _from_stars(base: CodeBase, source: Source, shape: Shape, name: str, depth: int) -> Definition | str:
@@ -203,30 +213,39 @@ def _bases(base: CodeBase, definition: Definition, names: list[str]) -> list[Def
 
 
 def _attribute(base: CodeBase, found: Definition, rest: str) -> Definition | str:
-    """``rest`` inside what a name stands for: a class of a module, or the Params of a class."""
+    """``rest`` inside what a name stands for: a name in a module, or the Params of a class."""
+    head, _, further = rest.partition(".")
     fact = found.fact
-    if fact["what"] == "class" and rest == "Params":
-        inner = _params(base, found)
-        return Definition(found.source, found.shape, {"what": "class", "fields": inner or [], "bases": []})
-    if fact["what"] != "import" or "module" not in fact:
-        return "unknown"
-    module, _, name = rest.rpartition(".")
-    shape = base.shape(".".join(part for part in (fact["module"], module) if part))
-    return _define(base, *shape, name) if shape else "unknown"
+    inner: Definition | str = "unknown"
+    if fact["what"] == "class" and head == "Params":
+        fields = _params(base, found)
+        if fields is not None:
+            inner = Definition(
+                found.source, found.shape, {"what": "class", "name": "", "fields": fields, "bases": []}
+            )
+    elif fact["what"] == "import":
+        module = fact["module"]
+        shape = base.shape(module)
+        inner = _define(base, *shape, head) if shape else "nothing"
+        if inner == "nothing" and base.finder.locate(f"{module}.{head}"):
+            inner = _module(found.source, found.shape, f"{module}.{head}")
+    return _attribute(base, inner, further) if further and isinstance(inner, Definition) else inner
 
 
 def _is_scriptlet(base: CodeBase, definition: Definition, depth: int = 0) -> bool:
-    """True with a ``run`` of its own or inherited, or with a base that cannot be seen."""
+    """True when derived from BaseScriptlet, under whatever name, or from a class that cannot be seen."""
     fact = definition.fact
-    names = fact["bases"]
-    if fact["run"] or any(name.rpartition(".")[2] == BASE_CLASS for name in names) or depth > _DEPTH:
+    names = [fact["name"], *(name.rpartition(".")[2] for name in fact["bases"])]
+    if BASE_CLASS in names or depth > _DEPTH:
         return True
     return any(
         parent == "unknown"
         or (
-            isinstance(parent, Definition) and "run" in parent.fact and _is_scriptlet(base, parent, depth + 1)
+            isinstance(parent, Definition)
+            and parent.fact["what"] == "class"
+            and _is_scriptlet(base, parent, depth + 1)
         )
-        for parent in _bases(base, definition, names)
+        for parent in _bases(base, definition, fact["bases"])
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the meaning of a remembered shape changes: older ones are then parsed anew."""
 
 Import = tuple[int, str, list[str], bool]
@@ -36,7 +36,7 @@ class Shape:
     exports: list[str]
     """Text found in ``__all__``."""
     definitions: dict[str, dict[str, Any]]
-    """Top-level names. ``what`` is ``function`` (with ``fields``), ``class`` (``bases``, ``run``, ``params``),
+    """Top-level names. ``what`` is ``function`` (with ``fields``), ``class`` (``name``, ``bases``, ``params``, ``fields``),
     ``import`` (``level``, ``module``, ``name``) or ``value``."""
     stars: list[tuple[int, str]]
     """``from X import *`` at the top level: (level, module)."""
@@ -165,8 +165,8 @@ def _class(node: ast.ClassDef) -> dict[str, Any]:
     params = own.get("Params")
     return {
         "what": "class",
+        "name": node.name,
         "bases": [_dotted(base) for base in node.bases],
-        "run": "run" in own,
         "params": (
             {"fields": _fields(params), "bases": [_dotted(base) for base in params.bases]}
             if isinstance(params, ast.ClassDef)

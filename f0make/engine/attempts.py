@@ -66,9 +66,7 @@ class Attempts:
         known = self._by_name.get(instance.name)
         number = known.number + 1 if known else 1
         if number > 1:
-            from f0make.template.render import rerender
-
-            instance = rerender(instance, number)
+            instance = run.session.expansion.rerender(instance, number)
         state = os.path.join(run.session.workspace, ".f0make")
         token = f"{run.run_id}/{node}/{number}"
         bundle = bundle_of(

@@ -129,7 +129,9 @@ class Decider:
             what = "holds another result" if ours else "was altered" if present else "is missing"
             verdict.kind, verdict.reason = Kind.RESTORE, f"output {first} {what}"
         else:
-            verdict.reason = f"output {first} {'differs' if present else 'is missing'} and is not in the cache"
+            verdict.reason = (
+                f"output {first} {'differs' if present else 'is missing'} and is not in the cache"
+            )
 
     def _explain(self, instance: Instance, verdict: Verdict) -> None:
         latest = self.session.store.latest(instance.name)

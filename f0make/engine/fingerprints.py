@@ -35,7 +35,7 @@ class Taken:
 
     def _take(self, command: str, env: tuple[tuple[str, str], ...]) -> str:
         if (command, env) not in self._known:
-            from f0make.execution.process import default_shell
+            from f0make.execution.command import default_shell
 
             try:
                 done = subprocess.run(

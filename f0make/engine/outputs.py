@@ -37,7 +37,8 @@ class Outputs:
     def guard(self, outputs: list[Output], forced: bool) -> None:
         """Raise ProtectedOutput if one of ``outputs`` is there and protected, and nobody forces it."""
         for output in outputs:
-            if output.protected and not forced and self.tokens.on_disk(output.path) is not None:
+            # One that was altered by hand is displaced as any other file is, so nothing is lost.
+            if output.protected and not forced and self.ours(output.path):
                 raise ProtectedOutput(
                     f"output {output.path} is protected and would be replaced (run it with --force)"
                 )
@@ -89,7 +90,9 @@ class Outputs:
                 place.fail_aside(self.root, path, self.run_id)
             self.tokens.contents.forget(path)
 
-    def restore(self, instance: Instance, record: Mapping[str, Any], wrong: list[Output], blobs: Blobs) -> None:
+    def restore(
+        self, instance: Instance, record: Mapping[str, Any], wrong: list[Output], blobs: Blobs
+    ) -> None:
         """Write ``wrong`` outputs from the cache as ``record`` has them.
 
         Raises place.BlobMissing or place.BlobCorrupt; what was not restored by then is simply missing.

@@ -56,7 +56,9 @@ def _walk(
         decider.forced.update(session.resolve(target))
     wanted = session.wanted()
     if options.only:
-        wanted = {n for n in wanted if n < len(graph.instances) and graph.instances[n].step.name in options.only}
+        wanted = {
+            n for n in wanted if n < len(graph.instances) and graph.instances[n].step.name in options.only
+        }
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
@@ -104,9 +106,7 @@ def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int
     return any(session.graph.instances[n].step.type == "python" for n in writers)
 
 
-def _demand_temps(
-    session: Session, decider: Decider, found: dict[int, Planned], reruns: set[int]
-) -> None:
+def _demand_temps(session: Session, decider: Decider, found: dict[int, Planned], reruns: set[int]) -> None:
     """Makers of temp files that are gone and that an instance which would run needs: restored or made again."""
     graph = session.graph
     for node in reversed(graph.order):

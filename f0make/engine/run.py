@@ -112,9 +112,6 @@ class Run:
                 heappush(self.undecided, (self.position[node], node))
         for target in self.options.force:
             self.decider.forced.update(self.session.resolve(target))
-        self.kept_temp = {
-            path for path in map(self.session.relative, self.session.targets) if path in graph.producer
-        }
 
     def _selected(self, graph: Graph) -> set[int]:
         wanted = self.session.wanted()
@@ -263,7 +260,7 @@ class Run:
     def _restore(self, node: int, verdict: Verdict, wrong: list[Output] | None = None) -> None:
         instance = self.graph.instances[node]
         assert verdict.record is not None and self.blobs is not None
-        self.outputs.guard(instance.outputs, node in self.decider.forced)
+        self.outputs.guard(wrong or verdict.wrong, node in self.decider.forced)
         try:
             if verdict.imported:
                 self.session.store.append_record(dict(verdict.record, instance=instance.name))
@@ -552,7 +549,7 @@ class Run:
         users = [u for u in self.graph.needed_by[node] if u in self.wanted]
         if not all(self.state[u].good or self.state[u] is State.SKIPPED for u in users):
             return
-        temp = [o for o in self.graph.instances[node].outputs if o.temp and o.path not in self.kept_temp]
+        temp = [o for o in self.graph.instances[node].outputs if o.temp]
         if temp:
             self.outputs.drop(temp)
 
@@ -621,4 +618,3 @@ class Run:
         """Called from a signal handler: end the run (see `_abandon_running`)."""
         self.interrupted = signum
         self.inbox.put(None)
-

@@ -33,7 +33,9 @@ class Tokens:
         """The token of what is on disk now, whatever is promised."""
         return self.contents.token(path)
 
-    def promise(self, output: Output, record: Mapping[str, dict[str, str]], trees: Mapping[str, dict[str, str]]) -> None:
+    def promise(
+        self, output: Output, record: Mapping[str, dict[str, str]], trees: Mapping[str, dict[str, str]]
+    ) -> None:
         """``output`` counts as having what the record says."""
         self.promised[output.path] = record["outputs"][output.path]
         for relative, token in trees.get(output.path, {}).items():

@@ -9,7 +9,7 @@ import stat
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.errors import F0makeError
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.files import digest, signature
+from f0make.files import digest
 
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
@@ -42,7 +42,7 @@ class Collector:
             outcome.disk_full = error.errno in NO_ROOM
 
     def _store(self, directory: str, blobs: dict[str, str], texts: dict[str, str], outcome: Outcome) -> None:
-        """Keep every output; a cache that cannot take them is no fault of the step."""
+        """Keep every output; a cache that cannot take them is no fault of the step: only a message says so."""
         store = self._stores.setdefault(directory, Blobs(directory))
         try:
             for path, token in blobs.items():
@@ -50,18 +50,18 @@ class Collector:
             for text in texts.values():
                 store.add_bytes(os.fsencode(text))
         except CacheUnusable as error:
-            outcome.cache_error = str(error)
+            outcome.message = str(error)
         except BlobError as error:
             raise Unfit(f"{error} (something still writes to it after the command ended)") from None
         except OSError as error:
             # Outputs that lie in the workspace are whole; only the cache is full or broken.
-            outcome.cache_error = f"the cache {directory!r} cannot store: {error.strerror or error}"
-            outcome.disk_full = error.errno in NO_ROOM and full(bundle_dir(directory))
+            outcome.message = f"the cache {directory!r} cannot store: {error.strerror or error}"
+            outcome.disk_full = error.errno in NO_ROOM and full(_existing(directory))
         else:
             outcome.stored = True
 
 
-def bundle_dir(directory: str) -> str:
+def _existing(directory: str) -> str:
     """The nearest directory above (or at) ``directory`` that exists."""
     while directory and not os.path.isdir(directory):
         directory = os.path.dirname(directory)
@@ -93,8 +93,12 @@ def _depfile(bundle: Bundle, path: str) -> list[str]:
         with open(full_path, "rb") as file:
             data = file.read()
     except OSError as error:
-        reason = "it did not write its depfile" if error.errno == errno.ENOENT else "its depfile cannot be read"
-        raise Unfit(f"{reason} {path!r}" + ("" if error.errno == errno.ENOENT else f": {error.strerror}")) from None
+        reason = (
+            "it did not write its depfile" if error.errno == errno.ENOENT else "its depfile cannot be read"
+        )
+        raise Unfit(
+            f"{reason} {path!r}" + ("" if error.errno == errno.ENOENT else f": {error.strerror}")
+        ) from None
     roots = tuple(dict.fromkeys((bundle.workspace, os.path.realpath(bundle.workspace))))
     try:
         found = prerequisites(data, roots, path)

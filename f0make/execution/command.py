@@ -16,7 +16,7 @@ _FALLBACK = ("sh", "-eu")
 LONGEST_ARGUMENT = 131072 - 1
 """Bytes, without the final NUL: MAX_ARG_STRLEN of execve(2), 32 pages of 4 KiB."""
 
-_TEXT_SHELLS = frozenset("sh ash bash dash ksh mksh rbash rksh yash zsh".split())
+_TEXT_SHELLS = frozenset(["sh", "ash", "bash", "dash", "ksh", "mksh", "rbash", "rksh", "yash", "zsh"])
 _CHANGES_BASH = (b"BASH_ENV", b"SHELLOPTS", b"BASHOPTS", b"POSIXLY_CORRECT")
 """Variables that change what even a simple command does in `bash -c` (bash(1), "Shell Variables")."""
 
@@ -54,7 +54,9 @@ def find_program(name: str, environ: Mapping[bytes, bytes]) -> str | None:
     """The executable regular file that a shell would start for ``name``, None when there is none."""
     if "/" in name:
         return name if _is_program(name) else None
-    for directory in os.fsdecode(environ.get(b"PATH", b"")).split(":"):
+    if b"PATH" not in environ:
+        return None  # A shell has a default of its own.
+    for directory in os.fsdecode(environ[b"PATH"]).split(":"):
         candidate = f"{directory}/{name}" if directory else f"./{name}"
         if _is_program(candidate):
             return candidate
@@ -68,7 +70,9 @@ def _is_program(path: str) -> bool:
         return False
 
 
-def launch(text: str, shell: str | None, default: list[str], environ: Mapping[bytes, bytes], script: str) -> Launch:
+def launch(
+    text: str, shell: str | None, default: list[str], environ: Mapping[bytes, bytes], script: str
+) -> Launch:
     """How to run ``text``.
 
     ``default`` is the default shell's argv; ``script`` is the path of the script file to write where one is
@@ -107,9 +111,7 @@ def _interpreted(text: str, environ: Mapping[bytes, bytes], script: str) -> Laun
         raise CommandError(f"{interpreter}: bad interpreter: No such file or directory", 127)
     if not _is_program(interpreter):
         raise CommandError(f"{interpreter}: bad interpreter: Permission denied", 126)
-    return Launch(
-        interpreter, [interpreter, *([argument] if argument else []), _write(script, text)], script
-    )
+    return Launch(interpreter, [interpreter, *([argument] if argument else []), _write(script, text)], script)
 
 
 def _custom(text: str, shell: str, environ: Mapping[bytes, bytes], script: str) -> Launch:

@@ -13,7 +13,7 @@ _TOKEN = re.compile(
       | (?P<colon>::?(?=[ \t\r\n]|\\\r?\n|$))          # a colon inside a word (C:/x.h) is part of it
       | (?P<slashes>\\+)(?P<escaped>[ \t#:]?)
       | \$\$ (?P<dollar>)
-      | (?P<text>[^\\\s:$]+|[:$]|\S)""",
+      | (?P<text>[^\\ \t\r\n:$]+|[:$\r])""",
     re.VERBOSE,
 )
 
@@ -72,9 +72,7 @@ def _rules(text: str) -> list[tuple[int, list[str], int | None]]:
                 word = (word or "") + "\\" * (len(slashes) // 2) + after
             else:
                 word = (word or "") + slashes
-                if after == "#":
-                    word += after
-                elif after == ":":
+                if after == "#" or after == ":":
                     word += after
                 else:
                     words.append(word)

@@ -128,7 +128,8 @@ def kill_leftovers(workspace: str) -> int:
         raise StateError(
             f"process {left[0]} of an earlier run still works in {workspace} and cannot be ended: end it yourself"
         )
-    for path in files:
+    scripts = [os.path.join(directory, n) for n in names if n.startswith("script-")]
+    for path in files + scripts:
         unlink(path)
     return len(seen)
 

@@ -211,19 +211,17 @@ def _poll_exit(pid: int, seconds: float | None) -> bool:
     return True
 
 
-def watch(parent: int, line: int, tick: Callable[[], None], every: float) -> None:
-    """Return when the process ``parent`` is gone or the other end of the socket ``line`` was closed.
-
-    Calls ``tick`` every ``every`` seconds meanwhile.
-    """
+def watch(parent: int, tick: Callable[[], None], every: float) -> None:
+    """Return when ``parent``, the parent of this process, is gone; call ``tick`` every ``every`` seconds meanwhile."""
     import select
 
-    poll = select.poll()
-    poll.register(line, select.POLLRDHUP)
     try:
-        poll.register(os.pidfd_open(parent), select.POLLIN)
+        fd = os.pidfd_open(parent)
     except OSError:
-        pass
+        fd = -1
+    poll = select.poll()
+    if fd >= 0:
+        poll.register(fd, select.POLLIN)
     while os.getppid() == parent and not poll.poll(every * 1000):
         tick()
 

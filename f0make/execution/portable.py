@@ -136,13 +136,10 @@ def wait_exit(pid: int, seconds: float | None) -> bool:
     return True
 
 
-def watch(parent: int, line: int, tick: Callable[[], None], every: float) -> None:
-    """Return when the process ``parent`` is gone; calls ``tick`` every ``every`` seconds meanwhile."""
-    import select
-
-    poll = select.poll()
-    poll.register(line, select.POLLHUP)
-    while os.getppid() == parent and not poll.poll(every * 1000):
+def watch(parent: int, tick: Callable[[], None], every: float) -> None:
+    """Return when ``parent``, the parent of this process, is gone; call ``tick`` every ``every`` seconds meanwhile."""
+    while os.getppid() == parent:
+        time.sleep(every)
         tick()
 
 

@@ -20,11 +20,7 @@ _BLANKS = re.compile(r"[ \t]*")
 
 SHELL_NAMES = frozenset(
     # bash(1), "Shell builtin commands"; a name that is a builtin in any usual shell stays with the shell.
-    """. : [ alias bg bind break builtin caller cd command compgen complete compopt continue declare dirs
-    disown echo enable eval exec exit export false fc fg getopts hash help history jobs kill let local
-    logout mapfile popd printf pushd pwd read readarray readonly return set shift shopt source suspend
-    test times trap true type typeset ulimit umask unalias unset wait
-    if then else elif fi case esac for select while until do done in function time coproc""".split()
+    [".", ":", "[", "alias", "bg", "bind", "break", "builtin", "caller", "cd", "command", "compgen", "complete", "compopt", "continue", "declare", "dirs", "disown", "echo", "enable", "eval", "exec", "exit", "export", "false", "fc", "fg", "getopts", "hash", "help", "history", "jobs", "kill", "let", "local", "logout", "mapfile", "popd", "printf", "pushd", "pwd", "read", "readarray", "readonly", "return", "set", "shift", "shopt", "source", "suspend", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait", "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done", "in", "function", "time", "coproc"]
 )
 """Builtins and reserved words of bash and dash: commands that are no programs, or not only."""
 

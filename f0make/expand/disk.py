@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from f0make.expand.globs import literal_of, segment_regex
-from f0make.expand.paths import STATE, Paths
+from f0make.expand.paths import Paths
+from f0make.recipe.paths import STATE
 
 
 class _Entry(NamedTuple):
@@ -103,7 +104,9 @@ class DiskFacts:
             with os.scandir(self._real(base)) as scan:
                 for entry in scan:
                     if entry.name != STATE:
-                        entries.append(_Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink()))
+                        entries.append(
+                            _Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
+                        )
         except OSError:
             entries = []
         self._listed[base] = entries

@@ -19,6 +19,11 @@ def has_glob(text: str) -> bool:
     return _CHARACTERS.search(text) is not None
 
 
+def is_pattern(text: str) -> bool:
+    """Whether ``text`` can match anything but itself: escaped characters are no pattern."""
+    return any(literal_of(segment) is None for segment in text.split("/"))
+
+
 def escape(text: str) -> str:
     """``text`` as a glob that matches just it."""
     return _CHARACTERS.sub(lambda m: f"[{m[0]}]", text)
@@ -160,7 +165,9 @@ def glob_symbols(glob: Glob) -> Symbols:
             out.extend(literal)
             continue
         for token in re.findall("\0[^\0]+\0|\\[\\]?[^\\]]*\\]|.", segment, re.DOTALL):
-            out.append(ANY if token[0] == "\0" else SOME if token == "*" else ONE if token[0] in "?[" else token)
+            out.append(
+                ANY if token[0] == "\0" else SOME if token == "*" else ONE if token[0] in "?[" else token
+            )
     joined: list[str] = []
     for symbol in out:  # `a/**/b` also matches `a/b`: the slash after ** belongs to it
         if symbol == "/" and joined and joined[-1] == ANY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-STATE = ".f0make"
+from f0make.recipe.paths import STATE, output_fault, recipe_fault
 
 
 class PathError(ValueError):
@@ -61,21 +61,10 @@ class Paths:
     def output(self, text: str) -> tuple[str, bool]:
         """The path of a declared output and whether it is a directory. Raises PathError."""
         _check(text, "an output")
-        path = clean(text)
-        if path.startswith("/"):
-            raise PathError(f"output {text!r} is absolute", "outputs are relative to the workspace")
-        if path == ".." or path.startswith("../"):
-            raise PathError(f"output {text!r} leaves the workspace", "outputs lie inside the workspace")
-        if path == ".":
-            raise PathError(f"output {text!r} is the workspace itself", "name a directory inside it")
-        if path == STATE or path.startswith(STATE + "/"):
-            raise PathError(f"output {text!r} lies in {STATE}, which is f0make's own")
-        if path in self._recipes:
-            raise PathError(f"output {text!r} is a file of this recipe")
-        for recipe in self._recipes:
-            if recipe.startswith(path + "/"):
-                raise PathError(f"output {text!r} would replace {recipe!r}, a file of this recipe")
-        return path, text.endswith("/")
+        fault = output_fault(text) or recipe_fault(text, self._recipes)
+        if fault is not None:
+            raise PathError(fault, f"it comes to {text!r}")
+        return clean(text), text.endswith("/")
 
 
 def _check(text: str, what: str) -> None:

@@ -46,7 +46,9 @@ def parse_table(text: str, path: str, delimiter: str) -> tuple[list[Row], list[P
     except csv.Error as error:
         problems.append(Problem(f"not a table: {error}", Where(path, max(reader.line_num, 1))))
     if header is None and not problems:
-        problems.append(Problem("the table is empty", Where(path, 1), hint="its first line names the columns"))
+        problems.append(
+            Problem("the table is empty", Where(path, 1), hint="its first line names the columns")
+        )
     if len(problems) > MAX_REPORTED:
         more = Problem(f"… and {len(problems) - MAX_REPORTED} more faulty rows", Where(path, 0))
         problems = [*problems[:MAX_REPORTED], more]
@@ -69,7 +71,5 @@ def _fault(cells: list[str], header: list[str], lines: dict[str, int]) -> str:
     if not cells[0].strip():
         return f"the first column ({header[0]!r}) names the row and is empty"
     if cells[0] in lines:
-        return (
-            f"{cells[0]!r} is already in line {lines[cells[0]]}; the first column ({header[0]!r}) must be unique"
-        )
+        return f"{cells[0]!r} is already in line {lines[cells[0]]}; the first column ({header[0]!r}) must be unique"
     return ""

@@ -115,7 +115,9 @@ class Graph:
             needs.append(list(found))
         return needs + extra
 
-    def problems(self, wanted: set[int], exists: Callable[[str], bool], pending: bool = False) -> list[Problem]:
+    def problems(
+        self, wanted: set[int], exists: Callable[[str], bool], pending: bool = False
+    ) -> list[Problem]:
         """Cycles, and inputs of ``wanted`` instances that nothing makes and that do not exist.
 
         ``pending``: the graph will still grow, so a missing input may yet find its maker.
@@ -147,7 +149,9 @@ class Graph:
         first = next(self.instances[i] for i in cycle if i < len(self.instances))
         if len(cycle) == 1:
             return [
-                Problem(f"cycle: {names[0]} needs its own output", first.step.where("inputs"), first.step.name)
+                Problem(
+                    f"cycle: {names[0]} needs its own output", first.step.where("inputs"), first.step.name
+                )
             ]
         text = " needs ".join([*lines, names[0]])
         return [Problem(f"cycle: {text}", first.step.where(), first.step.name, "break it at one of these")]

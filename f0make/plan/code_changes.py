@@ -24,7 +24,11 @@ def code_changes(
         if path not in old or path not in new:
             there = path in new
             changes.append(
-                Change(f"code {path}", "(absent)" if there else "(imported)", "(imported)" if there else "(absent)")
+                Change(
+                    f"code {path}",
+                    "(absent)" if there else "(imported)",
+                    "(imported)" if there else "(absent)",
+                )
             )
             continue
         if old[path] == sha256(new[path]).hexdigest():

@@ -80,7 +80,10 @@ def shorten(value: Any) -> str:
 
 
 def differences(
-    record: Record | None, parts: Parts, inputs: Mapping[str, str | None], discovered: Mapping[str, str | None]
+    record: Record | None,
+    parts: Parts,
+    inputs: Mapping[str, str | None],
+    discovered: Mapping[str, str | None],
 ) -> list[Change]:
     """Each part of the key that differs between ``record`` and now; empty without a record."""
     if record is None:

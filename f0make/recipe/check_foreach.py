@@ -9,9 +9,7 @@ from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.conform import Checker
 from f0make.recipe.schema import is_identifier
 
-RESERVED = frozenset(
-    {"config", "env", "inputs", "outputs", "resources", "step", "attempt", "steps"}
-)
+RESERVED = frozenset({"config", "env", "inputs", "outputs", "resources", "step", "attempt", "steps"})
 """What templates call something else."""
 
 KEYWORDS = frozenset(
@@ -88,9 +86,15 @@ def _check_rows(variables: tuple[str, ...], rows: list[Any], key: str, checker: 
     static = True
     for n, row in enumerate(rows):
         path = f"{key}[{n}]"
+        if row is None or (isinstance(row, list) and None in row):
+            continue  # reported by the schema
         if isinstance(row, list):
             if many == 1:
-                checker.at(path, "expected text, found a list", "several variables are bound with a key such as \"a, b\"")
+                checker.at(
+                    path,
+                    "expected text, found a list",
+                    'several variables are bound with a key such as "a, b"',
+                )
                 continue
             if len(row) != many:
                 checker.at(path, f"expected {many} values for {', '.join(variables)}, found {len(row)}")
@@ -126,7 +130,9 @@ def _check_source(
     if kind == "glob":
         for name in variables:
             if is_identifier(name) and not re.search(r"\$\{\{[^}]*\b" + re.escape(name) + r"\b", text):
-                checker.at(f"{key}.glob", f"the glob holds no ${{{{ {name} }}}}, so it gives {name!r} no value")
+                checker.at(
+                    f"{key}.glob", f"the glob holds no ${{{{ {name} }}}}, so it gives {name!r} no value"
+                )
         return None
     if len(variables) > 1:
         hint = "bind one variable: its columns are ${{ row.column }}" if kind == "table" else ""

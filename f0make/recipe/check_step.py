@@ -29,7 +29,9 @@ def check_step(values: dict[str, Any], fields: dict[str, Any], checker: Checker)
 def _check_type(values: dict[str, Any], fields: dict[str, Any], checker: Checker) -> None:
     said = values.get("type")
     if "run" in checker.marks and "module" in checker.marks:
-        checker.at("module", "a step has either `run` or `module`, and this one has both", "make two steps of it")
+        checker.at(
+            "module", "a step has either `run` or `module`, and this one has both", "make two steps of it"
+        )
         return
     if said == "shell" and "run" not in checker.marks:
         hint = "for `module`, write `type: python`" if "module" in checker.marks else ""
@@ -39,7 +41,11 @@ def _check_type(values: dict[str, Any], fields: dict[str, Any], checker: Checker
         checker.at("type", "a python step needs `module`", hint)
     if "module" in checker.marks:
         if "function" not in checker.marks:
-            checker.at("module", "a python step needs `function` too", "the name of a function or class in the module")
+            checker.at(
+                "module",
+                "a python step needs `function` too",
+                "the name of a function or class in the module",
+            )
         return
     python = [key for key in ("function", "args") if key in checker.marks]
     for key in python:
@@ -52,7 +58,9 @@ def _check_type(values: dict[str, Any], fields: dict[str, Any], checker: Checker
 def _check_gather(checker: Checker) -> None:
     if "outputs" in checker.marks:
         checker.at(
-            "outputs", "a step with neither `run` nor `module` may have no outputs", "say how to make them with `run`"
+            "outputs",
+            "a step with neither `run` nor `module` may have no outputs",
+            "say how to make them with `run`",
         )
     if "depfile" in checker.marks:
         checker.at("depfile", "a step with neither `run` nor `module` writes no depfile")
@@ -69,6 +77,8 @@ def _check_outputs(values: dict[str, Any], fields: dict[str, Any], checker: Chec
         return
     seen: dict[str, str] = {}
     for text, key, _, _, temp, protected in fields.get("outputs", ()):
+        if not text:
+            continue  # reported by the schema
         if temp is True and protected is True:
             checker.at(key, "an output cannot be both temp and protected")
         if TEMPLATE_OPEN in text:

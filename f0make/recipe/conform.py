@@ -6,7 +6,7 @@ from typing import Any
 
 from f0make.errors import Problem, Where
 from f0make.model import TEMPLATE_OPEN, Mark
-from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree
+from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text
 from f0make.recipe.scalars import shown
@@ -25,9 +25,7 @@ class Checker:
         self.marks: dict[str, Mark] = {}
         """Key path -> place of its value, of every node seen."""
 
-    def problem(
-        self, place: Node | Mark | tuple[int, int], key: str, message: str, hint: str = ""
-    ) -> None:
+    def problem(self, place: Node | Mark | tuple[int, int], key: str, message: str, hint: str = "") -> None:
         """Note that ``key`` (inside the prefix) is wrong."""
         line, column = (place.line, place.column) if isinstance(place, Node) else place[:2]
         where = Where(self.file, line, column) if self.file or line else None
@@ -46,7 +44,7 @@ class Checker:
     def conform(self, node: Node, kind: Kind, key: str = "") -> Any:
         """The value of ``node`` as ``kind`` has it: text or what it converts to, lists, maps of the keys given.
 
-        What does not conform is reported and left out of the value.
+        What does not conform is reported and left out of maps; in a list, None keeps its place.
         """
         self.marks[key] = (node.line, node.column, node.last)
         if type(kind) is Scalar:
@@ -103,8 +101,7 @@ class Checker:
         if type(node) is not Items:
             self._unexpected(node, "a list", key)
             return None
-        values = [self.conform(item, kind.item, f"{key}[{n}]") for n, item in enumerate(node.items)]
-        return [value for value in values if value is not None]
+        return [self.conform(item, kind.item, f"{key}[{n}]") for n, item in enumerate(node.items)]
 
     def _mapped(self, node: Node, kind: Mapped, key: str) -> dict[str, Any] | None:
         if type(node) is not Entries:
@@ -148,13 +145,8 @@ class Checker:
     def _unknown(self, node: Entries, kind: Fields, name: str, key: str) -> str | None:
         """Report an unknown key; the known key that was probably meant."""
         path = f"{key}.{name}" if key else name
-        meant = kind.aliases.get(name.lower()) or nearest(name, [k for k in kind.fields if k not in node.entries])
-        if meant:
-            hint = f"did you mean {meant!r}?"
-        elif name in kind.fields:
-            hint = ""
-        else:
-            hint = f"known: {', '.join(kind.fields)}"
+        meant = kind.aliases.get(name.lower()) or nearest(name, kind.fields)
+        hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(kind.fields)}"
         self.problem(node.keys.get(name, (0, 0)), path, f"{kind.name} has no key {name!r}", hint)
         return meant
 
@@ -165,7 +157,10 @@ class Checker:
         if type(node) is Items:
             return [self._tree(item, f"{key}[{n}]") for n, item in enumerate(node.items)]
         if type(node) is Entries:
-            return {name: self._tree(item, f"{key}.{name}" if key else name) for name, item in node.entries.items()}
+            return {
+                name: self._tree(item, f"{key}.{name}" if key else name)
+                for name, item in node.entries.items()
+            }
         return None
 
     def _unexpected(self, node: Node, expected: str, key: str) -> None:

@@ -1,4 +1,7 @@
-"""The shapes that a schema is made of: data only, read by our own validator and by strictyaml's."""
+"""The shapes that a schema is made of: data only, read by our own validator and by strictyaml's.
+
+Two kinds are equal when they are the same object, so that they can be keys.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
     """Text, converted by ``convert`` (raises ValueError); text with a template stays as it is."""
 
@@ -20,14 +23,14 @@ class Scalar:
     """Whether nothing at all may stand here; ``""`` in quotes may wherever ``convert`` lets it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Many:
     """A list with at least one item."""
 
     item: Kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mapped:
     """A map of any keys, at least one; ``key`` raises ValueError for a key that cannot be."""
 
@@ -37,7 +40,7 @@ class Mapped:
     """The kind of a value by its key, where it depends on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fields:
     """A map of known keys."""
 
@@ -49,7 +52,7 @@ class Fields:
     """Words of other tools -> the key that does the same here, for hints."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OneOf:
     """What is meant depends on whether there is text, a list or a map."""
 
@@ -59,7 +62,7 @@ class OneOf:
     entries: Mapped | Fields | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tree:
     """Text, lists and maps nested at will."""
 

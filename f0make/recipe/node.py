@@ -30,9 +30,7 @@ class Text(Node):
     __slots__ = ("plain", "text")
     what = "text"
 
-    def __init__(
-        self, text: str, line: int = 0, column: int = 0, last: int = 0, plain: bool = True
-    ) -> None:
+    def __init__(self, text: str, line: int = 0, column: int = 0, last: int = 0, plain: bool = True) -> None:
         self.text = text
         self.line = line
         self.column = column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 
 STATE = ".f0make"
 
@@ -12,8 +13,8 @@ def normal(text: str) -> str:
     return posixpath.normpath(text)
 
 
-def output_fault(text: str, recipes: frozenset[str] | set[str] = frozenset()) -> str | None:
-    """Why ``text`` cannot be an output, or None. ``recipes``: normal paths of the recipe's files.
+def output_fault(text: str) -> str | None:
+    """Why ``text`` cannot be an output, or None.
 
     Only the text is looked at; a directory that is a symlink is the user's own business.
     """
@@ -28,6 +29,12 @@ def output_fault(text: str, recipes: frozenset[str] | set[str] = frozenset()) ->
         return "an output cannot be f0make's own directory `.f0make`, nor lie in it"
     if "\0" in path:
         return "an output cannot hold a NUL byte"
+    return None
+
+
+def recipe_fault(text: str, recipes: Iterable[str]) -> str | None:
+    """Why an output at ``text`` would destroy one of ``recipes`` (normal paths of the recipe's files), or None."""
+    path = normal(text)
     for recipe in recipes:
         if path == recipe:
             return "an output cannot be a recipe"

@@ -1,14 +1,15 @@
 """StrictYAML text to nodes with true places, fast, and every broken rule reported where it stands.
 
-libyaml splits the text into events where it is installed, PyYAML's own parser elsewhere. The two differ
-from strictyaml, and from each other, in what they do with tab characters: text that holds any goes to
-PyYAML's own parser, which does what strictyaml does.
+libyaml splits the text into events where it is installed, PyYAML's own parser elsewhere. In what they do
+with tabs, and with a comment right behind the `|` of a block, libyaml differs from strictyaml while
+PyYAML's own parser does not: text that holds such goes to the latter.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from f0make.recipe.node import Broken, Entries, Items, Node, Text
@@ -17,9 +18,9 @@ from f0make.recipe.syntax import syntax_finding
 MAX_DEPTH = 64
 """Deepest nesting. strictyaml recurses and meets Python's recursion limit beyond about 150."""
 
-FORBIDDEN = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What YAML allows nowhere, and the line breaks NEL, LS and PS, which YAML 1.1 and 1.2 read differently."""
+_FORBIDDEN_ASCII = re.compile(r"[^\t\n\x20-\x7e]")
 
+_BLOCK_COMMENT = re.compile(r"[|>][-+0-9]{0,2}#")
 _LONE_BANG = re.compile(r"(?:^|[ :?-])!(?:[ \n]|\Z)", re.M)
 """Where a tag of nothing but ``!`` may stand; libyaml's events do not show it before plain text."""
 
@@ -49,38 +50,54 @@ def normalised(text: str) -> str:
 
 def forbidden(text: str) -> Finding | None:
     """The first character of ``text`` that YAML does not allow, or None."""
-    found = FORBIDDEN.search(text)
+    found = (_FORBIDDEN_ASCII if text.isascii() else _forbidden_unicode()).search(text)
     if not found:
         return None
     line = text.count("\n", 0, found.start()) + 1
     column = found.start() - (text.rfind("\n", 0, found.start()) + 1) + 1
     code = ord(found[0])
     escape = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    name = "a NUL byte" if code == 0 else f"the control character U+{code:04X}"
+    name = {0: "a NUL byte", 0xFEFF: "a byte order mark inside the text"}.get(
+        code, f"the control character U+{code:04X}"
+    )
     hint = "" if code == 0 else f'write it as "{escape}" in double quotes'
-    return Finding(line, column, f"{name} is not allowed in YAML", hint, syntax=True)
+    return Finding(line, column, f"{name} is not allowed", hint, syntax=True)
 
 
-def read(text: str, findings: list[Finding], offset: int = 0) -> Node | None:
+@cache
+def _forbidden_unicode() -> re.Pattern[str]:
+    """What YAML allows nowhere, and what parsers disagree on: the line breaks NEL, LS and PS, byte order marks."""
+    return re.compile(
+        r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    )
+
+
+def read(text: str, findings: list[Finding], offset: int = 0, depth: int = 0) -> Node | None:
     """The document in ``text`` (which must be `normalised`), or None where it is empty or cannot be read.
 
-    Everything found wrong is appended to ``findings``; lines are counted from ``offset`` + 1.
+    Everything found wrong is appended to ``findings``; lines are counted from ``offset`` + 1, nesting from
+    ``depth``, for a text that is part of another.
     """
     import yaml
 
     parser = _parser(text)
     try:
-        return _Builder(parser, text, findings, offset).document()
+        return _Builder(parser, text, findings, offset, depth).document()
     except yaml.YAMLError as error:
         if not (findings and findings[-1].syntax):
             findings.append(syntax_finding(error, text, offset))
         return None
 
 
+def needs_slow_parser(text: str) -> bool:
+    """Whether ``text`` holds what libyaml understands otherwise than strictyaml (thirty times slower)."""
+    return "\t" in text or ("#" in text and _BLOCK_COMMENT.search(text) is not None)
+
+
 def _parser(text: str) -> Any:
     import yaml
 
-    if yaml.__with_libyaml__ and "\t" not in text:
+    if yaml.__with_libyaml__ and not needs_slow_parser(text):
         return yaml.CLoader(text)
     return yaml.Loader(text)
 
@@ -88,10 +105,11 @@ def _parser(text: str) -> Any:
 class _Builder:
     """Builds nodes from one parser's events; see `read`."""
 
-    def __init__(self, parser: Any, text: str, findings: list[Finding], offset: int) -> None:
+    def __init__(self, parser: Any, text: str, findings: list[Finding], offset: int, depth: int) -> None:
         self._next = parser.get_event
         self._findings = findings
         self._offset = offset
+        self._deepest = MAX_DEPTH - depth
         self._text = text
         self._lines = text.split("\n") if _LONE_BANG.search(text) else None
 
@@ -112,9 +130,7 @@ class _Builder:
         return root
 
     def _report(self, mark: Any, message: str, hint: str = "") -> None:
-        self._findings.append(
-            Finding(mark.line + 1 + self._offset, mark.column + 1, message, hint)
-        )
+        self._findings.append(Finding(mark.line + 1 + self._offset, mark.column + 1, message, hint))
 
     def _tree(self) -> Node:
         """The next node with all below it; a loop with a stack, so that depth costs no recursion."""
@@ -155,7 +171,7 @@ class _Builder:
                     self._marked(event, None)
                 if event.flow_style:
                     node = self._flow(event)
-                elif len(stack) >= MAX_DEPTH:
+                elif len(stack) + (top is not None) >= self._deepest:
                     self._report(start, f"nested more than {MAX_DEPTH} levels deep")
                     node = self._skip(start)
                 else:
@@ -204,7 +220,7 @@ class _Builder:
     def _entry(self, top: Entries, key: Text, node: Node) -> None:
         name = key.text
         if name in top.entries:
-            line, column = top.keys[name]
+            line, _ = top.keys[name]
             self._findings.append(
                 Finding(key.line, key.column, f"the key {name!r} stands here twice", f"first at line {line}")
             )

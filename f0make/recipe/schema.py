@@ -62,9 +62,7 @@ def _choice(*words: str) -> Scalar:
         if text in words:
             return text
         hint = did_you_mean(text, words)
-        raise ValueError(
-            f"expected {known}, found {scalars.shown(text)}" + (f"; {hint}" if hint else "")
-        )
+        raise ValueError(f"expected {known}, found {scalars.shown(text)}" + (f"; {hint}" if hint else ""))
 
     return Scalar(known, convert, template=False)
 
@@ -243,5 +241,8 @@ HEAD = Fields(
     aliases={"name": "recipe", "includes": "include", "vars": "config", "environment": "env"},
 )
 """Every top-level key but `steps`, which are read one by one."""
+
+OUTER = Fields("a recipe", {**HEAD.fields, "steps": Tree()})
+"""The text of a recipe with its steps cut out."""
 
 RECIPE = Fields("a recipe", {**HEAD.fields, "steps": Many(STEP)}, aliases=HEAD.aliases)

@@ -59,7 +59,9 @@ def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step
 
 def pack_step(fields: dict[str, Any], marks: dict[str, Mark], offset: int) -> Packed:
     """A step for the cache, its marks relative to line ``offset``."""
-    return fields, {key: (first - offset, column, last - offset) for key, (first, column, last) in marks.items()}
+    return fields, {
+        key: (first - offset, column, last - offset) for key, (first, column, last) in marks.items()
+    }
 
 
 def unpack_step(packed: Packed, file: str, offset: int) -> Step:
@@ -84,17 +86,23 @@ def _paths(value: Any, key: str) -> list[tuple[str, str, str | None, bool, bool,
     if isinstance(value, str):
         return [(value, key, None, False, False, False)]
     if isinstance(value, list):
-        return [_path(item, f"{key}[{n}]", None, False) for n, item in enumerate(value)]
+        return [_path(item, f"{key}[{n}]", None, False) for n, item in enumerate(value) if item is not None]
     paths = []
     for name, under in value.items():
         if isinstance(under, list):
-            paths += [_path(item, f"{key}.{name}[{n}]", name, False) for n, item in enumerate(under)]
+            paths += [
+                _path(item, f"{key}.{name}[{n}]", name, False)
+                for n, item in enumerate(under)
+                if item is not None
+            ]
         else:
             paths.append(_path(under, f"{key}.{name}", name, True))
     return paths
 
 
-def _path(value: Any, key: str, group: str | None, single: bool) -> tuple[str, str, str | None, bool, bool, bool]:
+def _path(
+    value: Any, key: str, group: str | None, single: bool
+) -> tuple[str, str, str | None, bool, bool, bool]:
     if isinstance(value, str):
         return (value, key, group, single, False, False)
     text = value.get("path", "")

@@ -38,7 +38,10 @@ def _explain(problem: str, context: str, line: str, column: int, opened: Any) ->
     """Message and hint for a problem at ``column`` (from 0) of ``line``."""
     char = line[column : column + 1]
     if char == "\t" or "tab" in problem:
-        return "a tab character", "YAML indents and separates with spaces; in a text, use quotes or a `|` block"
+        return (
+            "a tab character",
+            "YAML indents and separates with spaces; in a text, use quotes or a `|` block",
+        )
     if "mapping values are not allowed" in problem:
         return "`: ` stands inside a plain text", "put the text in quotes, or check the indentation"
     if "sequence entries are not allowed" in problem:
@@ -57,6 +60,8 @@ def _explain(problem: str, context: str, line: str, column: int, opened: Any) ->
         return "unknown escape in double quotes", "write `\\\\` for a backslash, or use single quotes"
     if "expected key" in problem or "expected <block end>" in problem:
         since = f" in the map that begins at line {opened.line + 1}" if opened is not None else ""
+        if char == ":":
+            return "the key before `:` is missing", "put text that begins with `:` in quotes"
         if re.match(r"\s*-(\s|$)", line[column:]):
             return f"a list item where a key was expected{since}", "check the indentation"
         return f"expected a key{since}", "check the indentation, and that quotes hold the whole text"

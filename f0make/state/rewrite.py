@@ -80,10 +80,8 @@ def _lives(index: Index, live: set[int], offset: int, kind: str, payload: Any) -
     if kind == "record":
         return offset in live
     if kind in ("begin", "fail"):
-        instance = payload.get("instance") if isinstance(payload, dict) else None
-        return (
-            index.begins.get(str(instance)) == payload
-            if kind == "begin"
-            else index.fails.get(str(instance)) == offset
-        )
+        instance = str(payload.get("instance")) if isinstance(payload, dict) else ""
+        if kind == "begin":
+            return instance in index.begins and bool(index.begins[instance] == payload)
+        return index.fails.get(instance) == offset
     return kind not in (log.DAMAGED, log.HEADER, "made", "gone", "forget")

@@ -89,16 +89,19 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
     instances = [run.graph.instances[n] for n in sorted(run.wanted) if n < len(run.graph.instances)]
     if any(i.fingerprint or i.always for i in instances) or options.force or options.only or options.rehash:
         return False
-    rows = session.contents.rows()
-    for path in session.watched_files:
-        session.contents.token(path)
-    rows = session.contents.rows()
-    rows.update(session.directory_rows())
+    contents = session.contents
+    asked = contents.rows()
+    paths = session.watched_files.union(*(i.inputs for i in instances))
+    paths.update(o.path for i in instances for o in i.outputs)
+    for path in paths:
+        if path not in asked:
+            contents.token(path)
+    rows = contents.rows()
+    rows.update(session.directory_rows)
     if any(row[2] for row in rows.values()):
         return False
-    for directory, (signature, _, _) in session.directory_rows().items():
-        if session.contents.signature(directory) != signature:
-            return False
+    if any(contents.signature(path) != row[0] for path, row in session.directory_rows.items()):
+        return False
     root = session.workspace.rstrip("/") + "/"
     gone = {o.path for i in instances for o in i.outputs if o.temp}
     counts = {"current": len(instances), "skipped": 0}

@@ -14,7 +14,7 @@ def tail(path: str, lines: int | None = TAIL_LINES) -> tuple[list[str], bool]:
     No lines when it cannot be read. Bytes that are no UTF-8 come as surrogates.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = 0 if lines is None else max(0, size - _TAIL_BYTES)
             file.seek(start)

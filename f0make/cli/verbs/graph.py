@@ -136,7 +136,7 @@ def _write(path: str, data: bytes) -> None:
     """Write the file in one go: readers see the old one or the new one."""
     temporary = f"{path}.f0make-{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:  # noqa: PTH123
+        with open(temporary, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
     except OSError as error:

@@ -47,7 +47,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     try:
         for path, text in FILES.items():
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            with open(path, "x", encoding="utf-8") as file:  # noqa: PTH123
+            with open(path, "x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
         raise F0makeError(f"init: {error.filename}: {error.strerror}") from None

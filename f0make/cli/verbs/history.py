@@ -1,0 +1,27 @@
+"""`f0make history`: past runs, oldest first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from f0make.cli.reporters.wording import counts, duration
+from f0make.cli.streams import shown
+from f0make.cli.verbs.past import clock, runs
+from f0make.options import RunOptions
+
+
+def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Print a line for each run."""
+    found = runs(extras.get("recipe"))
+    for run in found:
+        if extras.get("json"):
+            print(json.dumps(run))
+        else:
+            took = duration(float(run.get("seconds", 0)))
+            status, recipe = str(run.get("status", "?")), shown(str(run.get("recipe", "?")))
+            print(f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}")
+    if not found and not extras.get("json"):
+        print("f0make: no run yet", file=sys.stderr)
+    return 0

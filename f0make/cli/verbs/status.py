@@ -1,0 +1,63 @@
+"""`f0make status`: how the last run ended, and what it left undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from f0make.cli.reporters.wording import summary_line
+from f0make.cli.streams import shown
+from f0make.cli.verbs.past import clock, runs
+from f0make.execution.lognames import log_name
+from f0make.options import RunOptions
+
+LISTED = ("failed", "cancelled", "skipped")
+"""States that deserve a line each; of the others the numbers say enough."""
+
+
+def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Print the last run (of the recipe, when one is given); with `-v` every instance that is not current."""
+    found = runs(extras.get("recipe"))
+    going = _going_on()
+    if going is not None:
+        print(f"f0make: a run is going on (process {going})", file=sys.stderr)
+    if not found:
+        print("f0make: no run yet", file=sys.stderr)
+        return 0
+    last = found[-1]
+    if extras.get("json"):
+        print(json.dumps(last))
+        return 0
+    print(f"{shown(str(last.get('recipe', '?')))}  {clock(last.get('started'))}")
+    print(summary_line(last))
+    steps = last.get("steps")
+    for instance, status in steps.items() if isinstance(steps, dict) else ():
+        if status not in LISTED:
+            continue
+        log = os.path.join(".f0make", "logs", log_name(instance))
+        more = f"  ({log})" if status == "failed" and os.path.exists(log) else ""
+        print(f"{status:<9} {shown(instance)}{more}")
+    return 0
+
+
+def _going_on() -> int | None:
+    """The process of a run that has not ended yet, as far as can be told without touching its lock."""
+    import socket
+
+    from f0make.state.lock import read_owner
+
+    owner = read_owner(".")
+    if owner is None or owner["host"] != socket.gethostname() or "run" not in owner.get("argv", ["run"]):
+        return None
+    ended = [run["started"] for run in runs(None) if isinstance(run.get("started"), int | float)]
+    if ended and ended[-1] >= owner["started"]:
+        return None
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return int(owner["pid"])

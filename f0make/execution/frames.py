@@ -1,0 +1,77 @@
+"""Messages between f0make and its workers: a length, one letter for the kind, and pickled fields.
+
+Only fields travel, not dataclasses by name: that is several times cheaper. Both ends are the same program on
+the same machine, and the socket is known to nobody else.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from f0make.execution.bundle import Bundle, Outcome
+
+READY = b"R"
+"""The worker can take a bundle; holds its pid."""
+BUNDLE = b"B"
+FINISHED = b"F"
+"""The command of a python step has ended; what follows is not covered by its timeout."""
+OUTCOME = b"O"
+LAST_OUTCOME = b"L"
+"""An outcome, after which the worker ends itself because the step left something in it."""
+
+_HEAD = struct.Struct("=Ic")
+_bundle_fields = attrgetter(*(field.name for field in fields(Bundle)))
+_outcome_fields = attrgetter(*(field.name for field in fields(Outcome)))
+
+
+def frame(kind: bytes, payload: Any = None) -> bytes:
+    """``payload`` ready to be sent."""
+    if kind == BUNDLE:
+        payload = _bundle_fields(payload)
+    elif kind in (OUTCOME, LAST_OUTCOME):
+        payload = _outcome_fields(payload)
+    data = pickle.dumps(payload, 5)
+    return _HEAD.pack(len(data), kind) + data
+
+
+class Frames:
+    """Takes messages out of a stream of bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[bytes, Any]]:
+        """Add what was received; every (kind, payload) that is complete."""
+        self._buffer += data
+        found = []
+        while len(self._buffer) >= _HEAD.size:
+            size, kind = _HEAD.unpack_from(self._buffer)
+            end = _HEAD.size + size
+            if len(self._buffer) < end:
+                break
+            payload = pickle.loads(memoryview(self._buffer)[_HEAD.size : end])
+            del self._buffer[:end]
+            if kind == BUNDLE:
+                payload = Bundle(*payload)
+            elif kind in (OUTCOME, LAST_OUTCOME):
+                payload = Outcome(*payload)
+            found.append((kind, payload))
+        return found
+
+
+def receive(line: socket.socket, frames: Frames) -> list[tuple[bytes, Any]] | None:
+    """The next complete messages, waiting for them; None when the other end is closed."""
+    while True:
+        try:
+            data = line.recv(1 << 18)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        if found := frames.feed(data):
+            return found

@@ -1,0 +1,231 @@
+"""Run one bundle in this process's workspace: log, command, measures, outputs -> outcome."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from f0make.execution import collect, ending, host, process
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.command import CommandError, default_shell, launch
+from f0make.execution.groups import RUN
+
+_ROOM = 4 << 20
+"""Bytes; how far this process may have grown since its own peak was last read."""
+_BLOAT = 256 << 20
+"""Bytes; a python step that leaves the worker larger by this much gives the next step a new one."""
+
+
+class Runner:
+    """Runs bundles one after the other, in the current directory, which is the workspace.
+
+    ``environ`` is what steps inherit; ``note`` hears of each process group that is started.
+    """
+
+    def __init__(
+        self,
+        workspace: str,
+        environ: Mapping[bytes, bytes],
+        note: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        self.workspace = workspace
+        self.environ = dict(environ)
+        self.worn_out = False
+        """Set when a step left something in this process (threads, memory) that the next should not find."""
+        self._note = note
+        path = self.environ.get(b"PATH")
+        self._shell = default_shell(os.fsdecode(path) if path is not None else None)
+        self._collector = collect.Collector()
+        self._io = host.IoCounter()
+        self._count = itertools.count(1)
+        self._floor = host.own_peak()
+        self._oom = host.oom_kills()
+        self._threads = threading.active_count()
+        self._running: str | None = None
+        self._sampled = 0
+
+    def sample(self) -> None:
+        """Look at the memory of the running step; to be called now and then from another thread."""
+        kind = self._running
+        if kind is not None:
+            memory = host.tree_memory(os.getpid(), kind == "python")
+            if self._running is kind:
+                self._sampled = max(self._sampled, memory)
+
+    def run(self, bundle: Bundle, finished: Callable[[], None] | None = None) -> Outcome:
+        """Run ``bundle``; never raises. ``finished`` is called when its command has ended, before the rest."""
+        outcome = Outcome(bundle.token, False, started=time.time())
+        try:
+            log = self._open_log(bundle.log)
+        except OSError as error:
+            outcome.message = f"its log {bundle.log!r} cannot be written: {error.strerror}"
+            outcome.disk_full = error.errno in collect.NO_ROOM
+            return outcome
+        try:
+            self._measured(bundle, outcome, log)
+            if finished is not None:
+                finished()
+            if outcome.ok:
+                self._collector.collect(bundle, outcome)
+            if not outcome.ok and not outcome.disk_full:
+                outcome.disk_full = collect.full(self.workspace)
+        except Exception as error:
+            collect.fail(outcome, f"{type(error).__name__}: {error} (an error in f0make itself; see the log)")
+            _explain(log)
+        finally:
+            self._close_log(bundle.log, log)
+        return outcome
+
+    def _measured(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
+        read, written = self._io.read()
+        began = time.perf_counter()
+        self._sampled, self._running = 0, bundle.kind
+        try:
+            if bundle.kind == "python":
+                self._python(bundle, outcome, log)
+            else:
+                self._shell_step(bundle, outcome, log)
+        finally:
+            self._running = None
+        outcome.seconds = time.perf_counter() - began
+        read_now, written_now = self._io.read()
+        outcome.read, outcome.written = read_now - read, written_now - written
+
+    # Shell steps.
+
+    def _shell_step(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
+        environ = self._environ_of(bundle)
+        scratch = bundle.scratch or os.path.join(self.workspace, RUN)
+        script = os.path.join(scratch, f"script-{os.getpid()}-{next(self._count)}")
+        start = None
+        try:
+            start = launch(bundle.command or "", bundle.shell, self._shell, environ, script)
+            if start.otherwise is not None:
+                environ[b"_"] = os.fsencode(start.program)  # as bash tells every program its own path
+            ended = process.run(start, environ, log, bundle.timeout, self._note)
+        except CommandError as error:
+            outcome.exit_code, outcome.message = error.code, str(error)
+            _write(log, f"f0make: {error}\n")
+            return
+        except OSError as error:
+            outcome.message = f"it cannot be started: {_reason(error)}"
+            outcome.disk_full = error.errno in collect.NO_ROOM
+            _write(log, f"f0make: {outcome.message}\n")
+            return
+        finally:
+            if start is not None and start.script is not None:
+                os.unlink(start.script)
+        outcome.cpu_seconds = ended.cpu_seconds
+        if self._sampled and ended.peak_mem <= self._floor + _ROOM:
+            outcome.peak_mem = self._sampled
+        else:
+            outcome.peak_mem = max(ended.peak_mem, self._sampled)
+        if ended.code < 0:
+            outcome.signal = -ended.code
+        else:
+            outcome.exit_code = ended.code
+        if ended.timed_out:
+            outcome.message = f"timed out after {bundle.timeout:g} s"
+        elif ended.code < 0:
+            outcome.message = f"killed by {signal_name(-ended.code)}{self._memory_hint(-ended.code)}"
+        elif ended.code not in bundle.exit_codes:
+            outcome.message = f"exit code {ended.code}{self._exit_hint(ended.code)}"
+        outcome.ok = not outcome.message
+
+    def _environ_of(self, bundle: Bundle) -> dict[bytes, bytes]:
+        environ = dict(self.environ)
+        for name, value in bundle.env.items():
+            environ[os.fsencode(name)] = os.fsencode(value)
+        return environ
+
+    def _exit_hint(self, code: int) -> str:
+        """A shell tells the signal that killed its command as 128 + n (bash(1), "Exit Status")."""
+        try:
+            name = signal.Signals(code - 128).name
+        except ValueError:
+            return ""
+        return f" (128+{code - 128}: something in it was killed by {name}{self._memory_hint(code - 128)})"
+
+    def _memory_hint(self, signum: int) -> str:
+        if signum != signal.SIGKILL:
+            return ""
+        kills, self._oom = host.oom_kills() - self._oom, host.oom_kills()
+        return "; the kernel killed processes because memory ran out" if kills > 0 else ""
+
+    # Python steps.
+
+    def _python(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
+        from f0make.execution import pystep
+
+        host.reset_peak()
+        before, since = _cpu(), host.now()
+        try:
+            pystep.run(bundle, outcome, self._environ_of(bundle), log)
+        except pystep.Interrupted:
+            outcome.ok, outcome.signal, outcome.message = False, int(signal.SIGTERM), "killed by SIGTERM"
+        me = os.getpid()
+        if not host.no_children():
+            self.worn_out |= process.end_session(me, since)
+            ending.reap()
+        outcome.cpu_seconds = _cpu() - before
+        outcome.peak_mem = max(host.own_peak(), self._sampled)
+        host.reset_peak()
+        left = host.own_peak()
+        self.worn_out |= threading.active_count() > self._threads or left > self._floor + _BLOAT
+        self._floor = max(self._floor, left)
+
+    # The log.
+
+    def _open_log(self, path: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        try:
+            return os.open(path or os.devnull, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, flags, 0o666)
+
+    def _close_log(self, path: str, log: int) -> None:
+        try:
+            if path and os.fstat(log).st_size == 0:
+                os.unlink(path)
+        except OSError:
+            pass
+        os.close(log)
+
+
+def signal_name(signum: int) -> str:
+    """``SIGKILL`` for 9; ``signal 35`` for one without a name."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.E2BIG:
+        return "its arguments and environment together are longer than the system allows"
+    return error.strerror or str(error)
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and the children it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _write(log: int, text: str) -> None:
+    try:
+        os.write(log, os.fsencode(text))
+    except OSError:
+        pass
+
+
+def _explain(log: int) -> None:
+    import traceback
+
+    _write(log, traceback.format_exc())

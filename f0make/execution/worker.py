@@ -1,0 +1,132 @@
+"""The inside of a loky worker: takes bundles from a socket, runs them, sends outcomes back.
+
+loky starts this process, notices its death and replaces it; the bundles themselves go over a socket, because
+that costs a fifth of loky's queues and says exactly which bundle a dead worker was running.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+
+from f0make.execution import ending, frames, groups, host
+from f0make.execution.runner import Runner
+
+SAMPLE_EVERY = 0.1
+"""Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a worker needs to know once."""
+
+    workspace: str
+    """Absolute path."""
+    environ: dict[bytes, bytes]
+    """What steps inherit."""
+    parent: int
+    """Process id of f0make."""
+    since: int
+    """Stamp of the start of the run."""
+
+
+class _Worker:
+    runner: Runner
+    line: socket.socket
+
+
+_worker = _Worker()
+
+
+def enter(settings: Settings, line: socket.socket) -> None:
+    """Initialise the worker: deaf to the terminal, in the workspace, with the environment that steps inherit."""
+    _detach()
+    _close_on_exec()
+    os.chdir(settings.workspace)
+    os.environb.clear()
+    os.environb.update(settings.environ)
+    sys.dont_write_bytecode = True
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    host.set_reaper()
+    journal = groups.Journal(os.path.join(settings.workspace, groups.RUN), "worker", settings.since)
+    _worker.line = line
+    threading.Thread(target=_watch, args=(settings.parent,), name="watch", daemon=True).start()
+    _worker.runner = Runner(settings.workspace, settings.environ, journal.group)
+
+
+def serve() -> None:
+    """Run bundles until the other end of the socket is closed."""
+    line, runner = _worker.line, _worker.runner
+    inbox = frames.Frames()
+    line.sendall(frames.frame(frames.READY, os.getpid()))
+    try:
+        while (messages := frames.receive(line, inbox)) is not None:
+            for _, bundle in messages:
+                finished = _say_finished if bundle.timeout is not None and bundle.kind == "python" else None
+                outcome = runner.run(bundle, finished)
+                if runner.worn_out:
+                    line.sendall(frames.frame(frames.LAST_OUTCOME, outcome))
+                    # Threads that a step left would keep an orderly exit waiting for ever.
+                    os._exit(0)
+                line.sendall(frames.frame(frames.OUTCOME, outcome))
+    except (BrokenPipeError, ConnectionError):
+        pass
+
+
+def _say_finished() -> None:
+    _worker.line.sendall(frames.frame(frames.FINISHED))
+
+
+def _detach() -> None:
+    """Leave f0make's session, so that Ctrl-C reaches f0make alone, and undo what it blocked for the start."""
+    from f0make.execution import pystep
+
+    try:
+        os.setsid()
+    except OSError:
+        pass
+    # A Ctrl-C that came before the new session waits, blocked; ignoring it for a moment discards it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        signal.signal(signum, signal.SIG_DFL)
+
+
+def _close_on_exec() -> None:
+    """Keep loky's descriptors from steps; stdin becomes the null device, theirs as well."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    try:
+        open_now = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        open_now = list(range(3, 64))
+    for fd in open_now:
+        if fd > 2:
+            try:
+                os.set_inheritable(fd, False)
+            except OSError:
+                continue
+
+
+def _watch(parent: int) -> None:
+    """When f0make is gone, whatever took it, end the step that runs here and this process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    host.watch(parent, _sample, SAMPLE_EVERY)
+    me = os.getpid()
+    ending.end(lambda: ending.descendants([me]), 0.0)
+    os._exit(1)
+
+
+def _sample() -> None:
+    try:
+        _worker.runner.sample()
+    except AttributeError:
+        pass  # Still being set up.

@@ -1,0 +1,129 @@
+"""Validated steps -> instances: the one function that does it, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from f0make.errors import Problem
+from f0make.expand.conflicts import find_conflicts
+from f0make.expand.facts import Facts
+from f0make.expand.late import render_late, rerender
+from f0make.expand.needs import IsPending
+from f0make.expand.patterns import Resolver
+from f0make.expand.pending import Waiting
+from f0make.expand.stages import MAX_ROUNDS, Stages
+from f0make.model import Instance, Recipe
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What a recipe's steps come to, with the files that exist now."""
+
+    instances: list[Instance]
+    """In the order of the steps, inside a step in the order of its `foreach`. Instances share lists and maps
+    that are the same for all of a step: replace them, never change them."""
+    by_output: dict[str, int]
+    """Output path -> index of the instance that makes it."""
+    problems: list[Problem]
+    pending: dict[str, str]
+    """Steps without instances yet -> the step that must finish first (`after:`)."""
+    warnings: list[str] = field(default_factory=list)
+    watched_directories: set[str] = field(default_factory=set)
+    """Directories whose entries were looked at; another expansion is the same while these are (see `Facts`)."""
+    read_files: set[str] = field(default_factory=set)
+    """Tables."""
+    stages: Stages | None = None
+
+    def rerender(self, instance: Instance, attempt: int) -> Instance:
+        """``instance`` as it is in another attempt: itself where nothing of its step mentions `attempt`.
+
+        Inputs, outputs and variables stay as they are. Raises TemplateError.
+        """
+        assert self.stages is not None
+        return rerender(self.stages.states[instance.step.name], self.stages.renderer, instance, attempt)
+
+
+def expand(
+    recipe: Recipe, facts: Facts, *, targets: Sequence[str] = (), finished: frozenset[str] = frozenset()
+) -> Expansion:
+    """Every instance of ``recipe``, and every problem of its templates, tables, globs and outputs.
+
+    ``targets`` (and the recipe's own) may be files that pattern steps make, or names of their instances.
+    ``finished``: steps whose files are there, so that `glob:` with `after:` one of them can be evaluated.
+    Nothing is run and nothing written.
+    """
+    stages = Stages(recipe, facts, finished)
+    stages.hold_back()
+    _settle(stages, [*targets, *recipe.targets])
+    _render_late(stages)
+    Waiting(stages).spread()
+    states = stages.states.values()
+    instances = [instance for state in states for instance in state.instances]
+    by_output = find_conflicts(instances, stages.problems)
+    for state in states:
+        for problems in state.problems.values():
+            stages.problems.absorb(problems)
+    return Expansion(
+        instances=instances,
+        by_output=by_output,
+        problems=stages.problems.all(),
+        pending={state.name: state.after for state in states if state.after is not None},
+        warnings=_warnings(stages),
+        watched_directories=facts.directories,
+        read_files=facts.files,
+        stages=stages,
+    )
+
+
+def _settle(stages: Stages, targets: Sequence[str]) -> None:
+    """Rounds of stages and pattern steps until the outputs are the same twice."""
+    patterns = any(state.plan.pattern for state in stages.states.values())
+    globs = any(s.plan.globs_foreach or s.plan.globs_inputs for s in stages.states.values())
+    for _ in range(MAX_ROUNDS):
+        version = stages.made.version
+        stages.round()
+        if patterns:
+            _resolve(stages, targets)
+        if not (globs or patterns) or version == stages.made.version or not stages.volatile():
+            return
+        stages.again()
+    stages.round()
+    stages.not_converging()
+
+
+def _resolve(stages: Stages, targets: Sequence[str]) -> None:
+    resolver = Resolver(stages, Waiting(stages).awaited)
+    for state in stages.states.values():
+        if not state.plan.pattern:
+            resolver.want(path for instance in state.instances for path in instance.inputs)
+    for target in targets:
+        if target not in stages.states and not resolver.want_instance(target):
+            resolver.want([stages.paths.relative(target)])
+    resolver.commit()
+    stages.waiting = resolver.waiting
+
+
+def _render_late(stages: Stages) -> None:
+    for state in stages.states.values():
+        if state.after is None:
+            try:
+                render_late(state, stages.renderer)
+            except IsPending as pending:
+                stages.withhold(state, stages.states[pending.name].after or pending.name)
+
+
+def _warnings(stages: Stages) -> list[str]:
+    out: dict[str, None] = {}
+    orphans: dict[str, str] = {}
+    for state in stages.states.values():
+        for texts in state.warnings.values():
+            out.update(texts)
+        for found in state.orphans.values():
+            orphans.update(found)
+    for path, maker in sorted(orphans.items()):
+        waiting = stages.states.get(maker.partition("[")[0])
+        if stages.made.owner(path) is None and (waiting is None or waiting.after is None):
+            text = f"{path} was made by {maker}, which is gone: no glob matches it"
+            out[f"{text} (`f0make clean --orphans` removes it)"] = None
+    return list(out)

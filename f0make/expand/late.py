@@ -1,0 +1,79 @@
+"""What is rendered once inputs and outputs are known: the command, arguments and all that is left."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from f0make.expand.needs import NeedsStage
+from f0make.expand.paths import PathError, Paths
+from f0make.expand.renderer import Renderer
+from f0make.expand.state import LATE, StepState
+from f0make.model import Instance
+from f0make.template.render import Scope, TemplateError
+from f0make.template.values import Broken
+
+
+def render_late(state: StepState, renderer: Renderer) -> None:
+    """Render the last fields of every instance of a step. Raises IsPending."""
+    plan = state.plan
+    state.begin(LATE)
+    if not plan.late and plan.constants.get("depfile") is None:
+        return
+    shared: dict[str, Any] | None = None
+    for instance in state.instances:
+        scope = renderer.full_scope(state, instance, 1) if plan.varying or shared is None else {}
+        if shared is None:
+            shared = {}
+            for field in plan.shared:
+                _render(state, field.attribute, field.render, scope, shared)
+        for attribute, value in shared.items():
+            setattr(instance, attribute, value)
+        if plan.varying:
+            own: dict[str, Any] = {}
+            for field in plan.varying:
+                _render(state, field.attribute, field.render, scope, own)
+            for attribute, value in own.items():
+                setattr(instance, attribute, value)
+        if instance.depfile is not None:
+            _check_depfile(state, instance, renderer.paths)
+
+
+def _render(state: StepState, attribute: str, render: Any, scope: Scope, into: dict[str, Any]) -> None:
+    try:
+        into[attribute] = render(scope)
+    except TemplateError as error:
+        state.problems[LATE].template(state.plan.step, error)
+    except (Broken, NeedsStage):
+        # A stage that is still missing here belongs to a step whose own fault has been reported.
+        pass
+
+
+def _check_depfile(state: StepState, instance: Instance, paths: Paths) -> None:
+    try:
+        instance.depfile, directory = paths.output(instance.depfile or "")
+        if directory:
+            raise PathError("a depfile cannot be a directory")
+    except PathError as error:
+        message = error.message.replace("an output", "a depfile")
+        state.problems[LATE].text(state.plan.step, "depfile", message, error.hint)
+
+
+def rerender(state: StepState, renderer: Renderer, instance: Instance, attempt: int) -> Instance:
+    """``instance`` as it is in another attempt: a copy where anything mentions `attempt`, else itself.
+
+    Inputs, outputs and variables stay. Raises TemplateError.
+    """
+    plan = state.plan
+    early = "attempt" in plan.early_names
+    if not early and "attempt" not in plan.late_names:
+        return instance
+    changed = copy.copy(instance)
+    if early:
+        renderer.early(state, changed, renderer.scope(plan, changed), attempt)
+    scope = renderer.full_scope(state, changed, attempt)
+    affected = {"attempt"} | ({"env", "resources"} if early else set())
+    for field in plan.late:
+        if field.names & affected:
+            setattr(changed, field.attribute, field.render(scope))
+    return changed

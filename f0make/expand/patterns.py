@@ -1,0 +1,304 @@
+"""Pattern steps: instances for the files that others' inputs or the targets ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from f0make.expand.globs import DEFAULT_WILDCARD, capture
+from f0make.expand.names import instance_name, parse_instance_name
+from f0make.expand.needs import IsPending, NeedsStage
+from f0make.expand.paths import PathError
+from f0make.expand.problems import full_key
+from f0make.expand.stages import Stages
+from f0make.expand.state import OUTPUTS, StepState
+from f0make.model import Instance
+from f0make.template.render import TemplateError
+from f0make.template.values import BROKEN, Broken, to_text
+
+MAX_DEPTH = 50
+"""Pattern steps in one chain from a file to one that exists."""
+MAX_ATTEMPTS = 200_000
+"""Candidates that are looked at in one expansion, so that patterns that breed patterns come to an end."""
+
+_VARIABLE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
+
+
+class Rule(NamedTuple):
+    """One output of a pattern step for one combination of its `foreach`, as a regular expression."""
+
+    state: StepState
+    variables: dict[str, Any]
+    regex: re.Pattern[str]
+    directory: bool
+
+
+class Found(NamedTuple):
+    """What a file comes from: ``kind`` is ``source``, ``made``, ``pattern``, ``pending`` or ``nothing``."""
+
+    kind: str
+    instance: Instance | None = None
+    after: str | None = None
+
+
+NOTHING = Found("nothing")
+
+
+class Resolver:
+    """Finds the pattern instances that one state of the graph asks for."""
+
+    def __init__(self, stages: Stages, awaited: Callable[[str], str | None]) -> None:
+        """``awaited``: the step that must finish before the one that may make a path has instances."""
+        self.stages = stages
+        self.awaited = awaited
+        self.waiting: dict[str, str] = {}
+        """Files that cannot be judged yet -> the step that must finish first."""
+        self.rules = [rule for state in stages.states.values() for rule in self._rules(state)]
+        self.chosen: dict[str, Instance] = {}
+        """Pattern instances that are wanted, by name."""
+        self._known: dict[str, Found] = {}
+        self._candidates: dict[str, Instance | None] = {}
+        self._attempts = 0
+
+    def _rules(self, state: StepState) -> list[Rule]:
+        if not state.plan.pattern or state.after is not None or state.plan.broken or not state.combinations:
+            return []
+        if not self._same_variables(state):
+            return []
+        rules: list[Rule] = []
+        for variables in state.combinations:
+            scope = {**self.stages.renderer.base, **variables}
+            plan = state.plan
+            if "env" in plan.output_names or "resources" in plan.output_names:
+                early = self.stages.renderer.new(plan, plan.step.name, variables)
+                self.stages.renderer.early(state, early, scope)
+            for output in plan.outputs:
+                try:
+                    rules.append(self._rule(state, variables, output.template, scope))
+                except TemplateError as error:
+                    state.problems[OUTPUTS].template(plan.step, error)
+                except re.error as error:
+                    message = f"a wildcard in it is no regular expression: {error}"
+                    state.problems[OUTPUTS].at(plan.step, output.decl.key, message)
+                except Broken:
+                    pass
+        return rules
+
+    def _same_variables(self, state: StepState) -> bool:
+        """Every output must hold every wildcard; one that does not could be made by any instance."""
+        good = True
+        for output in state.plan.outputs:
+            held = {p.bare for p in output.template.pieces()} if output.template else set()
+            missing = [name for name in state.plan.wildcards if name not in held]
+            if missing:
+                good = False
+                state.problems[OUTPUTS].at(
+                    state.plan.step,
+                    output.decl.key,
+                    f"this output of a pattern step lacks ${{{{ {missing[0]} }}}}, which another one holds",
+                    "all outputs of a pattern step hold the same variables",
+                )
+        return good
+
+    def _rule(
+        self, state: StepState, variables: dict[str, Any], template: Any, scope: dict[str, Any]
+    ) -> Rule:
+        wildcards = self.stages.recipe.wildcards
+        text = []
+        for part in template.parts:
+            if isinstance(part, str):
+                text.append(part)
+            elif part.bare in state.plan.wildcards:
+                text.append(capture(part.bare))
+            elif not part.names.isdisjoint(state.plan.wildcards):
+                raise TemplateError(
+                    template, part.offset, "a wildcard must stand alone in an output", "as ${{ name }}"
+                )
+            else:
+                text.append(template.convert(part, scope, to_text))
+        try:
+            path, directory = self.stages.paths.output(_VARIABLE.sub("\1\\1\1", "".join(text)))
+        except PathError as error:
+            raise template.fail(error.message, error.hint) from None
+        seen: set[str] = set()
+        out = []
+        for number, piece in enumerate(path.split("\1")):
+            if number % 2 == 0:
+                out.append(re.escape(piece))
+            elif piece in seen:
+                out.append(f"(?P={piece})")
+            else:
+                seen.add(piece)
+                out.append(f"(?P<{piece}>{wildcards.get(piece, DEFAULT_WILDCARD)})")
+        return Rule(state, variables, re.compile("".join(out), re.DOTALL), directory)
+
+    def want(self, paths: Iterable[str]) -> None:
+        """Choose the pattern instances that ``paths`` need, and those that these need."""
+        left = [p for p in dict.fromkeys(paths) if self._concrete(p) is None]
+        while left:
+            path = left.pop()
+            found = self.resolve(path, ())
+            if found.instance is not None and found.instance.name not in self.chosen:
+                self.chosen[found.instance.name] = found.instance
+                left += found.instance.inputs
+
+    def want_instance(self, name: str) -> bool:
+        """Choose the pattern instance called ``name``; False where that is no such name."""
+        parsed = parse_instance_name(name)
+        if parsed is None:
+            return False
+        step, values = parsed
+        for rule in self.rules:
+            names = [*rule.variables, *rule.state.plan.wildcards]
+            if rule.state.name != step or list(values) != names:
+                continue
+            if all(str(value) == values[key] for key, value in rule.variables.items()):
+                wildcards = {key: values[key] for key in rule.state.plan.wildcards}
+                instance = self._candidate(rule.state, {**rule.variables, **wildcards})
+                if instance is not None and self._matches_itself(rule, instance):
+                    self.chosen[instance.name] = instance
+                    self.want(instance.inputs)
+                    return True
+        return False
+
+    def _matches_itself(self, rule: Rule, instance: Instance) -> bool:
+        return any(rule.regex.fullmatch(output.path) for output in instance.outputs)
+
+    def _concrete(self, path: str) -> str | None:
+        """The step without wildcards that makes ``path``."""
+        owner = self.stages.made.owner(path)
+        return None if owner is None or self.stages.states[owner].plan.pattern else owner
+
+    def resolve(self, path: str, chain: tuple[str, ...]) -> Found:
+        """What ``path`` comes from. ``chain``: the candidates that ask for it, outermost first."""
+        if self._concrete(path) is not None:
+            return Found("made")
+        if path in self._known:
+            return self._known[path]
+        usable: dict[str, Instance] = {}
+        whole = True
+        after: str | None = None
+        for state, variables in self._matches(path):
+            name = instance_name(state.name, variables)
+            if name in chain or len(chain) >= MAX_DEPTH:
+                whole = False
+                continue
+            self._attempts += 1
+            instance = self._candidate(state, variables) if self._attempts <= MAX_ATTEMPTS else None
+            if instance is None or path in instance.inputs or not self._makes(instance, path):
+                continue
+            sources = [self.resolve(p, (*chain, name)) for p in instance.inputs]
+            kinds = {source.kind for source in sources}
+            if "nothing" in kinds:
+                whole = whole and not chain
+            elif "pending" in kinds:
+                after = next(source.after for source in sources if source.kind == "pending")
+            else:
+                usable[name] = instance
+        if usable:
+            found = Found("pattern", self._best(path, list(usable.values())))
+        elif self.stages.facts.exists(path):
+            found = Found("source")
+        else:
+            after = after or self.awaited(path)
+            found = NOTHING if after is None else Found("pending", after=after)
+        if after is not None and not usable:
+            self.waiting[path] = after
+        if whole or not chain:
+            self._known[path] = found
+        return found
+
+    def _makes(self, instance: Instance, path: str) -> bool:
+        return any(
+            o.path == path or (o.directory and path.startswith(o.path + "/")) for o in instance.outputs
+        )
+
+    def _matches(self, path: str) -> list[tuple[StepState, dict[str, Any]]]:
+        out = []
+        for rule in self.rules:
+            for candidate in _with_parents(path) if rule.directory else [path]:
+                match = rule.regex.fullmatch(candidate)
+                if match is not None:
+                    values = match.groupdict()
+                    wildcards = {name: values[name] for name in rule.state.plan.wildcards}
+                    out.append((rule.state, {**rule.variables, **wildcards}))
+        return out
+
+    def _candidate(self, state: StepState, variables: dict[str, Any]) -> Instance | None:
+        name = instance_name(state.name, variables)
+        if name not in self._candidates:
+            self._candidates[name] = self._render(state, name, variables)
+        return self._candidates[name]
+
+    def _render(self, state: StepState, name: str, variables: dict[str, Any]) -> Instance | None:
+        renderer = self.stages.renderer
+        instance = renderer.new(state.plan, name, variables)
+        while True:
+            try:
+                scope = renderer.scope(state.plan, instance)
+                renderer.early(state, instance, scope)
+                scope["inputs"] = BROKEN
+                renderer.outputs(state, instance, scope)
+                del scope["inputs"]
+                renderer.inputs(state, instance, scope)
+                break
+            except NeedsStage as need:
+                self.stages.demand(need.name, need.stage)
+            except IsPending:
+                return None
+        broken = state.broken_parts.get(name, ())
+        if "outputs" in broken or "inputs" in broken:
+            return None
+        return instance if instance.inputs or not state.plan.inputs else None
+
+    def _best(self, path: str, usable: list[Instance]) -> Instance:
+        """The one of highest priority; two of the same are an error."""
+        if len(usable) == 1:
+            return usable[0]
+        ranked = sorted(usable, key=self._priority, reverse=True)
+        first, second = ranked[0], ranked[1]
+        if self._priority(first) == self._priority(second):
+            state = self.stages.states[second.step.name]
+            state.problems[OUTPUTS].instance(
+                second.step,
+                second.step.where("outputs"),
+                "outputs",
+                f"{path!r} can be made by {first.name} ({first.step.where('outputs')}) and by {second.name} "
+                f"({second.step.where('outputs')})",
+                f"give the one that is meant a higher `priority` ({full_key(second.step, 'priority')})",
+            )
+        return first
+
+    def _priority(self, instance: Instance) -> int:
+        state = self.stages.states[instance.step.name]
+        for field in state.plan.late:
+            if field.attribute == "priority":
+                try:
+                    return int(field.render(self.stages.renderer.full_scope(state, instance, 1)))
+                except (TemplateError, Broken, NeedsStage, IsPending):
+                    return 0
+        return instance.priority
+
+    def commit(self) -> None:
+        """Give each pattern step its instances, in the order of their variables."""
+        by_step: dict[str, list[Instance]] = {}
+        for instance in self.chosen.values():
+            by_step.setdefault(instance.step.name, []).append(instance)
+        for state in self.stages.states.values():
+            if state.plan.pattern and state.after is None:
+                instances = sorted(by_step.get(state.name, []), key=_variables_in_order)
+                self.stages.set_instances(state, instances)
+
+
+def _variables_in_order(instance: Instance) -> list[str]:
+    return [str(value) for value in instance.variables.values()]
+
+
+def _with_parents(path: str) -> list[str]:
+    out = [path]
+    cut = path.rfind("/")
+    while cut > 0:
+        out.append(path[:cut])
+        cut = path.rfind("/", 0, cut)
+    return out

@@ -1,0 +1,118 @@
+"""Which steps must wait because what they need is made by steps that have no instances yet."""
+
+from __future__ import annotations
+
+import re
+
+from f0make.expand.globs import ANY, DEFAULT_WILDCARD, ONE, SOME, Symbols, crosses, glob_symbols, overlap
+from f0make.expand.plan import PathPlan
+from f0make.expand.stages import Stages
+from f0make.expand.state import StepState
+
+
+class Waiting:
+    """The steps that wait, and what they may come to make."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.stages = stages
+        self._shapes: list[tuple[StepState, Symbols, re.Pattern[str]]] = []
+        for state in stages.states.values():
+            if state.after is not None:
+                self._add(state)
+
+    def _add(self, state: StepState) -> None:
+        for plan in state.plan.outputs:
+            for symbols in self._symbols(plan):
+                self._shapes.append((state, symbols, re.compile(_as_regex(symbols), re.DOTALL)))
+
+    def _symbols(self, plan: PathPlan) -> list[Symbols]:
+        """The path as a pattern, expressions as whatever they may come to; for a directory also what is in it."""
+        out: list[str] = []
+        if plan.template is None:
+            out.extend(plan.path)
+        else:
+            for part in plan.template.parts:
+                if isinstance(part, str):
+                    out.extend(part)
+                elif part.bare is None:
+                    out.append(ANY)
+                else:
+                    wildcard = self.stages.recipe.wildcards.get(part.bare, DEFAULT_WILDCARD)
+                    out.append(ANY if crosses(wildcard) else SOME)
+        if out and out[-1] == "/":
+            out.pop()
+        while out[:2] == [".", "/"]:
+            del out[:2]
+        return [out, [*out, "/", ANY]] if plan.decl.text.endswith("/") else [out]
+
+    def awaited(self, path: str) -> str | None:
+        """The step that must finish before one that may make ``path`` has instances."""
+        for state, _, regex in self._shapes:
+            if regex.fullmatch(path) is not None:
+                return state.after
+        return None
+
+    def spread(self) -> None:
+        """Hold back every step that needs what a waiting step makes, until no more follow."""
+        changed = bool(self._shapes) or any(s.after for s in self.stages.states.values())
+        while changed:
+            changed = False
+            for state in self.stages.states.values():
+                if state.after is not None:
+                    continue
+                after = self._blocker(state)
+                if after is not None:
+                    self.stages.withhold(state, after)
+                    self._add(state)
+                    changed = True
+
+    def _blocker(self, state: StepState) -> str | None:
+        """The step that must finish before something that ``state`` needs has instances."""
+        for name in {name for instance in state.instances for name in instance.depends_on}:
+            other = self.stages.states.get(name)
+            if other is not None and other.after is not None:
+                return other.after
+        paths = {path for instance in state.instances for path in instance.inputs}
+        for path in paths & self.stages.waiting.keys():
+            return self.stages.waiting[path]
+        for other, symbols, regex in self._shapes:
+            if other is state or self._needed_first(state, other):
+                continue
+            if any(overlap(symbols, glob_symbols(glob)) for glob in state.globs.values()):
+                return other.after
+            if any(regex.fullmatch(path) is not None and self._open(path) for path in paths):
+                return other.after
+        return None
+
+    def _open(self, path: str) -> bool:
+        """Whether nothing is known to make ``path`` and it is no file of the user's."""
+        if self.stages.made.owner(path) is not None:
+            return False
+        facts = self.stages.facts
+        return not facts.exists(path) or facts.made_by(path) is not None
+
+    def _needed_first(self, state: StepState, waiting: StepState) -> bool:
+        """Whether what ``waiting`` waits for itself needs ``state``: then that cannot wait for ``waiting``."""
+        seen: set[str] = set()
+        left = [waiting.after]
+        while left:
+            name = left.pop()
+            if name is None or name in seen or name not in self.stages.states:
+                continue
+            if name == state.name:
+                return True
+            seen.add(name)
+            left += self._needs(self.stages.states[name])
+        return False
+
+    def _needs(self, state: StepState) -> list[str]:
+        names = {name for instance in state.instances for name in instance.depends_on}
+        paths = {path for instance in state.instances for path in instance.inputs}
+        owners = {self.stages.made.owner(path) for path in paths}
+        waited = {entry.after for entry in state.plan.step.foreach}
+        return [name for name in {*names, *owners, *waited} if name is not None]
+
+
+def _as_regex(symbols: Symbols) -> str:
+    signs = {SOME: "[^/]*", ANY: ".*", ONE: "[^/]"}
+    return "".join(signs.get(symbol) or re.escape(symbol) for symbol in symbols)

@@ -1,0 +1,283 @@
+"""One instance: its env, resources, outputs and inputs, rendered in the scope that it may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from f0make.expand.facts import Facts
+from f0make.expand.globs import Glob, escape, has_glob, is_pattern
+from f0make.expand.made import Made
+from f0make.expand.matching import match_glob
+from f0make.expand.paths import PathError, Paths
+from f0make.expand.plan import PathPlan, StepPlan
+from f0make.expand.problems import Problems
+from f0make.expand.state import INPUTS, OUTPUTS, StepState
+from f0make.expand.views import own_paths
+from f0make.model import Instance, Output
+from f0make.recipe.scalars import to_bool, to_resource
+from f0make.template.render import Scope, Template, TemplateError
+from f0make.template.values import BROKEN, Broken, to_text
+
+_FIELDS = list(Instance.__dataclass_fields__)
+_HEAD = _FIELDS.index("outputs") + 1
+_FROM_CONFIG = frozenset({"config", "env"})
+
+
+class Renderer:
+    """Makes and fills instances; knows nothing of other steps but the base scope (`config`, `steps`)."""
+
+    def __init__(self, base: dict[str, Any], paths: Paths, made: Made, facts: Facts) -> None:
+        self.base = base
+        self.paths = paths
+        self.made = made
+        self.facts = facts
+        self._tails: dict[str, tuple[Any, ...]] = {}
+
+    def new(self, plan: StepPlan, name: str, variables: dict[str, Any]) -> Instance:
+        """An instance with everything that is the same for all of its step."""
+        tail = self._tails.get(plan.step.name)
+        if tail is None:
+            proto = Instance("", plan.step, {}, [], [])
+            for attribute, value in plan.constants.items():
+                setattr(proto, attribute, value)
+            tail = self._tails[plan.step.name] = tuple(getattr(proto, field) for field in _FIELDS[_HEAD:])
+        return Instance(name, plan.step, variables, [], [], *tail)
+
+    def scope(self, plan: StepPlan, instance: Instance) -> dict[str, Any]:
+        """What an instance's templates see before anything of it is rendered."""
+        scope = {**self.base, **instance.variables}
+        if plan.uses_step:
+            scope["step"] = {"name": plan.step.name, "instance": instance.name}
+        return scope
+
+    def early(self, state: StepState, instance: Instance, scope: dict[str, Any], attempt: int = 1) -> None:
+        """Render env and resources into ``instance`` and ``scope``."""
+        plan = state.plan
+        problems = state.problems[OUTPUTS]
+        scope["attempt"] = attempt
+        env: Callable[[], None] = lambda: self._env(state, instance, scope, problems)  # noqa: E731
+        resources: Callable[[], None] = lambda: self._resources(state, instance, scope, problems)  # noqa: E731
+        for render in (resources, env) if plan.resources_first else (env, resources):
+            render()
+        del scope["attempt"]
+
+    def _env(self, state: StepState, instance: Instance, scope: dict[str, Any], problems: Problems) -> None:
+        plan = state.plan
+        if not plan.env_templates:
+            instance.env = scope["env"] = plan.env
+            return
+        if not plan.env_varies and "env" in state.early and "attempt" not in plan.early_names:
+            instance.env = scope["env"] = state.early["env"]
+            if "env" in state.broken_early:
+                state.break_part(instance.name, "env")
+                scope["env"] = BROKEN
+            return
+        env: dict[str, str] = {}
+        scope["env"] = env
+        instance.env = env
+        state.early["env"] = env
+        for name, value in plan.env.items():
+            try:
+                env[name] = value.render(scope) if isinstance(value, Template) else value
+            except (TemplateError, Broken) as error:
+                _report(state, problems, error)
+                state.break_part(instance.name, "env")
+                state.broken_early.add("env")
+        if "env" in state.broken_parts.get(instance.name, ()):
+            scope["env"] = BROKEN
+
+    def _resources(
+        self, state: StepState, instance: Instance, scope: dict[str, Any], problems: Problems
+    ) -> None:
+        plan = state.plan
+        if not plan.resource_templates:
+            instance.resources = scope["resources"] = plan.resources
+            return
+        if not plan.resources_vary and "resources" in state.early and "attempt" not in plan.early_names:
+            instance.resources = scope["resources"] = state.early["resources"]
+            if "resources" in state.broken_early:
+                state.break_part(instance.name, "resources")
+                scope["resources"] = BROKEN
+            return
+        resources: dict[str, float | int] = {}
+        broken = False
+        for name, value in plan.resources.items():
+            try:
+                if isinstance(value, Template):
+                    text = value.render(scope)
+                    try:
+                        resources[name] = to_resource(name, text)
+                    except ValueError as error:
+                        raise value.fail(str(error)) from None
+                else:
+                    resources[name] = value
+            except (TemplateError, Broken) as error:
+                _report(state, problems, error)
+                broken = True
+        instance.resources = state.early["resources"] = resources
+        scope["resources"] = resources
+        if broken:
+            state.break_part(instance.name, "resources")
+            state.broken_early.add("resources")
+            scope["resources"] = BROKEN
+
+    def restore_early(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
+        """Put env and resources that have been rendered back into a fresh ``scope``."""
+        broken = state.broken_parts.get(instance.name, ())
+        scope["env"] = BROKEN if "env" in broken else instance.env
+        scope["resources"] = BROKEN if "resources" in broken else instance.resources
+
+    def outputs(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
+        """Render the declared outputs."""
+        problems = state.problems[OUTPUTS]
+        found: list[Output] = []
+        named: dict[str, str | list[str]] = {}
+        for plan in state.plan.outputs:
+            try:
+                new = self._output(state.plan, plan, scope)
+            except (TemplateError, Broken) as error:
+                _report(state, problems, error)
+                state.break_part(instance.name, "outputs")
+                continue
+            found += new
+            if plan.decl.group is not None:
+                _name(named, plan, [output.path for output in new])
+        instance.outputs = found
+        instance.named_outputs = named
+
+    def _output(self, step: StepPlan, plan: PathPlan, scope: Scope) -> list[Output]:
+        decl = plan.decl
+        flags = {"temp": decl.temp, "protected": decl.protected}
+        for flag, template in step.flags.get(id(plan), {}).items():
+            try:
+                flags[flag] = to_bool(template.render(scope))
+            except ValueError as error:
+                raise template.fail(str(error)) from None
+        if plan.template is None:
+            return [Output(plan.path, decl.text.endswith("/"), **flags)]
+        out = []
+        for text in plan.template.texts(scope):
+            try:
+                path, directory = self.paths.output(text)
+            except PathError as error:
+                raise plan.template.fail(error.message, error.hint) from None
+            out.append(Output(path, directory, flags["temp"], flags["protected"]))
+        return out
+
+    def inputs(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
+        """Render the declared inputs and expand their globs."""
+        problems = state.problems[INPUTS]
+        plans = state.plan.inputs
+        if state.plan.constant_inputs:
+            shared = state.shared_inputs
+            if shared is None:
+                paths = [plan.path for plan in plans]
+                names: dict[str, str | list[str]] = {}
+                for plan in plans:
+                    if plan.decl.group is not None:
+                        _name(names, plan, [plan.path])
+                shared = state.shared_inputs = (paths, names)
+            instance.inputs, instance.named_inputs = shared
+            return
+        found: list[str] = []
+        named: dict[str, str | list[str]] = {}
+        for plan in plans:
+            try:
+                new = self._input(state, plan, scope)
+            except (TemplateError, Broken) as error:
+                _report(state, problems, error)
+                state.break_part(instance.name, "inputs")
+                continue
+            except PathError as error:
+                problems.text(state.plan.step, plan.decl.key, error.message, error.hint)
+                state.break_part(instance.name, "inputs")
+                continue
+            found += new
+            if plan.decl.group is not None:
+                _name(named, plan, new)
+        instance.inputs = found
+        instance.named_inputs = named
+
+    def _input(self, state: StepState, plan: PathPlan, scope: Scope) -> list[str]:
+        template = plan.template
+        if template is None:
+            return self._glob(state, plan, plan.decl.text, plan.decl.text) if plan.glob else [plan.path]
+        out = []
+        try:
+            # A glob from the config is meant as one; what a variable holds is a name, whatever is in it.
+            trusted = template.single and template.names <= _FROM_CONFIG
+            for text in template.texts(scope):
+                pattern = ""
+                if plan.glob or (has_glob(text) and not template.names.isdisjoint(_FROM_CONFIG)):
+                    pattern = text if trusted else "" if template.single else _pattern(template, scope)
+                if is_pattern(pattern):
+                    out += self._glob(state, plan, text, pattern)
+                else:
+                    out.append(self.paths.input(text))
+        except PathError as error:
+            raise template.fail(error.message, error.hint) from None
+        return out
+
+    def _glob(self, state: StepState, plan: PathPlan, text: str, pattern: str) -> list[str]:
+        """Files for ``pattern``; the path ``text`` itself where that exists or is made."""
+        if pattern in state.matches:
+            return state.matches[pattern]
+        literal = self.paths.relative(text)
+        if self.made.owner(literal) is not None or self.facts.exists(literal):
+            found = [self.paths.input(text)]
+        else:
+            slash = "/" if pattern.endswith("/") else ""
+            glob = Glob(self.paths.relative(pattern) + slash, {})
+            state.globs[pattern] = glob
+            found = match_glob(glob, state.name, self.made, self.facts, state.orphans[INPUTS])
+            if not found:
+                state.warn(INPUTS, f"step {state.name}: no file matches the input {text!r}")
+        state.matches[pattern] = found
+        return found
+
+    def inputs_view(self, state: StepState, instance: Instance) -> Any:
+        """`inputs` as the instance's own templates see them."""
+        broken = state.broken_parts.get(instance.name, ())
+        return BROKEN if "inputs" in broken else own_paths(instance, INPUTS)
+
+    def full_scope(self, state: StepState, instance: Instance, attempt: int) -> dict[str, Any]:
+        """What the fields that are rendered last see."""
+        scope = self.scope(state.plan, instance)
+        self.restore_early(state, instance, scope)
+        scope["attempt"] = attempt
+        broken = state.broken_parts.get(instance.name, ())
+        names = state.plan.late_names
+        if "inputs" in names:
+            scope["inputs"] = self.inputs_view(state, instance)
+        if "outputs" in names:
+            scope["outputs"] = BROKEN if "outputs" in broken else own_paths(instance, OUTPUTS)
+        return scope
+
+
+def _pattern(template: Template, scope: Scope) -> str:
+    """The glob that a path with expressions is: only what the recipe's author wrote is a pattern."""
+    out = []
+    for part in template.parts:
+        if isinstance(part, str):
+            out.append(part)
+        else:
+            text = template.convert(part, scope, to_text)
+            out.append(text if part.names <= _FROM_CONFIG else escape(text))
+    return "".join(out)
+
+
+def _name(named: dict[str, str | list[str]], plan: PathPlan, paths: list[str]) -> None:
+    group = plan.decl.group
+    assert group is not None
+    if plan.decl.single and len(paths) == 1:
+        named[group] = paths[0]
+        return
+    known = named.setdefault(group, [])
+    assert isinstance(known, list)
+    known += paths
+
+
+def _report(state: StepState, problems: Problems, error: TemplateError | Broken) -> None:
+    if isinstance(error, TemplateError):
+        problems.template(state.plan.step, error)

@@ -1,0 +1,261 @@
+"""Steps -> instances with inputs and outputs, in an order that the templates themselves ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from f0make.expand.facts import Facts
+from f0make.expand.foreach import ForeachExpander
+from f0make.expand.globs import Glob
+from f0make.expand.made import Made
+from f0make.expand.matching import match_glob
+from f0make.expand.names import instance_name
+from f0make.expand.needs import IsPending, NeedsStage
+from f0make.expand.paths import Paths
+from f0make.expand.plan import StepPlan
+from f0make.expand.problems import Problems
+from f0make.expand.renderer import Renderer
+from f0make.expand.state import INPUTS, OUTPUTS, StepState
+from f0make.expand.views import StepsView
+from f0make.model import Instance, Recipe, Step
+from f0make.template.values import Broken
+
+MAX_ROUNDS = 50
+"""Rounds in which globs may find what other globs' instances make; each round is one link of such a chain."""
+
+
+class Stages:
+    """All steps of a recipe, each taken through its stages once, or again while globs still find more."""
+
+    def __init__(self, recipe: Recipe, facts: Facts, finished: frozenset[str]) -> None:
+        self.recipe = recipe
+        self.facts = facts
+        self.finished = finished
+        self.problems = Problems(recipe)
+        self.paths = Paths(facts.workspace, recipe.files)
+        self.made = Made()
+        names = [step.name for step in recipe.steps]
+        self.view = StepsView(names, self.ask)
+        self.renderer = Renderer({"config": recipe.config, "steps": self.view}, self.paths, self.made, facts)
+        odd = [name for name in names if not name.isidentifier()]
+        self.states: dict[str, StepState] = {}
+        self.waiting: dict[str, str] = {}
+        """Files for pattern steps that cannot be judged yet -> the step that must finish first."""
+        for step in recipe.steps:
+            plan = StepPlan(step, self.paths, odd, self.problems)
+            self.states[step.name] = StepState(plan, recipe)
+
+    def ask(self, name: str, stage: str) -> Sequence[Instance]:
+        """What `steps.NAME` sees. Raises NeedsStage, IsPending and Broken."""
+        state = self.states[name]
+        if state.after is not None:
+            raise IsPending(name)
+        if stage not in state.done:
+            raise NeedsStage(name, stage)
+        if state.broken:
+            raise Broken
+        return state.instances
+
+    def hold_back(self) -> None:
+        """Mark the steps that wait for an unfinished `after:`, and those that depend on them."""
+        waiting: list[str] = []
+        users: dict[str, list[str]] = {}
+        for step in self.recipe.steps:
+            for name in step.depends_on:
+                users.setdefault(name, []).append(step.name)
+            after = self._awaited(step)
+            if after is not None:
+                self.states[step.name].drop(after)
+                waiting.append(step.name)
+        while waiting:
+            name = waiting.pop()
+            for user in users.get(name, ()):
+                if self.states[user].after is None:
+                    self.states[user].drop(self.states[name].after or name)
+                    waiting.append(user)
+
+    def _awaited(self, step: Step) -> str | None:
+        for entry in step.foreach:
+            if entry.after is not None and entry.after not in self.finished and entry.after in self.states:
+                return entry.after
+        return None
+
+    def ordered(self) -> list[StepState]:
+        """Steps whose globs look at others' outputs come last, so that few rounds are needed."""
+        return sorted(self.states.values(), key=lambda state: state.plan.globs_foreach)
+
+    def volatile(self) -> list[StepState]:
+        """Steps whose instances may change when other steps' instances do."""
+        return [
+            s for s in self.states.values() if s.after is None and (_outputs_vary(s) or s.plan.globs_inputs)
+        ]
+
+    def round(self) -> None:
+        """Take every step through the stages that it has not done."""
+        order = self.ordered()
+        for stage in (OUTPUTS, INPUTS):
+            for state in order:
+                self.demand(state.name, stage)
+
+    def again(self) -> None:
+        """Make those stages undone that may now come out differently."""
+        for state in self.volatile():
+            if _outputs_vary(state):
+                state.done.discard(OUTPUTS)
+            state.done.discard(INPUTS)
+
+    def demand(self, name: str, stage: str) -> None:
+        """Do ``stage`` of step ``name``, and before it whatever stages of others it turns out to need."""
+        stack = [(name, stage)]
+        waiting = {(name, stage)}
+        while stack:
+            top = stack[-1]
+            state = self.states[top[0]]
+            try:
+                if top[1] not in state.done:
+                    self._perform(state, top[1])
+            except NeedsStage as need:
+                wanted = (need.name, need.stage)
+                if wanted not in waiting:
+                    stack.append(wanted)
+                    waiting.add(wanted)
+                    continue
+                self._cycle(state, [*stack[stack.index(wanted) :], wanted])
+                state.done |= {OUTPUTS, INPUTS}
+            except IsPending as pending:
+                self.withhold(state, self.states[pending.name].after or pending.name)
+            stack.pop()
+            waiting.discard(top)
+
+    def _cycle(self, state: StepState, loop: list[tuple[str, str]]) -> None:
+        state.broken = True
+        names = [f"steps.{name}.{stage}" for name, stage in loop]
+        text = " needs ".join(names) if len(names) > 2 else f"{names[0]} is used to make itself"
+        state.begin(OUTPUTS).at(state.plan.step, "", f"templates go round in a circle: {text}")
+
+    def _perform(self, state: StepState, stage: str) -> None:
+        if stage == OUTPUTS:
+            if state.plan.pattern:
+                self._pattern_stage(state)
+            else:
+                self._make_instances(state)
+            return
+        if OUTPUTS not in state.done:
+            raise NeedsStage(state.name, OUTPUTS)
+        if INPUTS in state.done or state.plan.pattern:
+            state.done.add(INPUTS)
+            return
+        state.begin(INPUTS)
+        if state.plan.constant_inputs:
+            for instance in state.instances:
+                self.renderer.inputs(state, instance, {})
+        else:
+            for instance in state.instances:
+                scope = self.renderer.scope(state.plan, instance)
+                self.renderer.restore_early(state, instance, scope)
+                self.renderer.inputs(state, instance, scope)
+        state.done.add(INPUTS)
+        self.view.forget(state.name)
+
+    def combinations(self, state: StepState) -> list[dict[str, Any]]:
+        """The variables of the step's `foreach`; none where it is at fault (reported)."""
+        scope = dict(self.renderer.base)
+        if state.plan.foreach_names_env:
+            scope["env"] = {k: v for k, v in state.plan.env.items() if isinstance(v, str)}
+        orphans = state.orphans[OUTPUTS]
+
+        def match(glob: Glob) -> list[str]:
+            slash = "/" if glob.directories else ""
+            glob = Glob(self.paths.relative(glob.text) + slash, self.recipe.wildcards)
+            state.globs[glob.text] = glob
+            return match_glob(glob, state.name, self.made, self.facts, orphans)
+
+        found = ForeachExpander(state, self.facts, self.recipe.wildcards, match).expand(scope)
+        if found is None:
+            state.broken = True
+            return []
+        return found
+
+    def _make_instances(self, state: StepState) -> None:
+        plan = state.plan
+        before = (state.combinations, state.problems.get(OUTPUTS))
+        problems = state.begin(OUTPUTS)
+        state.broken = plan.broken
+        combinations = self.combinations(state)
+        if (
+            combinations == before[0]
+            and not plan.asks_steps
+            and not plan.inputs_first
+            and before[1] is not None
+        ):
+            problems.absorb(before[1])
+            state.done.add(OUTPUTS)
+            return
+        state.combinations = None
+        state.early.clear()
+        state.broken_early.clear()
+        state.broken_parts.clear()
+        instances: list[Instance] = []
+        seen: set[str] = set()
+        if plan.inputs_first:
+            state.begin(INPUTS)
+        for variables in combinations:
+            name = instance_name(plan.step.name, variables)
+            if name in seen:
+                problems.text(
+                    plan.step, "foreach", f"two instances would be called {name}", "values must differ"
+                )
+                continue
+            seen.add(name)
+            instance = self.renderer.new(plan, name, variables)
+            scope = self.renderer.scope(plan, instance)
+            self.renderer.early(state, instance, scope)
+            if plan.inputs_first:
+                self.renderer.inputs(state, instance, scope)
+                scope["inputs"] = self.renderer.inputs_view(state, instance)
+            self.renderer.outputs(state, instance, scope)
+            instances.append(instance)
+        state.instances = instances
+        state.combinations = combinations
+        if any("outputs" in parts for parts in state.broken_parts.values()):
+            state.broken = True
+        state.done |= {OUTPUTS, INPUTS} if plan.inputs_first else {OUTPUTS}
+        self._changed(state)
+
+    def _pattern_stage(self, state: StepState) -> None:
+        state.begin(OUTPUTS)
+        state.begin(INPUTS)
+        state.combinations = self.combinations(state)
+        state.early.clear()
+        state.done |= {OUTPUTS, INPUTS}
+
+    def _changed(self, state: StepState) -> None:
+        self.made.replace(state.name, state.instances)
+        self.view.forget(state.name)
+
+    def withhold(self, state: StepState, after: str) -> None:
+        """Take a step's instances back: it must wait for ``after``."""
+        state.drop(after)
+        self._changed(state)
+
+    def set_instances(self, state: StepState, instances: list[Instance]) -> None:
+        """Give a pattern step the instances that were asked for."""
+        state.instances = instances
+        self._changed(state)
+
+    def not_converging(self) -> None:
+        """Report that globs never stop finding new files."""
+        names = [s.name for s in self.volatile()]
+        step = self.states[names[0]].plan.step
+        self.problems.at(
+            step,
+            "foreach" if step.foreach else "inputs",
+            f"globs and outputs of {', '.join(names)} feed each other without end",
+            "let a glob match no file that a later step makes from it",
+        )
+
+
+def _outputs_vary(state: StepState) -> bool:
+    plan: StepPlan = state.plan
+    return plan.globs_foreach or plan.asks_steps or (plan.inputs_first and plan.globs_inputs)

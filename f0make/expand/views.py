@@ -1,0 +1,144 @@
+"""`steps` as templates see it: `steps.NAME.outputs`, `steps.NAME(lang='en').outputs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from f0make.model import Instance
+from f0make.template.access import Missing, suggestion
+from f0make.template.values import NamedPaths, OnePath, PathList, to_texts
+
+Ask = Callable[[str, str], Sequence[Instance]]
+"""(step, stage) -> its instances, that stage of them done; raises NeedsStage, IsPending, Broken."""
+
+
+class StepsView:
+    """All steps by name."""
+
+    template_no_text = "`steps` is not a value: write `steps.NAME.outputs`"
+
+    def __init__(self, names: Sequence[str], ask: Ask) -> None:
+        self._names = frozenset(names)
+        self._ask = ask
+        self._views: dict[str, StepView] = {}
+
+    def template_get(self, name: str) -> StepView:
+        """The view of one step. Raises Missing."""
+        if name not in self._names:
+            raise Missing(f"no step is called `{name}`", suggestion(name, self._names))
+        if name not in self._views:
+            self._views[name] = StepView(name, self._ask)
+        return self._views[name]
+
+    def forget(self, name: str) -> None:
+        """Drop what was gathered of a step: its instances have changed."""
+        self._views.pop(name, None)
+
+
+class StepView:
+    """One step, all its instances in the order of the foreach or some of them."""
+
+    def __init__(self, name: str, ask: Ask) -> None:
+        self.name = name
+        self.template_no_text = f"`steps.{name}` is not a value: write `steps.{name}.outputs`"
+        self._ask = ask
+        self._all: dict[str, PathList] = {}
+        self._index: dict[tuple[str, ...], dict[tuple[str, ...], list[Instance]]] = {}
+
+    def template_get(self, attribute: str) -> Any:
+        """`outputs`, `inputs` or `name`. Raises Missing."""
+        if attribute == "name":
+            return self.name
+        if attribute not in ("outputs", "inputs"):
+            raise Missing(
+                f"`{attribute}` is not defined for a step", suggestion(attribute, ("outputs", "inputs"))
+            )
+        instances = self._ask(self.name, attribute)
+        if attribute not in self._all:
+            self._all[attribute] = gather(instances, attribute)
+        return self._all[attribute]
+
+    def template_call(self, *values: Any, **wanted: Any) -> Narrowed:
+        """Those instances whose variables have these values (one, or any of a list). Raises Missing."""
+        if values or not wanted:
+            raise Missing(f"name the variables, as in `steps.{self.name}(lang='en')`")
+        return Narrowed(self, {name: to_texts(value) for name, value in wanted.items()})
+
+    def select(self, wanted: dict[str, list[str]], stage: str) -> list[Instance]:
+        """The instances in order whose variables have one of the ``wanted`` values. Raises Missing."""
+        instances = self._ask(self.name, stage)
+        names = tuple(wanted)
+        if names not in self._index:
+            self._index[names] = self._index_by(names, instances)
+        index = self._index[names]
+        if all(len(texts) == 1 for texts in wanted.values()):
+            found = index.get(tuple(texts[0] for texts in wanted.values()), [])
+        else:
+            found = [i for i in instances if all(str(i.variables.get(n)) in wanted[n] for n in names)]
+        if not found:
+            shown = ", ".join(f"{name}={'|'.join(texts)!r}" for name, texts in wanted.items())
+            raise Missing(f"no instance of step `{self.name}` has {shown}")
+        return found
+
+    def _index_by(
+        self, names: tuple[str, ...], instances: Sequence[Instance]
+    ) -> dict[tuple[str, ...], list[Instance]]:
+        index: dict[tuple[str, ...], list[Instance]] = {}
+        for instance in instances:
+            for name in names:
+                if name not in instance.variables:
+                    raise Missing(
+                        f"step `{self.name}` has no variable `{name}`", suggestion(name, instance.variables)
+                    )
+            index.setdefault(tuple(str(instance.variables[n]) for n in names), []).append(instance)
+        return index
+
+
+class Narrowed:
+    """Some instances of a step."""
+
+    def __init__(self, view: StepView, wanted: dict[str, list[str]]) -> None:
+        self._view = view
+        self._wanted = wanted
+        self.template_no_text = f"`steps.{view.name}(…)` is not a value: write `steps.{view.name}(…).outputs`"
+
+    def template_get(self, attribute: str) -> PathList:
+        """`outputs` or `inputs`. Raises Missing."""
+        if attribute not in ("outputs", "inputs"):
+            raise Missing(
+                f"`{attribute}` is not defined for a step", suggestion(attribute, ("outputs", "inputs"))
+            )
+        return gather(self._view.select(self._wanted, attribute), attribute)
+
+
+def gather(instances: Sequence[Instance], attribute: str) -> PathList:
+    """The paths of all ``instances``; those declared under names can be had by name too."""
+    named: dict[str, list[str]] = {}
+    paths: list[str] = []
+    for instance in instances:
+        paths += paths_of(instance, attribute)
+        for name, value in (
+            instance.named_outputs if attribute == "outputs" else instance.named_inputs
+        ).items():
+            named.setdefault(name, []).extend([value] if isinstance(value, str) else value)
+    if named:
+        return NamedPaths(paths, dict(named))
+    return PathList(paths)
+
+
+def paths_of(instance: Instance, attribute: str) -> list[str]:
+    """`inputs` or `outputs` of one instance as plain paths."""
+    return [output.path for output in instance.outputs] if attribute == "outputs" else instance.inputs
+
+
+def own_paths(instance: Instance, attribute: str) -> list[str]:
+    """`inputs` or `outputs` as the instance's own templates see them."""
+    paths = paths_of(instance, attribute)
+    named = instance.named_outputs if attribute == "outputs" else instance.named_inputs
+    if named:
+        return NamedPaths(paths, named)
+    declared = instance.step.outputs if attribute == "outputs" else instance.step.inputs
+    if len(declared) == 1 and len(paths) == 1 and declared[0].key in (attribute, f"{attribute}.path"):
+        return OnePath(paths)
+    return paths

@@ -1,0 +1,129 @@
+"""Validated steps by the digest of their text: a big recipe is validated again only where it was edited.
+
+Disposable: what is lost or damaged is validated again.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from hashlib import blake2b
+from typing import Any
+
+from f0make.recipe.node import Entries, Node, pack, unpack
+from f0make.recipe.schema import SCHEMA_VERSION
+from f0make.recipe.step import Packed
+
+MAGIC = b"f0make steps 1.%d\n" % SCHEMA_VERSION
+_MARSHAL = 4
+"""The version of marshal's format that every supported Python reads and writes alike."""
+
+KEPT_UNUSED = 20_000
+"""How many entries of other recipes, or of earlier versions of this one, stay in the file."""
+
+Digest = bytes
+
+
+def digest(text: str) -> Digest:
+    """The name under which what ``text`` means is kept."""
+    return blake2b(text.encode("utf-8"), digest_size=16).digest()
+
+
+class StepCache:
+    """The file of validated steps at ``path``; `load` and `save` are the caller's decision."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._old: dict[Digest, Any] = {}
+        self._used: dict[Digest, Any] = {}
+        self._changed = False
+
+    def load(self) -> None:
+        """Read the file; one that is missing, damaged or of another version counts as empty."""
+        self._old = _unseal(_read(self.path))
+
+    def save(self) -> None:
+        """Write the file where something was added. Without effect where it cannot be written."""
+        if not self._changed:
+            return
+        spare = max(0, KEPT_UNUSED - len(self._used))
+        kept = dict(self._used)
+        for name, value in self._old.items():
+            if spare and name not in kept:
+                kept[name] = value
+                spare -= 1
+        try:
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            _replace(self.path, _seal(kept))
+        except OSError:
+            return
+        self._changed = False
+
+    def step(self, name: Digest) -> Packed | None:
+        """The validated step of the text with this digest."""
+        found: Packed | None = self._get(name)
+        return found
+
+    def keep_step(self, name: Digest, packed: Packed) -> None:
+        """Keep a step that was found valid."""
+        self._keep(name, packed)
+
+    def head(self, name: Digest) -> Entries | None:
+        """The nodes of the text around the steps with this digest."""
+        found = self._get(b"head" + name)
+        node: Node | None = unpack(found) if found is not None else None
+        return node if isinstance(node, Entries) else None
+
+    def keep_head(self, name: Digest, node: Entries) -> None:
+        """Keep what was read around the steps, once strictyaml has had no objection."""
+        self._keep(b"head" + name, pack(node))
+
+    def _get(self, name: Digest) -> Any:
+        found = self._used.get(name)
+        if found is None:
+            found = self._old.get(name)
+            if found is not None:
+                self._used[name] = found
+        return found
+
+    def _keep(self, name: Digest, value: Any) -> None:
+        self._used[name] = value
+        self._changed = True
+
+
+def _seal(entries: dict[Digest, Any]) -> bytes:
+    body = marshal.dumps(entries, _MARSHAL)
+    return MAGIC + blake2b(body, digest_size=16).digest() + body
+
+
+def _unseal(data: bytes) -> dict[Digest, Any]:
+    """The entries in ``data``; none where it is of another version or damaged (marshal may crash on that)."""
+    start = len(MAGIC) + 16
+    body = memoryview(data)[start:]
+    if not data.startswith(MAGIC) or blake2b(body, digest_size=16).digest() != data[len(MAGIC) : start]:
+        return {}
+    entries: dict[Digest, Any] = marshal.loads(body)
+    return entries
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Write ``data`` beside ``path``, then over it: readers see the old or the new file. Raises OSError."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise

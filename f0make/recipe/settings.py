@@ -1,0 +1,82 @@
+"""What a recipe file says for all its steps, and how the words of several files combine.
+
+A file's `env`, `shell` and `defaults` hold for the whole merged recipe. Where two files differ, a step
+follows its own file, then the files that include it, then what they include (later over earlier).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from f0make.model import Mark, Step
+
+_BY_NAME = ("env", "resources")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A value and where it was said; ``marks`` are the places of the nodes in it, by key path of a step."""
+
+    value: Any
+    file: str
+    marks: dict[str, Mark]
+
+
+@dataclass(slots=True)
+class Settings:
+    """Values that steps inherit, by key path of a step: ``retries``, ``env.PATH``, ``resources.cpu``."""
+
+    env: dict[str, Said] = field(default_factory=dict)
+    """Top-level `env`, which yields to `defaults.env`."""
+    defaults: dict[str, Said] = field(default_factory=dict)
+
+    def over(self, other: Settings) -> Settings:
+        """These settings, and ``other``'s where these say nothing."""
+        return Settings({**other.env, **self.env}, {**other.defaults, **self.defaults})
+
+    def apply(self, step: Step) -> None:
+        """Give ``step`` what it does not say itself."""
+        for path, said in {**self.env, **self.defaults}.items():
+            field_name, _, name = path.partition(".")
+            if field_name in _BY_NAME:
+                own = getattr(step, field_name)
+                if name in own:
+                    continue
+                own[name] = said.value
+            elif path in step.marks:
+                continue
+            else:
+                setattr(step, path, said.value)
+            if said.file == step.file:
+                step.marks.update(said.marks)
+
+    @property
+    def empty(self) -> bool:
+        """Whether steps inherit nothing."""
+        return not self.env and not self.defaults
+
+
+def settings_of(head: dict[str, Any], file: str, marks: dict[str, Mark]) -> Settings:
+    """What the conformed top-level map ``head`` of ``file`` says for its steps."""
+    settings = Settings()
+    for name, value in head.get("env", {}).items():
+        settings.env[f"env.{name}"] = Said(value, file, {f"env.{name}": marks[f"env.{name}"]})
+    if "shell" in head:
+        settings.defaults["shell"] = Said(head["shell"], file, {"shell": marks["shell"]})
+    for key, value in head.get("defaults", {}).items():
+        if key in _BY_NAME:
+            for name, amount in value.items():
+                place = marks[f"defaults.{key}.{name}"]
+                settings.defaults[f"{key}.{name}"] = Said(amount, file, {f"{key}.{name}": place})
+        else:
+            if key == "runs_on" and isinstance(value, str):
+                value = [value]
+            inner = f"defaults.{key}"
+            places = {
+                path[len("defaults.") :]: mark
+                for path, mark in marks.items()
+                if path == inner or path.startswith(inner + "[")
+            }
+            settings.defaults[key] = Said(value, file, places)
+    return settings

@@ -1,0 +1,139 @@
+"""One recipe file's nodes to steps and settings, every problem at its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from f0make.errors import Problem
+from f0make.model import Mark
+from f0make.recipe import strict
+from f0make.recipe.cache import StepCache
+from f0make.recipe.check import Placed, check_wildcards
+from f0make.recipe.check_step import check_step
+from f0make.recipe.conform import Checker
+from f0make.recipe.document import Document, StepSource
+from f0make.recipe.kinds import Kind
+from f0make.recipe.node import Broken, Entries, Items, Node, Text, plain
+from f0make.recipe.schema import HEAD, OUTER, RECIPE, STEP
+from f0make.recipe.settings import Settings, settings_of
+from f0make.recipe.step import as_list, build_fields, make_step, pack_step, unpack_step
+
+
+@dataclass(slots=True)
+class FilePart:
+    """What one file says."""
+
+    file: str
+    head: dict[str, Any] = field(default_factory=dict)
+    """The top-level keys but `steps`, conformed; `budget` and `config` as text."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    steps: list[Placed] = field(default_factory=list)
+    """The sound steps."""
+    all_steps: list[Placed] = field(default_factory=list)
+    """Those with faults too, as far as they could be understood."""
+    includes: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    merged_settings: Settings = field(default_factory=Settings)
+    """`settings` over those of all that this file includes."""
+
+
+def understand(
+    document: Document, file: str, problems: list[Problem], cache: StepCache | None = None, sound: bool = True
+) -> FilePart:
+    """What ``document``, read from ``file``, says. Problems are appended; steps that have any are left out.
+
+    ``sound``: nothing was wrong with the text as StrictYAML.
+    """
+    part = FilePart(file)
+    _head(part, document, problems, cache, sound)
+    few = sound and len(document.steps) <= strict.MOST_STEPS
+    before = len(problems)
+    for index, source in enumerate(document.steps):
+        if source.packed is not None:
+            step = unpack_step(source.packed, file, source.offset)
+            placed = Placed(step, index)
+            part.steps.append(placed)
+            part.all_steps.append(placed)
+        elif source.node is not None:
+            _step(part, source, source.node, index, problems, cache, few)
+    if few and document.whole_text is not None and len(problems) == before:
+        _ask_strictyaml(document.whole_text, RECIPE, 0, Checker(file, problems))
+    return part
+
+
+def _ask_strictyaml(text: str, kind: Kind, offset: int, checker: Checker) -> bool:
+    """Whether strictyaml agrees; its complaint is reported."""
+    said = strict.refusal(text, kind, offset)
+    if said:
+        checker.problem((said.line, said.column), "", said.message)
+    return not said
+
+
+def _head(
+    part: FilePart, document: Document, problems: list[Problem], cache: StepCache | None, sound: bool
+) -> None:
+    root = document.head
+    checker = Checker(part.file, problems)
+    if not isinstance(root, Entries):
+        if root is not None and not isinstance(root, Broken):
+            checker.problem(root, "", f"expected a map with the key `steps`, found {root.what}")
+        return
+    before = len(problems)
+    steps = root.entries.get("steps")
+    head = Entries({key: value for key, value in root.entries.items() if key != "steps"}, *root.mark)
+    head.keys = root.keys
+    part.head = checker.conform(head, HEAD) or {}
+    part.marks = checker.marks
+    check_wildcards(part.head.get("wildcards", {}), checker)
+    if "budget" in part.head:
+        part.head["budget"] = plain(root.entries["budget"])
+    part.includes = as_list(part.head.get("include", []))
+    part.settings = settings_of(part.head, part.file, checker.marks)
+    if steps is not None and not document.steps and not isinstance(steps, (Broken, Items)):
+        found = "nothing" if isinstance(steps, Text) and not steps.text else steps.what
+        checker.problem(
+            steps, "steps", f"expected a list of steps, found {found}", "each step begins with `- name:`"
+        )
+    if (
+        document.head_text is not None
+        and document.head_name is not None
+        and sound
+        and len(problems) == before
+    ):
+        agreed = _ask_strictyaml(document.head_text, OUTER, 0, checker)
+        if agreed and cache:
+            cache.keep_head(document.head_name, root)
+
+
+def _step(
+    part: FilePart,
+    source: StepSource,
+    node: Node,
+    index: int,
+    problems: list[Problem],
+    cache: StepCache | None,
+    few: bool,
+) -> None:
+    checker = Checker(part.file, problems, f"steps[{index}]")
+    before = len(problems)
+    if isinstance(node, Text) and not node.text:
+        checker.problem(node, "", "expected a step, found nothing")
+        return
+    values = checker.conform(node, STEP)
+    if values is None:
+        return
+    fields = build_fields(values)
+    check_step(values, fields, checker)
+    if len(problems) == before and few and source.text is not None:
+        _ask_strictyaml(source.text, _STEP_LIST, source.offset, checker)
+    sound = len(problems) == before
+    if sound and cache and source.name is not None:
+        cache.keep_step(source.name, pack_step(fields, checker.marks, source.offset))
+    placed = Placed(make_step(fields, part.file, checker.marks), index)
+    part.all_steps.append(placed)
+    if sound:
+        part.steps.append(placed)
+
+
+_STEP_LIST = RECIPE.fields["steps"]

@@ -1,0 +1,48 @@
+"""A backend without processes of its own: the real runner, in this process, so that many runs are quick."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from f0make.execution.bundle import Backend, Bundle, Outcome
+from f0make.execution.runner import Runner
+from f0make.executor import Executor
+
+
+class InlineBackend:
+    """Runs each bundle when it is submitted (shell steps only)."""
+
+    slots = 1
+
+    def __init__(self, workspace: str) -> None:
+        self._runner = Runner(workspace, os.environb)
+        self._workspace = workspace
+
+    def start(self, done: Callable[[Outcome], None]) -> None:
+        self._done = done
+
+    def submit(self, bundle: Bundle) -> None:
+        before = os.getcwd()
+        os.chdir(self._workspace)
+        try:
+            self._done(self._runner.run(bundle))
+        finally:
+            os.chdir(before)
+
+    def kill(self, token: str) -> None:
+        raise AssertionError("nothing is ever under way")
+
+    def stop(self, grace: float) -> None:
+        pass
+
+
+class InlineExecutor(Executor):
+    """The executor of the command line but for its backend."""
+
+    def __init__(self, workspace: str, reporter: Any = None, **options: Any) -> None:
+        super().__init__(None, reporter, workspace=workspace, jobs=1, **options)
+
+    def _backend(self, jobs: int) -> Backend:
+        return InlineBackend(self.workspace)

@@ -140,9 +140,10 @@ class Executor:
         given = self.options.cache
         directory = os.path.join(self.workspace, given or os.path.join(".f0make", "cache"))
         try:
-            if not create and not os.path.isdir(directory):
-                return None, None
-            return Blobs(directory), ActionCache(directory) if given else None
+            blobs = Blobs(directory, readonly=not create)
+            if create:
+                blobs.prepare()
+            return blobs, ActionCache(directory) if given else None
         except CacheUnusable as error:
             self.reporter.note(f"{error}; going on without it")
             return None, None
@@ -158,6 +159,7 @@ class Executor:
         from f0make.execution.cores import usable_cores
 
         began, started = time.monotonic(), time.time()
+        told = len(session.store.damage)
         run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
         jobs = self.options.jobs or usable_cores()
         for text in session.warnings + session.expansion.warnings:
@@ -185,6 +187,8 @@ class Executor:
         summary = self._summary(run, time.monotonic() - began)
         if run.disk_full:
             self.reporter.note(run.disk_full)
+        for text in session.store.damage[told:]:
+            self.reporter.note(text)
         self._save(session, run, summary, recipe_path, targets, run_id, started)
         self.reporter.summary(summary)
         return self._result(run, summary)
@@ -221,6 +225,7 @@ class Executor:
         started: float,
     ) -> None:
         """Keep signatures, history and the no-op snapshot; what cannot be kept only costs time later."""
+        from f0make.cache.upkeep import note_use
         from f0make.state.runs import append_run
 
         about = {"run": run_id, "recipe": recipe_path, "targets": targets, "started": round(started, 3)}
@@ -228,6 +233,8 @@ class Executor:
             contents, state = session.contents, os.path.join(self.workspace, ".f0make")
             contents.settle()
             contents.save(os.path.join(state, "signatures"))
+            if run.blobs is not None and (summary["ran"] or summary["restored"]):
+                note_use(run.blobs.directory, summary["restored"], summary["ran"])
             append_run(
                 self.workspace,
                 {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta},

@@ -63,7 +63,8 @@ def _try_lock() -> int:
         os.close(fd)
         return -1
     # Leftovers of a killed run are for the full way to clean up.
-    if os.listdir(os.path.join(".f0make", "run")):
+    run = os.path.join(".f0make", "run")
+    if os.path.isdir(run) and os.listdir(run):
         os.close(fd)
         return -1
     return fd

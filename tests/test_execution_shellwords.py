@@ -17,7 +17,10 @@ from f0make.execution.shellwords import simple_argv
     ("text", "argv"),
     [
         ("cp a b", ["cp", "a", "b"]),
-        ("  gcc -O2 -DX=1 -o 'my file.o'\t\"my file.c\"\n", ["gcc", "-O2", "-DX=1", "-o", "my file.o", "my file.c"]),
+        (
+            "  gcc -O2 -DX=1 -o 'my file.o'\t\"my file.c\"\n",
+            ["gcc", "-O2", "-DX=1", "-o", "my file.o", "my file.c"],
+        ),
         ("sort 'a\nb' ''", ["sort", "a\nb", ""]),
         ("'cp' a\"b\"'c'", ["cp", "abc"]),
         ("tool --level=3 a:b,c@d%e+f", ["tool", "--level=3", "a:b,c@d%e+f"]),
@@ -84,7 +87,7 @@ def test_bash_agrees(pieces: list[str]) -> None:
     argv = simple_argv(f"shown {words}")
     if argv is None:
         return
-    script = f"shown() {{ printf '%s\\0' \"$#\" \"$@\"; }}\nshown {words}"
+    script = f'shown() {{ printf \'%s\\0\' "$#" "$@"; }}\nshown {words}'
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, check=True)
     expected = [str(len(argv) - 1), *argv[1:]]
     assert done.stdout.decode().split("\0")[:-1] == expected

@@ -44,6 +44,7 @@ class Attempts:
         self.missing_reads: dict[str, set[str]] = {}
         """Instance name -> context keys that it asked for and that were not there."""
         self._saved_sources: set[str] = set()
+        self._started = 0
 
     def of(self, token: str) -> Attempt | None:
         """The attempt with ``token``, None when it is not (or not any more) expected."""
@@ -68,7 +69,8 @@ class Attempts:
         if number > 1:
             instance = run.session.expansion.rerender(instance, number)
         state = os.path.join(run.session.workspace, ".f0make")
-        token = f"{run.run_id}/{node}/{number}"
+        self._started += 1
+        token = f"{run.run_id}/{self._started}"
         bundle = bundle_of(
             instance,
             token=token,

@@ -54,10 +54,18 @@ class Outputs:
             elif path in self.store.made:
                 gone.append(path)
             self.tokens.keep(path)
-            place.make_parents(self.root, path)
+            self._make_parents(path)
             self.tokens.contents.forget(path)
         if gone:
             self.store.append_gone(gone)
+
+    def _make_parents(self, path: str) -> None:
+        """Make the directories above ``path``; a file that lies where one must be is taken out of the way."""
+        blocker = place.blocking_parent(self.root, path)
+        if blocker is not None:
+            self._take_away(blocker)
+            self.tokens.contents.forget(blocker)
+        place.make_parents(self.root, path)
 
     def _take_away(self, path: str) -> None:
         if self.ours(path):
@@ -107,7 +115,7 @@ class Outputs:
                     self._tidy(output.path, tree)
                 else:
                     self._take_away(output.path)
-            place.make_parents(self.root, output.path)
+            self._make_parents(output.path)
             have = self.tokens.contents.tree(output.path) if tree is not None else None
             place.restore(self.root, output.path, token, tree, blobs, have)
             self.tokens.contents.forget(output.path)
@@ -122,6 +130,8 @@ class Outputs:
         for relative, token in self.tokens.contents.tree(path).items():
             if tree.get(relative) != token and token != "/":
                 self.displace(f"{path}/{relative}")
+        wanted = {r if token == "/" else os.path.dirname(r) for r, token in tree.items()}
+        place.prune(self.root, path, wanted)
         self.tokens.contents.forget(path)
 
     def protect(self, outputs: list[Output]) -> None:

@@ -212,6 +212,8 @@ class Run:
         if not instance.when or instance.step.name in self.options.skip:
             self._settle(node, State.SKIPPED, "when" if not instance.when else "--skip")
             return
+        if self._wait_for_makers(node):
+            return
         try:
             verdict = self.decider.decide(node)
             self.verdicts[node] = verdict
@@ -338,6 +340,13 @@ class Run:
                     makers.add(maker)
         for maker in sorted(makers, key=self.position.__getitem__):
             self._revive(maker, node)
+        return self._wait_for_makers(node)
+
+    def _wait_for_makers(self, node: int) -> bool:
+        """Whether ``node`` must wait because a temp input of it is being made again, for whomever."""
+        busy = {n for n in self.graph.needs[node] if not self.state[n].settled}
+        if busy:
+            self.waiting_for.setdefault(node, set()).update(busy)
         if node in self.waiting_for:
             self.state[node] = State.WAITING
             return True

@@ -186,8 +186,8 @@ class LocalBackend:
 
     def _add_slot(self) -> bool:
         try:
-            with self._trackers.quiet():
-                slot = Slot(self._settings, self._variables)
+            self._trackers.start()
+            slot = Slot(self._settings, self._variables)
         except OSError as error:
             self._not_started(str(error))
             return False

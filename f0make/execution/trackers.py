@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
+
+from f0make.execution import host
 
 
 def _trackers() -> list[Any]:
@@ -22,17 +23,37 @@ class Trackers:
     def __init__(self) -> None:
         self._own = [tracker for tracker in _trackers() if tracker._fd is None]
 
-    @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Trackers started meanwhile print no warnings: after `kill -9` of f0make they clean up unasked."""
+    def start(self) -> None:
+        """Start those that do not run. The calling thread blocks every signal afterwards.
+
+        They print no warnings: after `kill -9` of f0make they clean up unasked. Raises OSError.
+        """
         sys.warnoptions.append("ignore")
         try:
-            yield
+            for tracker in _trackers():
+                tracker.ensure_running()
         finally:
             sys.warnoptions.remove("ignore")
+            # multiprocessing blocks SIGINT and SIGTERM for the start and then unblocks them in any case.
+            signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
 
     def stop(self) -> None:
         """End f0make's trackers and wait for them."""
+        if not self._own:
+            return
+        _unlink_semaphores()
         for tracker in self._own:
             if tracker._fd is not None and tracker._pid is not None:
                 tracker._stop()
+
+
+def _unlink_semaphores() -> None:
+    """Release loky's semaphores now: one released after its tracker has ended would start a new tracker."""
+    from multiprocessing import util
+
+    from loky.backend.synchronize import SemLock
+
+    registry: dict[Any, Any] = getattr(util, "_finalizer_registry", {})
+    for finalizer in list(registry.values()):
+        if getattr(finalizer, "_callback", None) is SemLock._cleanup:
+            finalizer()

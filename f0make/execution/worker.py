@@ -100,9 +100,13 @@ def _detach() -> None:
 
 
 def _close_on_exec() -> None:
-    """Keep loky's descriptors from steps; stdin becomes the null device, theirs as well."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    """Keep loky's descriptors from steps, and let go of f0make's own streams.
+
+    Somebody may read f0make's output through a pipe, and must not wait for a worker to close it too.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
     os.close(null)
     try:
         open_now = [int(name) for name in os.listdir("/dev/fd")]

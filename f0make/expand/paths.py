@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 
 from f0make.recipe.paths import STATE, output_fault, recipe_fault
+
+_PLAIN = re.compile(r"[^/.\0][^/\0]*(?:/[^/.\0][^/\0]*)*")
+"""A path that is normalised and relative as it stands: no empty segment, none that begins with a dot."""
 
 
 class PathError(ValueError):
@@ -19,7 +23,7 @@ class PathError(ValueError):
 
 def clean(path: str) -> str:
     """``path`` without `.`, `//`, resolvable `..` and trailing slash: `./a//b/` is `a/b`."""
-    if path and "//" not in path and "/." not in path and path[0] not in "./" and path[-1] != "/":
+    if _PLAIN.fullmatch(path) is not None:
         return path
     normal = posixpath.normpath(path)
     return normal[1:] if normal.startswith("//") else normal
@@ -32,6 +36,11 @@ class Paths:
         self.workspace = workspace.rstrip("/") or "/"
         self._inside = self.workspace.rstrip("/") + "/"
         self._recipes = {self.relative(path) for path in recipe_files}
+        self._guarded = {STATE, *self._recipes}
+        """Recipe files and the directories that they lie in."""
+        for path in self._recipes:
+            while path := path.rpartition("/")[0]:
+                self._guarded.add(path)
 
     def relative(self, path: str) -> str:
         """``path`` normalised, relative to the workspace where it lies inside it."""
@@ -50,6 +59,8 @@ class Paths:
 
     def input(self, text: str) -> str:
         """The path of a declared input. Raises PathError."""
+        if _PLAIN.fullmatch(text) is not None and not text.isspace():
+            return text
         _check(text, "an input")
         path = self.relative(text)
         if path == "." or path.strip("./") == "" or self._inside.startswith(path.rstrip("/") + "/"):
@@ -60,6 +71,8 @@ class Paths:
 
     def output(self, text: str) -> tuple[str, bool]:
         """The path of a declared output and whether it is a directory. Raises PathError."""
+        if _PLAIN.fullmatch(text) is not None and text not in self._guarded and not text.isspace():
+            return text, False
         _check(text, "an output")
         fault = output_fault(text) or recipe_fault(text, self._recipes)
         if fault is not None:

@@ -117,7 +117,6 @@ class StepPlan:
     def _check(self, templates: Iterable[Template], known: Iterable[str]) -> None:
         for template in templates:
             for error in template.unknown(known):
-                template.broken = True
                 self._problems.template(self.step, error)
 
     def _find_dependence(self) -> None:

@@ -37,6 +37,8 @@ class Problems:
         template = error.template
         place = where(self.recipe, step, template.key, template.text, error.offset)
         self.instance(step, place, template.key, error.message, error.hint)
+        for other in error.others:
+            self.template(step, other)
 
     def text(self, step: Step, key: str, message: str, hint: str = "") -> None:
         """A value of one instance that is wrong, at the key that it comes from."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from f0make.expand.facts import Facts
@@ -54,12 +53,16 @@ class Renderer:
     def early(self, state: StepState, instance: Instance, scope: dict[str, Any], attempt: int = 1) -> None:
         """Render env and resources into ``instance`` and ``scope``."""
         plan = state.plan
+        if not plan.env_templates and not plan.resource_templates:
+            instance.env = scope["env"] = plan.env
+            instance.resources = plan.resources
+            scope["resources"] = shown_resources(plan.resources)
+            return
         problems = state.problems[OUTPUTS]
         scope["attempt"] = attempt
-        env: Callable[[], None] = lambda: self._env(state, instance, scope, problems)  # noqa: E731
-        resources: Callable[[], None] = lambda: self._resources(state, instance, scope, problems)  # noqa: E731
-        for render in (resources, env) if plan.resources_first else (env, resources):
-            render()
+        order = (self._resources, self._env) if plan.resources_first else (self._env, self._resources)
+        for render in order:
+            render(state, instance, scope, problems)
         del scope["attempt"]
 
     def _env(self, state: StepState, instance: Instance, scope: dict[str, Any], problems: Problems) -> None:
@@ -92,10 +95,12 @@ class Renderer:
     ) -> None:
         plan = state.plan
         if not plan.resource_templates:
-            instance.resources = scope["resources"] = plan.resources
+            instance.resources = plan.resources
+            scope["resources"] = shown_resources(plan.resources)
             return
         if not plan.resources_vary and "resources" in state.early and "attempt" not in plan.early_names:
-            instance.resources = scope["resources"] = state.early["resources"]
+            instance.resources = state.early["resources"]
+            scope["resources"] = shown_resources(instance.resources)
             if "resources" in state.broken_early:
                 state.break_part(instance.name, "resources")
                 scope["resources"] = BROKEN
@@ -116,7 +121,7 @@ class Renderer:
                 _report(state, problems, error)
                 broken = True
         instance.resources = state.early["resources"] = resources
-        scope["resources"] = resources
+        scope["resources"] = shown_resources(resources)
         if broken:
             state.break_part(instance.name, "resources")
             state.broken_early.add("resources")
@@ -126,7 +131,7 @@ class Renderer:
         """Put env and resources that have been rendered back into a fresh ``scope``."""
         broken = state.broken_parts.get(instance.name, ())
         scope["env"] = BROKEN if "env" in broken else instance.env
-        scope["resources"] = BROKEN if "resources" in broken else instance.resources
+        scope["resources"] = BROKEN if "resources" in broken else shown_resources(instance.resources)
 
     def outputs(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
         """Render the declared outputs."""
@@ -148,21 +153,23 @@ class Renderer:
 
     def _output(self, step: StepPlan, plan: PathPlan, scope: Scope) -> list[Output]:
         decl = plan.decl
-        flags = {"temp": decl.temp, "protected": decl.protected}
-        for flag, template in step.flags.get(id(plan), {}).items():
-            try:
-                flags[flag] = to_bool(template.render(scope))
-            except ValueError as error:
-                raise template.fail(str(error)) from None
+        temp, protected = decl.temp, decl.protected
+        if step.flags:
+            for flag, template in step.flags.get(id(plan), {}).items():
+                try:
+                    value = to_bool(template.render(scope))
+                except ValueError as error:
+                    raise template.fail(str(error)) from None
+                temp, protected = (value, protected) if flag == "temp" else (temp, value)
         if plan.template is None:
-            return [Output(plan.path, decl.text.endswith("/"), **flags)]
+            return [Output(plan.path, decl.text.endswith("/"), temp, protected)]
         out = []
         for text in plan.template.texts(scope):
             try:
                 path, directory = self.paths.output(text)
             except PathError as error:
                 raise plan.template.fail(error.message, error.hint) from None
-            out.append(Output(path, directory, flags["temp"], flags["protected"]))
+            out.append(Output(path, directory, temp, protected))
         return out
 
     def inputs(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
@@ -253,6 +260,16 @@ class Renderer:
         if "outputs" in names:
             scope["outputs"] = BROKEN if "outputs" in broken else own_paths(instance, OUTPUTS)
         return scope
+
+
+def shown_resources(resources: dict[str, float | int]) -> dict[str, float | int]:
+    """Resources as templates see them: `cpu: 2` is 2, not 2.0, so that `make -j ${{ resources.cpu }}` works."""
+    if not resources:
+        return resources
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in resources.items()
+    }
 
 
 def _pattern(template: Template, scope: Scope) -> str:

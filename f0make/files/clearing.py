@@ -42,6 +42,26 @@ def make_parents(root: str, path: str) -> None:
         raise FileError(f"{error.filename!r} cannot be made: {error.strerror}") from None
 
 
+def prune(root: str, path: str, wanted: set[str]) -> None:
+    """Remove the empty directories below ``path`` that are not in ``wanted`` (relative to it) nor above one.
+
+    Raises FileError.
+    """
+    base = os.path.join(root, path)
+    keep = {""}
+    for relative in wanted:
+        while relative not in keep:
+            keep.add(relative)
+            relative = os.path.dirname(relative)
+    for directory, _, _ in os.walk(base, topdown=False):
+        relative = "" if directory == base else os.path.relpath(directory, base)
+        if relative not in keep:
+            try:
+                os.rmdir(directory)
+            except OSError as error:
+                raise FileError(f"{directory!r} cannot be removed: {error.strerror}") from None
+
+
 def protect(path: str) -> None:
     """Take the write permission from the file ``path``, or from everything in the tree. Raises OSError."""
     st = os.lstat(path)

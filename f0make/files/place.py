@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.files.aside import displace, fail_aside
-from f0make.files.clearing import blocking_parent, make_parents, protect, remove
+from f0make.files.clearing import blocking_parent, make_parents, protect, prune, remove
 from f0make.files.restore import blobs_of, keep, restore
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "keep",
     "make_parents",
     "protect",
+    "prune",
     "remove",
     "restore",
 ]

@@ -117,7 +117,8 @@ def _check_source(
 ) -> int | None:
     kinds = [k for k in ("glob", "table", "range") if f"{key}.{k}" in checker.marks]
     if not kinds:
-        checker.at(key, "expected a list, or one of `glob`, `table`, `range`")
+        if not checker.blamed(key):
+            checker.at(key, "expected a list, or one of `glob`, `table`, `range`")
         return None
     if len(kinds) > 1:
         checker.at(f"{key}.{kinds[1]}", f"`{kinds[0]}` and `{kinds[1]}` exclude each other")

@@ -33,6 +33,11 @@ class Checker:
             key = f"{self.prefix}{key}" if key.startswith("[") else f"{self.prefix}.{key}"
         self.problems.append(Problem(message, where, key or self.prefix, hint))
 
+    def blamed(self, key: str) -> bool:
+        """Whether something is wrong below ``key`` already."""
+        begin = f"{self.prefix}.{key}." if self.prefix else f"{key}."
+        return any(problem.key.startswith(begin) for problem in self.problems)
+
     def at(self, key: str, message: str, hint: str = "") -> None:
         """Note that ``key`` is wrong, at its mark or that of the nearest node around it."""
         inner = key
@@ -145,8 +150,14 @@ class Checker:
     def _unknown(self, node: Entries, kind: Fields, name: str, key: str) -> str | None:
         """Report an unknown key; the known key that was probably meant."""
         path = f"{key}.{name}" if key else name
-        meant = kind.aliases.get(name.lower()) or nearest(name, kind.fields)
-        hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(kind.fields)}"
+        meant = kind.aliases.get(name.lower())
+        if meant is None and name not in kind.elsewhere:
+            meant = nearest(name, kind.fields)
+        hint = (
+            f"did you mean {meant!r}?"
+            if meant
+            else kind.elsewhere.get(name, f"known: {', '.join(kind.fields)}")
+        )
         self.problem(node.keys.get(name, (0, 0)), path, f"{kind.name} has no key {name!r}", hint)
         return meant
 

@@ -50,6 +50,8 @@ class Fields:
     required: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
     """Words of other tools -> the key that does the same here, for hints."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Keys that belong elsewhere -> where, for hints."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from f0make.recipe.plain import from_plain
 from f0make.recipe.reader import Finding
 from f0make.recipe.settings import Settings
 from f0make.recipe.source import UnreadableError, as_problem, read_text
+from f0make.recipe.step import as_list
 from f0make.recipe.understand import FilePart, understand
 
 
@@ -91,16 +92,15 @@ def _finish(
 ) -> tuple[Recipe, list[Problem]]:
     """What the files that ``loader`` read come to, and all problems."""
     problems = loader.problems
-    if not whole.all_steps and not problems:
+    silent = all(not part.names_steps for part, _ in whole.parts)
+    if whole.parts and silent and not (problems and whole.parts[-1][0].includes):
         where = Where(shown, 1, 1) if shown else None
         problems.append(Problem("a recipe needs `steps`, at least one", where, "steps"))
     for part, chain in whole.parts:
         settings = Settings()
         for outer in [*chain, part]:
             settings = outer.merged_settings.over(settings)
-        if not settings.empty:
-            for placed in part.steps:
-                settings.apply(placed.step)
+        settings.apply(placed.step for placed in part.steps)
     problems += check_together(whole.all_steps, list(loader.sources))
     config = whole.config
     for file in configs:
@@ -116,7 +116,7 @@ def _finish(
         description=head.get("description", ""),
         steps=[placed.step for placed in whole.placed],
         config=config,
-        targets=[targets] if isinstance(targets, str) else targets,
+        targets=[target for target in as_list(targets) if target],
         targets_where=_target_places(shown, whole.parts[-1][0].marks if whole.parts else {}),
         wildcards=whole.wildcards,
         test_meta=head.get("test_meta", {}),

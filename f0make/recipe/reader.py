@@ -143,9 +143,9 @@ class _Builder:
 
         next_event, offset, lines = self._next, self._offset, self._lines
         stack: list[Items | Entries] = []
-        keys: list[Text | None] = []
+        keys: list[Text | Broken | None] = []
         top: Items | Entries | None = None
-        key: Text | None = None
+        key: Text | Broken | None = None
         node: Node
         while True:
             event = next_event()
@@ -212,12 +212,13 @@ class _Builder:
                 if key is not None:
                     self._entry(top, key, node)
                     key = None
-                elif type(node) is Text:
-                    key = node
                 else:
-                    key = Text("", node.line, node.column, node.last, False)
+                    key = node if type(node) is Text else Broken(*node.mark)
 
-    def _entry(self, top: Entries, key: Text, node: Node) -> None:
+    def _entry(self, top: Entries, key: Text | Broken, node: Node) -> None:
+        top.last = max(key.last, node.last)
+        if isinstance(key, Broken):
+            return
         name = key.text
         if name in top.entries:
             line, _ = top.keys[name]
@@ -231,7 +232,6 @@ class _Builder:
         else:
             top.entries[name] = node
             top.keys[name] = (key.line, key.column)
-        top.last = max(key.last, node.last)
 
     def _aligned(self, top: Entries) -> None:
         """StrictYAML: the maps in one map are all indented alike."""

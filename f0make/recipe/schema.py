@@ -91,7 +91,7 @@ def _resource(name: str) -> Scalar:
 
 TEXT = Scalar("text", empty=True)
 FIXED = Scalar("text", template=False, empty=True)
-WORDS = Scalar("text", _present)
+SHELL = Scalar("a command such as bash -eu", _present)
 BOOL = Scalar("yes or no", scalars.to_bool)
 INTEGER = Scalar("an integer", scalars.to_int)
 COUNT = Scalar("an integer of 0 or more", scalars.to_count)
@@ -133,7 +133,12 @@ FOREACH = Mapped(
         items=Many(OneOf("text, or a list of texts", text=ROW_ITEM, items=Many(ROW_ITEM))),
         entries=Fields(
             "a source of values",
-            {"glob": PATH, "table": PATH, "range": WORDS, "after": Scalar("a step", _step_name, False)},
+            {
+                "glob": PATH,
+                "table": PATH,
+                "range": Scalar("a range such as 1..10", _present),
+                "after": Scalar("a step", _step_name, False),
+            },
             aliases={"csv": "table", "tsv": "table", "file": "table", "files": "glob"},
         ),
     ),
@@ -168,7 +173,7 @@ STEP = Fields(
         "idx": Scalar("an integer", scalars.to_int, template=False),
         "description": TEXT,
         "type": _choice("shell", "python"),
-        "run": WORDS,
+        "run": Scalar("shell text", _present),
         "module": Scalar("a dotted module name", _dotted, template=False),
         "function": Scalar("the name of a function or class", _function, template=False),
         "args": Mapped(Tree(), key=_key),
@@ -178,7 +183,7 @@ STEP = Fields(
         "foreach": FOREACH,
         "combine": _choice("product", "zip"),
         **_SHARED,
-        "shell": WORDS,
+        "shell": SHELL,
         "priority": INTEGER,
         "fingerprint": one_or_many(Scalar("a shell command", _present)),
         "depfile": PATH,
@@ -205,6 +210,12 @@ STEP = Fields(
         "mem": "resources",
         "memory": "resources",
     },
+    elsewhere={
+        key: f"`{key}` is a key of the whole recipe"
+        for key in ("config", "defaults", "targets", "wildcards", "include", "budget", "test_meta", "steps")
+    }
+    | {key: f"`{key}` is a key of an output" for key in ("temp", "protected")}
+    | {key: f"`{key}` is a key of `success`" for key in SUCCESS.fields},
 )
 
 BUDGET = Fields(
@@ -231,7 +242,7 @@ HEAD = Fields(
         "test_meta": Fields("`test_meta`", {"test_id": FIXED, "tester": FIXED, "description": FIXED}),
         "config": Mapped(Tree(), key=_key),
         "env": ENV,
-        "shell": WORDS,
+        "shell": SHELL,
         "defaults": Fields("`defaults`", _SHARED),
         "targets": one_or_many(_TARGET),
         "wildcards": Mapped(Scalar("a regular expression", _present, template=False), key=_key),
@@ -242,7 +253,13 @@ HEAD = Fields(
 )
 """Every top-level key but `steps`, which are read one by one."""
 
-OUTER = Fields("a recipe", {**HEAD.fields, "steps": Tree()})
+OUTER = Fields(
+    "a recipe",
+    {**HEAD.fields, "steps": Tree()},
+    aliases=HEAD.aliases,
+    elsewhere=dict.fromkeys(STEP.fields, "that is a key of a step")
+    | dict.fromkeys(_SHARED, "write it in a step, or under `defaults` for all"),
+)
 """The text of a recipe with its steps cut out."""
 
 RECIPE = Fields("a recipe", {**HEAD.fields, "steps": Many(STEP)}, aliases=HEAD.aliases)

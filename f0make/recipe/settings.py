@@ -6,6 +6,7 @@ follows its own file, then the files that include it, then what they include (la
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,26 +36,25 @@ class Settings:
         """These settings, and ``other``'s where these say nothing."""
         return Settings({**other.env, **self.env}, {**other.defaults, **self.defaults})
 
-    def apply(self, step: Step) -> None:
-        """Give ``step`` what it does not say itself."""
-        for path, said in {**self.env, **self.defaults}.items():
-            field_name, _, name = path.partition(".")
-            if field_name in _BY_NAME:
-                own = getattr(step, field_name)
-                if name in own:
+    def apply(self, steps: Iterable[Step]) -> None:
+        """Give ``steps`` what they do not say themselves."""
+        inherited = [
+            (path, *path.partition(".")[::2], said) for path, said in {**self.env, **self.defaults}.items()
+        ]
+        for step in steps:
+            for path, key, name, said in inherited:
+                if name:
+                    own = getattr(step, key)
+                    if name in own:
+                        continue
+                    own[name] = said.value
+                elif path in step.marks:
                     continue
-                own[name] = said.value
-            elif path in step.marks:
-                continue
-            else:
-                setattr(step, path, said.value)
-            if said.file == step.file:
-                step.marks.update(said.marks)
-
-    @property
-    def empty(self) -> bool:
-        """Whether steps inherit nothing."""
-        return not self.env and not self.defaults
+                else:
+                    value = said.value
+                    setattr(step, key, list(value) if isinstance(value, list) else value)
+                if said.file == step.file:
+                    step.marks.update(said.marks)
 
 
 def settings_of(head: dict[str, Any], file: str, marks: dict[str, Mark]) -> Settings:

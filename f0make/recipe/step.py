@@ -15,6 +15,8 @@ _SAME = (
 _LISTS = ("depends_on", "runs_on", "fingerprint")
 """Keys that take one text or a list."""
 
+_CHANGING = (dict, list)
+
 Packed = tuple[dict[str, Any], dict[str, Mark]]
 """A step as marshal can write it: fields, and marks relative to the step's first line."""
 
@@ -45,15 +47,20 @@ def build_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step:
-    """The `Step` for `build_fields`' result; ``fields`` itself is left as it is."""
-    values = dict(fields)
-    for key in ("inputs", "outputs"):
-        if key in values:
-            values[key] = [PathDecl(*path) for path in values[key]]
-    if "foreach" in values:
-        values["foreach"] = [Foreach(*entry) for entry in values["foreach"]]
-    if "success" in values:
-        values["success"] = Success(*values["success"])
+    """The `Step` for `build_fields`' result, with which it shares nothing that can change."""
+    values: dict[str, Any] = {}
+    for key, value in fields.items():
+        if key == "inputs" or key == "outputs":
+            values[key] = [PathDecl(*path) for path in value]
+        elif key == "foreach":
+            values[key] = [
+                Foreach(variables, kind, _copy(source), after, path)
+                for variables, kind, source, after, path in value
+            ]
+        elif key == "success":
+            values[key] = Success(list(value[0]), value[1], list(value[2]))
+        else:
+            values[key] = _copy(value) if type(value) in _CHANGING else value
     return Step(file=file, marks=marks, **values)
 
 
@@ -69,6 +76,14 @@ def unpack_step(packed: Packed, file: str, offset: int) -> Step:
     fields, marks = packed
     moved = {key: (first + offset, column, last + offset) for key, (first, column, last) in marks.items()}
     return make_step(fields, file, moved)
+
+
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copy(item) for item in value]
+    return value
 
 
 def as_list(value: Any) -> list[Any]:

@@ -17,7 +17,7 @@ def syntax_finding(error: Any, text: str, offset: int) -> Finding:
     context = str(getattr(error, "context", "") or "")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     opened = getattr(error, "context_mark", None)
-    if "quoted scalar" in context and opened is not None and "escape" not in problem:
+    if "quoted scalar" in context and opened is not None and "end of stream" in problem:
         return Finding(opened.line + 1 + offset, opened.column + 1, *_QUOTE_OPEN, syntax=True)
     if "simple key" in context and opened is not None:
         # the text where a key was expected stands at the context, the problem mark only after it
@@ -26,7 +26,8 @@ def syntax_finding(error: Any, text: str, offset: int) -> Finding:
         return Finding(1 + offset, 1, f"this is not YAML: {problem}", syntax=True)
     lines = text.split("\n")
     line = lines[mark.line] if mark.line < len(lines) else ""
-    message, hint = _explain(problem, context, line, mark.column, opened)
+    glued = _GLUED.match(lines[mark.line - 1]) if mark.line else None
+    message, hint = _explain(problem, context, line, mark.column, opened, glued[1] if glued else "")
     return Finding(mark.line + 1 + offset, mark.column + 1, message, hint, syntax=True)
 
 
@@ -34,8 +35,12 @@ _QUOTE_OPEN = ("this quote is never closed", "close it, or double it inside a qu
 _NO_COLON = ("expected `key: value`", "a colon and a space after the key are missing")
 
 
-def _explain(problem: str, context: str, line: str, column: int, opened: Any) -> tuple[str, str]:
-    """Message and hint for a problem at ``column`` (from 0) of ``line``."""
+_GLUED = re.compile(r" *(?:- +)*([A-Za-z_]+:)[^ ]+$")
+"""A line `key:value`, which YAML takes for a text."""
+
+
+def _explain(problem: str, context: str, line: str, column: int, opened: Any, before: str) -> tuple[str, str]:
+    """Message and hint for a problem at ``column`` (from 0) of ``line``; ``before``: a glued key above it."""
     char = line[column : column + 1]
     if char == "\t" or "tab" in problem:
         return (
@@ -43,6 +48,11 @@ def _explain(problem: str, context: str, line: str, column: int, opened: Any) ->
             "YAML indents and separates with spaces; in a text, use quotes or a `|` block",
         )
     if "mapping values are not allowed" in problem:
+        if before:
+            return (
+                "`: ` stands inside a plain text",
+                f"is a space missing after {before!r} in the line before?",
+            )
         return "`: ` stands inside a plain text", "put the text in quotes, or check the indentation"
     if "sequence entries are not allowed" in problem:
         return "`- ` cannot stand here", "put each item on its own line, or the text in quotes"
@@ -56,7 +66,7 @@ def _explain(problem: str, context: str, line: str, column: int, opened: Any) ->
         return "a text cannot begin with `!`", "put it in quotes"
     if "block scalar" in context:
         return f"after `|` or `>`, {line[column:].strip()!r} cannot stand", "begin the text on the next line"
-    if "escape" in problem:
+    if "escape" in problem or "hexdecimal" in problem or "Unicode character code" in problem:
         return "unknown escape in double quotes", "write `\\\\` for a backslash, or use single quotes"
     if "expected key" in problem or "expected <block end>" in problem:
         since = f" in the map that begins at line {opened.line + 1}" if opened is not None else ""

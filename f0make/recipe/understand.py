@@ -14,8 +14,10 @@ from f0make.recipe.check_step import check_step
 from f0make.recipe.conform import Checker
 from f0make.recipe.document import Document, StepSource
 from f0make.recipe.kinds import Kind
+from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text, plain
-from f0make.recipe.schema import HEAD, OUTER, RECIPE, STEP
+from f0make.recipe.scalars import shown
+from f0make.recipe.schema import OUTER, RECIPE, STEP
 from f0make.recipe.settings import Settings, settings_of
 from f0make.recipe.step import as_list, build_fields, make_step, pack_step, unpack_step
 
@@ -33,6 +35,8 @@ class FilePart:
     all_steps: list[Placed] = field(default_factory=list)
     """Those with faults too, as far as they could be understood."""
     includes: list[str] = field(default_factory=list)
+    names_steps: bool = False
+    """Whether there is a key `steps`, be it misspelt."""
     settings: Settings = field(default_factory=Settings)
     merged_settings: Settings = field(default_factory=Settings)
     """`settings` over those of all that this file includes."""
@@ -46,9 +50,14 @@ def understand(
     ``sound``: nothing was wrong with the text as StrictYAML.
     """
     part = FilePart(file)
-    _head(part, document, problems, cache, sound)
-    few = sound and len(document.steps) <= strict.MOST_STEPS
     before = len(problems)
+    few = sound and len(document.steps) <= strict.MOST_STEPS
+    _head(part, document, problems)
+    head, name = document.head, document.head_name
+    if document.head_text is not None and name is not None and sound and len(problems) == before:
+        agreed = not few or _ask_strictyaml(document.head_text, OUTER, 0, Checker(file, problems))
+        if agreed and cache and isinstance(head, Entries):
+            cache.keep_head(name, head)
     for index, source in enumerate(document.steps):
         if source.packed is not None:
             step = unpack_step(source.packed, file, source.offset)
@@ -70,40 +79,32 @@ def _ask_strictyaml(text: str, kind: Kind, offset: int, checker: Checker) -> boo
     return not said
 
 
-def _head(
-    part: FilePart, document: Document, problems: list[Problem], cache: StepCache | None, sound: bool
-) -> None:
+def _head(part: FilePart, document: Document, problems: list[Problem]) -> None:
     root = document.head
     checker = Checker(part.file, problems)
     if not isinstance(root, Entries):
+        part.names_steps = True  # that they are missing goes without saying
         if root is not None and not isinstance(root, Broken):
             checker.problem(root, "", f"expected a map with the key `steps`, found {root.what}")
         return
-    before = len(problems)
     steps = root.entries.get("steps")
     head = Entries({key: value for key, value in root.entries.items() if key != "steps"}, *root.mark)
     head.keys = root.keys
-    part.head = checker.conform(head, HEAD) or {}
+    part.head = checker.conform(head, OUTER) or {}
     part.marks = checker.marks
     check_wildcards(part.head.get("wildcards", {}), checker)
     if "budget" in part.head:
         part.head["budget"] = plain(root.entries["budget"])
-    part.includes = as_list(part.head.get("include", []))
+    part.includes = [name for name in as_list(part.head.get("include", [])) if name]
+    part.names_steps = steps is not None or any(nearest(key, OUTER.fields) == "steps" for key in root.entries)
     part.settings = settings_of(part.head, part.file, checker.marks)
-    if steps is not None and not document.steps and not isinstance(steps, (Broken, Items)):
-        found = "nothing" if isinstance(steps, Text) and not steps.text else steps.what
+    if steps is not None and not document.steps and not isinstance(steps, Broken):
+        found = shown(steps.text) if isinstance(steps, Text) else steps.what
+        if isinstance(steps, Items):
+            found = "an empty list"
         checker.problem(
             steps, "steps", f"expected a list of steps, found {found}", "each step begins with `- name:`"
         )
-    if (
-        document.head_text is not None
-        and document.head_name is not None
-        and sound
-        and len(problems) == before
-    ):
-        agreed = _ask_strictyaml(document.head_text, OUTER, 0, checker)
-        if agreed and cache:
-            cache.keep_head(document.head_name, root)
 
 
 def _step(
@@ -117,8 +118,9 @@ def _step(
 ) -> None:
     checker = Checker(part.file, problems, f"steps[{index}]")
     before = len(problems)
-    if isinstance(node, Text) and not node.text:
-        checker.problem(node, "", "expected a step, found nothing")
+    if not isinstance(node, (Entries, Broken)):
+        found = shown(node.text) if isinstance(node, Text) else node.what
+        checker.problem(node, "", f"expected a step, found {found}", "a step begins with `- name: …`")
         return
     values = checker.conform(node, STEP)
     if values is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from f0make.template.values import BrokenValue, PathList
@@ -70,25 +72,31 @@ def weigh(value: Any) -> int:
     left = [value]
     while left:
         node = left.pop()
-        if isinstance(node, str):
-            total += len(node)
-        elif isinstance(node, PathList):
+        if isinstance(node, PathList):
             total += node.weight
-        elif isinstance(node, (list, tuple, set, frozenset)):
-            total += ITEM * (len(node) + 1)
-            left.extend(node)
-        elif isinstance(node, dict):
-            total += ITEM * (2 * len(node) + 1)
-            left.extend(node)
-            left.extend(node.values())
         elif isinstance(node, range):
             total += ITEM * len(node)
-        elif isinstance(node, int):
-            total += 1 + node.bit_length() // 64
         elif isinstance(node, BrokenValue):
             str(node)
         else:
-            total += 1
+            children: Iterable[Any] = (node,)
+            if isinstance(node, (list, tuple, set, frozenset)):
+                total += ITEM * (len(node) + 1)
+                children = node
+            elif isinstance(node, dict):
+                total += ITEM * (2 * len(node) + 1)
+                children = chain(node, node.values())
+            if total > current.work:
+                raise TooMuch("this takes too much memory or work")
+            for child in children:
+                if isinstance(child, str):
+                    total += len(child)
+                elif isinstance(child, int):
+                    total += 1 + child.bit_length() // 64
+                elif isinstance(child, (list, tuple, dict, set, frozenset, range)) and child is not node:
+                    left.append(child)
+                else:
+                    total += 1
         if total > current.work:
             raise TooMuch("this takes too much memory or work")
     return total

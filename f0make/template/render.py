@@ -28,12 +28,14 @@ class TemplateError(Exception):
         """Of the `${{` at fault in ``template.text``."""
         self.message = message
         self.hint = hint
+        self.others: list[TemplateError] = []
+        """What is wrong with further expressions of the same text."""
 
 
 class Piece:
     """One expression of a template."""
 
-    __slots__ = ("bare", "evaluate", "names", "offset", "source")
+    __slots__ = ("bare", "broken", "evaluate", "names", "offset", "source")
 
     def __init__(
         self,
@@ -50,12 +52,14 @@ class Piece:
         """Names at the root of what it uses."""
         self.bare = bare
         """The variable that it is, where it is nothing else."""
+        self.broken = False
+        """True when it is known to come to nothing, and that has been said: evaluating it raises Broken."""
 
 
 class Template:
     """A text with expressions. ``quoted``: values are quoted for the shell."""
 
-    __slots__ = ("broken", "key", "names", "parts", "quoted", "single", "text")
+    __slots__ = ("key", "names", "parts", "quoted", "single", "text")
 
     def __init__(self, text: str, key: str = "", quoted: bool = False, steps: Iterable[str] = ()) -> None:
         """``key`` is the place inside the step; ``steps`` are step names that are no identifiers.
@@ -65,8 +69,6 @@ class Template:
         self.text = text
         self.key = key
         self.quoted = quoted
-        self.broken = False
-        """True when it is known that it cannot be rendered, and has been said: rendering raises Broken."""
         self.parts: list[str | Piece] = []
         try:
             found = scan(text)
@@ -100,7 +102,10 @@ class Template:
         return [part for part in self.parts if not isinstance(part, str)]
 
     def unknown(self, known: Iterable[str]) -> list[TemplateError]:
-        """One error for each expression that uses a name beyond ``known`` (unless it asks whether it is)."""
+        """One error for each expression that uses a name beyond ``known`` (unless it asks whether it is).
+
+        Those expressions count as broken from now on.
+        """
         names = frozenset(known)
         errors = []
         for piece in self.pieces():
@@ -108,6 +113,7 @@ class Template:
                 continue
             missing = unknown_name(min(piece.names - names), names)
             errors.append(self._at(piece, missing.message, missing.hint))
+            piece.broken = True
         return errors
 
     def render(self, scope: Scope) -> str:
@@ -116,20 +122,36 @@ class Template:
         Raises TemplateError, Broken for what has been reported before, and whatever the objects of the
         scope raise to ask for something (see `expand.needs`).
         """
-        if self.broken:
-            raise Broken
         out = []
-        for part in self.parts:
-            if type(part) is str:
-                out.append(part)
-                continue
-            assert isinstance(part, Piece)
-            value = scope.get(part.bare) if part.bare is not None else None
-            if type(value) is str:
-                out.append(quote(value) if self.quoted else value)
-            else:
-                out.append(self.convert(part, scope, quote if self.quoted else to_text))
+        try:
+            for part in self.parts:
+                if type(part) is str:
+                    out.append(part)
+                    continue
+                assert isinstance(part, Piece)
+                value = scope.get(part.bare) if part.bare is not None else None
+                if type(value) is str:
+                    out.append(quote(value) if self.quoted else value)
+                else:
+                    out.append(self.convert(part, scope, quote if self.quoted else to_text))
+        except (TemplateError, Broken):
+            self._explain(scope)
+            raise
         return "".join(out)
+
+    def _explain(self, scope: Scope) -> None:
+        """Raise everything that is wrong with the expressions as one TemplateError; return if all is said."""
+        errors: list[TemplateError] = []
+        for piece in self.pieces():
+            try:
+                self.convert(piece, scope, to_text)
+            except TemplateError as error:
+                errors.append(error)
+            except Broken:
+                continue
+        if errors:
+            errors[0].others = errors[1:]
+            raise errors[0] from None
 
     def value(self, scope: Scope) -> Any:
         """The value of the one expression that the text is (``single``), else the text. Raises as `render`."""
@@ -145,7 +167,7 @@ class Template:
 
     def convert(self, piece: Piece, scope: Scope, into: Callable[[Any], Any]) -> Any:
         """The value of one expression of this template, turned ``into`` what is wanted. Raises as `render`."""
-        if self.broken:
+        if piece.broken:
             raise Broken
         try:
             return into(piece.evaluate(scope))

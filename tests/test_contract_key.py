@@ -1,0 +1,466 @@
+"""What the key of an instance covers and what it does not, one change at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import F0
+from contract_tools import Traced
+
+BASE = """\
+description: what the key covers
+config:
+  word: hello
+  unused: nothing
+env:
+  GLOBAL: g1
+steps:
+  - name: first
+    inputs:
+      - in.txt
+    outputs:
+      - first.txt
+    run: |
+      echo first >> "$TRACE"
+      echo ${{ config.word }} $OWN $GLOBAL > first.txt
+      cat in.txt >> first.txt
+    env:
+      OWN: o1
+  - name: second
+    inputs: first.txt
+    outputs: second.txt
+    run: |
+      echo second >> "$TRACE"
+      wc -l < first.txt > second.txt
+"""
+
+
+@pytest.fixture
+def two(f0: F0) -> Traced:
+    """A workspace in which two steps have run."""
+    traced = Traced(f0.workspace)
+    traced.recipe(BASE)
+    traced.write("in.txt", "input\n")
+    traced.run()
+    assert traced.executed() == ["first", "second"]
+    return traced
+
+
+NO_CHANGE = {
+    "comment": ("steps:\n", "# a comment\nsteps:\n"),
+    "recipe description": ("what the key covers", "something else"),
+    "step description": ("  - name: second\n", "  - name: second\n    description: Count lines\n"),
+    "unused config": ("unused: nothing", "unused: something"),
+    "new config": ("  unused: nothing\n", "  unused: nothing\n  more:\n    nested: 1\n"),
+    "resources": ("  - name: second\n", "  - name: second\n    resources:\n      cpu: 1\n      mem: 10MB\n"),
+    "priority": ("  - name: second\n", "  - name: second\n    priority: 7\n"),
+    "idx": ("  - name: second\n", "  - name: second\n    idx: 7\n"),
+    "retries": ("  - name: second\n", "  - name: second\n    retries: 3\n    retry_delay: 1\n"),
+    "timeout": ("  - name: second\n", "  - name: second\n    timeout: 100\n"),
+    "depends_on": ("  - name: second\n", "  - name: second\n    depends_on: \n      - first\n"),
+    "type": ("  - name: second\n", "  - name: second\n    type: shell\n"),
+    "name": ("- name: first", "- name: renamed"),
+    "order of steps": (BASE[BASE.index("  - name: first") :], "" + "".join(
+        "  - name: " + part for part in reversed(BASE[BASE.index("  - name: first") :].split("  - name: ")[1:])
+    )),
+    "another step": ("steps:\n", "steps:\n  - name: phony\n    inputs: in.txt\n"),
+    "test_meta": ("steps:\n", "test_meta:\n  test_id: T-1\n  tester: bob\n  description: x\nsteps:\n"),
+    "targets": ("steps:\n", "targets:\n  - second\nsteps:\n"),
+    "defaults": ("steps:\n", "defaults:\n  retries: 2\n  timeout: 60\nsteps:\n"),
+    "list form": ("    inputs:\n      - in.txt\n", "    inputs: in.txt\n"),
+    "named input": ("    inputs:\n      - in.txt\n", "    inputs:\n      text: in.txt\n"),
+    "shell as it is by default": ("steps:\n", "shell: bash -euo pipefail\nsteps:\n"),
+}
+
+
+@pytest.mark.parametrize("what", NO_CHANGE, ids=lambda w: w.replace(" ", "-"))
+def test_what_changes_nothing(two: Traced, what: str) -> None:
+    two.edit("recipe.yaml", *NO_CHANGE[what])
+    result = two.run()
+    assert set(result.states.values()) == {"current"} and two.executed() == []
+
+
+CHANGES = {
+    "used config": ("word: hello", "word: bye", ["first"]),
+    "command": ("wc -l < first.txt >", "wc -c < first.txt >", ["second"]),
+    "declared environment": ("OWN: o1", "OWN: o2", ["first"]),
+    "environment of the recipe": ("GLOBAL: g1", "GLOBAL: g2", ["first", "second"]),
+    "new environment variable": ("      OWN: o1\n", "      OWN: o1\n      MORE: m\n", ["first"]),
+    "shell": ("  - name: second\n", "  - name: second\n    shell: bash -eu\n", ["second"]),
+    "fingerprint": ("  - name: second\n", "  - name: second\n    fingerprint:\n      - echo v1\n", ["second"]),
+    "additional input": ("    inputs: first.txt\n", "    inputs:\n      - first.txt\n      - in.txt\n", ["second"]),
+    "additional output": (
+        "    outputs: second.txt\n",
+        "    outputs:\n      - second.txt\n      - more.txt\n",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES, ids=lambda w: w.replace(" ", "-"))
+def test_what_runs_an_instance_again(two: Traced, what: str) -> None:
+    old, new, expected = CHANGES[what]
+    two.edit("recipe.yaml", old, new)
+    if expected is None:  # The step does not make the new output: it is run, and has failed.
+        result = two.run(code=1)
+        assert result.states["second"] == "failed" and "more.txt" in result.reasons["second"]
+        return
+    ran = {name: "ran" if name in expected else "current" for name in ("first", "second")}
+    assert two.run().states == ran and two.executed() == expected
+    two.edit("recipe.yaml", new, old)
+    assert set(two.run().states.values()) <= {"restored", "current"} and two.executed() == []
+
+
+def test_only_declared_variables_join_the_key(two: Traced) -> None:
+    result = two.run(env={"UNDECLARED": "1", "LANG": "C", "OWN": "inherited"})
+    assert set(result.states.values()) == {"current"}
+
+
+def test_an_instance_without_outputs_has_its_name_in_the_key(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.recipe('steps:\n  - name: check\n    run: echo check >> "$TRACE"\n')
+    assert traced.run().states == {"check": "ran"}
+    assert traced.run().states == {"check": "current"}
+    traced.edit("recipe.yaml", "name: check", "name: verify")
+    assert traced.run().states == {"verify": "ran"}
+    assert traced.executed() == ["check", "check"]
+
+
+def test_where_the_recipe_lies_is_not_in_the_key(two: Traced) -> None:
+    two.write("elsewhere/other.yaml", BASE)
+    assert set(two.run(recipe="elsewhere/other.yaml").states.values()) == {"current"}
+    assert set(two.run(recipe=str(two.workspace / "recipe.yaml")).states.values()) == {"current"}
+    outside = Traced(two.workspace.parent)
+    result = outside("run", "-C", "workspace", "recipe.yaml", "--json")
+    assert set(result.states.values()) == {"current"} and two.executed() == []
+
+
+INPUTS = """\
+steps:
+  - name: read
+    inputs: data/*.csv
+    outputs: all.txt
+    run: |
+      echo read >> "$TRACE"
+      for f in data/*.csv; do echo $f; cat "$f"; done > all.txt
+"""
+
+
+def test_inputs_count_with_their_paths_and_content(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.recipe(INPUTS)
+    traced.write("data/a.csv", "a\n")
+    traced.write("data/b.csv", "b\n")
+    traced.run()
+    traced.executed()
+    (traced.workspace / "data/b.csv").rename(traced.workspace / "data/c.csv")
+    assert traced.run().states == {"read": "ran"}
+    traced.write("data/d.csv", "")
+    assert traced.run().states == {"read": "ran"}
+    traced.write("data/ignored.txt", "no input\n")
+    assert traced.run().states == {"read": "current"}
+    traced.remove("data/d.csv")
+    assert traced.run().states == {"read": "restored"}
+    assert traced.read("all.txt") == "data/a.csv\na\ndata/c.csv\nb\n"
+    (traced.workspace / "data/a.csv").chmod(0o755)
+    assert traced.run().states == {"read": "ran"}
+    (traced.workspace / "data/a.csv").chmod(0o644)
+    assert traced.run().states == {"read": "restored"}
+    (traced.workspace / "data/a.csv").chmod(0o600)  # Only the executable bit counts.
+    assert traced.run().states == {"read": "current"}
+
+
+TREE = """\
+steps:
+  - name: read
+    inputs: tree/
+    outputs: all.txt
+    run: |
+      echo read >> "$TRACE"
+      (cd tree && find . | LC_ALL=C sort | xargs ls -ld | awk '{print $1, $9, $10, $11}') > all.txt
+"""
+
+
+def test_a_directory_counts_as_a_tree(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.recipe(TREE)
+    tree = traced.workspace / "tree"
+    traced.write("tree/a", "a\n")
+    traced.write("tree/sub/b", "b\n")
+    traced.run()
+    assert traced.run().states == {"read": "current"}
+
+    def edits() -> list[str]:
+        seen = []
+        for edit in (
+            lambda: traced.write("tree/sub/new", ""),
+            lambda: (tree / "a").rename(tree / "c"),
+            lambda: (tree / "c").chmod(0o755),
+            lambda: (tree / "empty").mkdir(),
+            lambda: (tree / "link").symlink_to("c"),
+            lambda: ((tree / "link").unlink(), (tree / "link").symlink_to("sub/b")),
+            lambda: traced.write("tree/sub/b", "c\n"),
+            lambda: ((tree / "link").unlink(), traced.write("tree/link", "b\n")),
+        ):
+            edit()
+            seen.append(traced.run().states["read"])
+        return seen
+
+    assert edits() == ["ran"] * 8
+    (tree / "a").touch()
+    (tree / "a").unlink()
+    os.utime(tree / "sub", (0, 0))
+    assert traced.run().states == {"read": "current"}
+
+
+def test_a_symlink_given_as_an_input(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.recipe('steps:\n  - name: r\n    inputs: link\n    outputs: o\n    run: cat link > o; echo r >> "$TRACE"\n')
+    traced.write("a", "same\n")
+    traced.write("b", "same\n")
+    link = traced.workspace / "link"
+    link.symlink_to("a")
+    traced.run()
+    traced.write("a", "other\n")
+    assert traced.run().states == {"r": "ran"} and traced.read("o") == "other\n"
+    traced.write("a", "same\n")
+    assert traced.run().states == {"r": "restored"}
+    link.unlink()
+    link.symlink_to("b")
+    assert traced.run().states == {"r": "ran"}
+    link.unlink()
+    link.symlink_to("a")
+    assert set(traced.run().states.values()) <= {"current", "restored"} and traced.executed() == ["r"] * 3
+
+
+MODULE = """\
+import helpers.maths
+from helpers import texts
+
+
+def main(number: int, ctx=None):
+    # a comment
+    open("out.txt", "w").write(texts.render(helpers.maths.double(number)))
+"""
+PYTHON = """\
+steps:
+  - name: py
+    module: work
+    function: main
+    args:
+      number: 3
+    outputs: out.txt
+"""
+
+
+@pytest.fixture
+def python(f0: F0) -> Traced:
+    """A python step whose code lies in several modules."""
+    traced = Traced(f0.workspace)
+    traced.recipe(PYTHON)
+    traced.write("work.py", MODULE)
+    traced.write("helpers/__init__.py", "")
+    traced.write("helpers/maths.py", "from .deep import factor\n\n\ndef double(n):\n    return n * factor\n")
+    traced.write("helpers/deep.py", "factor = 2\n")
+    traced.write("helpers/texts.py", "def render(n):\n    return f'{n}\\n'\n")
+    traced.write("unrelated.py", "x = 1\n")
+    assert traced.run().states == {"py": "ran"} and traced.read("out.txt") == "6\n"
+    return traced
+
+
+def test_comments_and_formatting_of_python_code_do_not_count(python: Traced) -> None:
+    python.edit("work.py", "# a comment", "# another comment\n    # and one more")
+    python.edit("helpers/maths.py", "return n * factor", "return (\n        n  *  factor\n    )  # twice")
+    python.edit("unrelated.py", "x = 1", "x = 2")
+    assert python.run().states == {"py": "current"}
+
+
+def test_python_code_counts_transitively(python: Traced) -> None:
+    python.edit("helpers/deep.py", "factor = 2", "factor = 5")
+    assert python.run().states == {"py": "ran"} and python.read("out.txt") == "15\n"
+    python.edit("helpers/texts.py", "{n}", "<{n}>")
+    assert python.run().states == {"py": "ran"} and python.read("out.txt") == "<15>\n"
+    python.edit("recipe.yaml", "number: 3", "number: 4")
+    assert python.run().states == {"py": "ran"} and python.read("out.txt") == "<20>\n"
+    python.edit("recipe.yaml", "number: 4", "number: 3")
+    python.edit("helpers/deep.py", "factor = 5", "factor = 2")
+    python.edit("helpers/texts.py", "<{n}>", "{n}")
+    assert python.run().states == {"py": "restored"} and python.read("out.txt") == "6\n"
+
+
+def test_why_names_each_part_that_differs(two: Traced) -> None:
+    two.edit("recipe.yaml", "OWN: o1", "OWN: o2")
+    two.edit("recipe.yaml", "word: hello", "word: bye")
+    two.write("in.txt", "changed\n")
+    result = two("why", "recipe.yaml", "first.txt", "--json")
+    assert result.code == 0
+    (event,) = result.events
+    assert event["step"] == "first" and event["status"] == "run"
+    changes = {c["part"]: (c["old"], c["new"]) for c in event["changes"]}
+    own = next(v for k, v in changes.items() if "OWN" in k)
+    assert own == ("o1", "o2")
+    command = next(v for k, v in changes.items() if k.startswith("command"))
+    assert "hello" in command[0] and "bye" in command[1]
+    old, new = next(v for k, v in changes.items() if "in.txt" in k)
+    assert old != new
+    text = two("why", "recipe.yaml", "first").stdout
+    assert "OWN" in text and "o1" in text and "o2" in text and "in.txt" in text
+    assert "first.txt" in two("why", "recipe.yaml", "second").stdout
+
+
+def test_why_for_code_arguments_and_fingerprints(python: Traced) -> None:
+    python.edit("recipe.yaml", "number: 3", "number: 4")
+    python.edit("helpers/deep.py", "factor = 2", "factor = 7")
+    (event,) = python("why", "recipe.yaml", "py", "--json").events
+    said = str(event["changes"])
+    assert "number" in said and "factor = 7" in said and "helpers/deep.py" in said
+    python.write("version", "1\n")
+    python.edit("recipe.yaml", "    args:", "    fingerprint:\n      - cat version\n    args:")
+    python.run()
+    assert python.run().states == {"py": "current"}
+    python.write("version", "2\n")
+    assert python.run().states == {"py": "ran"}
+    python.write("version", "1\n")
+    assert python.run().states == {"py": "current"}  # The same output: nothing had to be written.
+
+
+DEPFILE = """\
+steps:
+  - name: compile
+    inputs: main.c
+    outputs: main.o
+    depfile: main.d
+    run: |
+      echo compile >> "$TRACE"
+      set -- $(cat main.c)
+      cat main.c "$@" > main.o
+      echo "main.o: main.c $*" > main.d
+"""
+
+
+def test_depfile_prerequisites_become_inputs(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.recipe(DEPFILE)
+    traced.write("main.c", "a.h\nb.h\n")
+    for name in "abc":
+        traced.write(f"{name}.h", f"{name} 1\n")
+    assert traced.run().states == {"compile": "ran"} and not traced.exists("main.d")
+    assert traced.run().states == {"compile": "current"}
+    traced.write("c.h", "c 2\n")
+    assert traced.run().states == {"compile": "current"}
+    result = None
+    traced.write("a.h", "a 2\n")
+    assert "a.h" in traced("why", "recipe.yaml", "compile").stdout
+    result = traced.run()
+    assert result.states == {"compile": "ran"} and "a.h" in result.reasons["compile"]
+    # All results of a key are kept, also those that differ only in what was discovered.
+    traced.write("a.h", "a 1\n")
+    assert traced.run().states == {"compile": "restored"} and traced.read("main.o") == "a.h\nb.h\na 1\nb 1\n"
+    traced.write("a.h", "a 2\n")
+    assert traced.run().states == {"compile": "restored"} and traced.read("main.o") == "a.h\nb.h\na 2\nb 1\n"
+    # Another set of prerequisites; then one that is not read any more does not count.
+    traced.write("main.c", "c.h\n")
+    assert traced.run().states == {"compile": "ran"}
+    traced.write("a.h", "a 3\n")
+    assert traced.run().states == {"compile": "current"}
+    traced.write("main.c", "a.h\nb.h\n")
+    assert traced.run().states == {"compile": "ran"}
+    traced.write("a.h", "a 1\n")
+    assert traced.run().states == {"compile": "restored"}
+    # A prerequisite that is gone.
+    traced.remove("b.h")
+    assert traced.run(code=1).states == {"compile": "failed"}
+    traced.write("b.h", "b 1\n")
+    assert traced.run().states == {"compile": "restored"}
+
+
+def test_a_real_compiler_and_a_shared_cache(f0: F0) -> None:
+    recipe = """\
+steps:
+  - name: compile
+    inputs: main.c
+    outputs: main.o
+    depfile: main.d
+    run: 'echo cc >> "$TRACE"; gcc -c -MMD -MP -MF main.d main.c -o main.o'
+  - name: link
+    inputs: main.o
+    outputs: program
+    run: gcc main.o -o program
+"""
+    places = [Traced(f0.workspace / name) for name in ("one", "two")]
+    for place in places:
+        place.recipe(recipe)
+        place.write("main.c", '#include "value of it.h"\nint main(void) { return VALUE; }\n')
+        place.write("value of it.h", "#define VALUE 3\n")
+    one, two = places
+    assert set(one.run("--cache", "../cache").states.values()) == {"ran"}
+    assert set(two.run("--cache", "../cache").states.values()) == {"restored"}
+    assert one.executed() == ["cc"]
+    two.write("value of it.h", "#define VALUE 4\n")
+    assert set(two.run("--cache", "../cache").states.values()) == {"ran"}
+    one.write("value of it.h", "#define VALUE 4\n")
+    assert set(one.run("--cache", "../cache").states.values()) == {"restored"}
+    assert one.executed() == ["cc"] and os.spawnv(os.P_WAIT, str(one.workspace / "program"), ["program"]) == 4
+
+
+CONTEXT_CODE = """\
+def write(value: str, other: str, ctx):
+    ctx.set("value", value)
+    ctx.set("other", other)
+
+
+def read(ctx):
+    open("out.txt", "w").write(ctx.get("value") + ctx.get("absent", "-") + "\\n")
+    open(__import__("os").environ["TRACE"], "a").write("read\\n")
+"""
+CONTEXT = """\
+steps:
+  - name: write
+    module: code
+    function: write
+    args:
+      value: one
+      other: one
+  - name: read
+    depends_on:
+      - write
+    module: work
+    function: read
+    outputs: out.txt
+"""
+
+
+def test_context_reads_join_the_key(f0: F0) -> None:
+    traced = Traced(f0.workspace)
+    traced.write("work.py", CONTEXT_CODE)
+    traced.recipe(CONTEXT.replace("module: code", "module: work"))
+    assert traced.run().states == {"write": "ran", "read": "ran"}
+    assert traced.run().states == {"write": "current", "read": "current"}
+    # A key that it does not read.
+    traced.edit("recipe.yaml", "other: one", "other: two")
+    assert traced.run().states == {"write": "ran", "read": "current"}
+    traced.edit("recipe.yaml", "value: one", "value: two")
+    assert traced.run().states == {"write": "ran", "read": "ran"} and traced.read("out.txt") == "two-\n"
+    # Back: the writes are replayed from the record, and so the reader is restored.
+    traced.edit("recipe.yaml", "value: two", "value: one")
+    assert traced.run().states == {"write": "current", "read": "restored"}
+    assert traced.read("out.txt") == "one-\n" and traced.executed() == ["read", "read"]
+    # A key that was asked for and not there appears.
+    traced.edit("work.py", 'ctx.set("other", other)', 'ctx.set("other", other); ctx.set("absent", "!")')
+    traced.run()
+    assert traced.read("out.txt") == "one!\n"
+    assert '"one"' in traced("context", "recipe.yaml", "--json").stdout
+
+
+def test_key_parts_do_not_run_into_each_other(f0: F0) -> None:
+    """Two lists that differ only in where one item ends are two keys."""
+    traced = Traced(f0.workspace)
+    recipe = 'steps:\n  - name: a\n    env:\n      A: {a}\n      B: {b}\n    run: echo a >> "$TRACE"\n'
+    traced.recipe(recipe.format(a='"x\\nB=y"', b="z"))
+    traced.recipe("steps:\n  - name: a\n    env:\n      A: |-\n        x\n        B=y\n      B: z\n    run: 'true'\n")
+    traced.run()
+    traced.recipe("steps:\n  - name: a\n    env:\n      A: x\n      B: |-\n        y\n        B=z\n    run: 'true'\n")
+    assert traced.run().states == {"a": "ran"}
+    assert Path(traced.workspace, ".f0make").is_dir()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from f0make.model import Instance
+from f0make.model import DEFAULT_SHELL, Instance
 
 KEY_VERSION = 1
 """Goes into every key; raised when the same recipe must get new keys."""
@@ -27,7 +27,7 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
     parts: Parts = {}
     if instance.command is not None:
         parts["command"] = instance.command
-        if instance.shell is not None:
+        if instance.shell not in (None, DEFAULT_SHELL):
             parts["shell"] = instance.shell
     if instance.module is not None:
         parts["function"] = f"{instance.module}:{instance.function}"

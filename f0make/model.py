@@ -16,6 +16,7 @@ Mark = tuple[int, int, int]
 """Where a node stands in its file: first line, first column, last line (all from 1)."""
 
 TEMPLATE_OPEN = "${{"
+DEFAULT_SHELL = "bash -euo pipefail"
 
 
 @dataclass(slots=True)

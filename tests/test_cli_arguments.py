@@ -144,7 +144,7 @@ def test_the_hand_parser_leaves_to_typer_what_it_is_not_sure_of(argv: list[str])
         ("cache gc", "--size"),
         ("cache gc --size big", "--size big"),
         ("status a.yaml --recipe b.yaml", "two recipes"),
-        ("why r.yaml", "target"),
+        ("why r.yaml", "Missing argument TARGET"),
     ],
 )
 def test_wrong_usage_says_what_to_do(words: str, said: str) -> None:

@@ -47,6 +47,7 @@ def test_a_reader_that_leaves_is_no_error(f0: F0) -> None:
         env=f0.environment(),
         stdout=write,
         stderr=subprocess.PIPE,
+        timeout=60,
         check=False,
     )
     os.close(write)
@@ -64,6 +65,7 @@ def test_a_full_standard_output_is_said(f0: F0) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 1
@@ -75,7 +77,7 @@ def test_a_full_standard_output_is_said(f0: F0) -> None:
 def test_closed_streams_are_borne(f0: F0, closed: str) -> None:
     f0.recipe(RECIPE)
     text = " ".join([*command(), "run", "recipe.yaml", "--json", closed])
-    done = subprocess.run(["sh", "-c", text], cwd=f0.workspace, env=f0.environment(), check=False)
+    done = subprocess.run(["sh", "-c", text], cwd=f0.workspace, env=f0.environment(), timeout=60, check=False)
     assert done.returncode == 0
     assert f0.read("out.txt") == "hi\n"
 

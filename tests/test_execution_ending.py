@@ -112,6 +112,16 @@ def test_a_worker_that_is_killed_fails_its_own_step_only(lab: Lab) -> None:
     assert {o.token for o in rest} == {other.token, *(b.token for b in waiting)}
 
 
+def test_a_dead_worker_leaves_no_script(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.submit("#!/bin/sh\necho $$ > one\nsleep 60\n")
+    os.kill(worker_of(pid_in(tmp_path / "one")), signal.SIGKILL)
+    assert not lab.outcome().ok
+    assert not [name for name in run_files(tmp_path) if name.startswith("script-")]
+    lab.stop()
+    assert run_files(tmp_path) == []
+
+
 def test_an_idle_worker_that_is_killed_is_replaced_silently(lab: Lab) -> None:
     assert lab.run("echo $PPID > worker").ok
     os.kill(pid_in(lab.path / "worker"), signal.SIGKILL)
@@ -242,3 +252,48 @@ def test_ctrl_c_reaches_f0make_only(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("True [True, True]\n", "")
     assert until(lambda: (tmp_path / "done1").exists())
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-", ">&-"])
+def test_f0make_without_standard_streams(tmp_path: Path, closed: str) -> None:
+    import subprocess
+
+    (tmp_path / "mod.py").write_text("import sys\ndef f():\n    print('said', sys.stdin.read())\n")
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
+        "from pathlib import Path\n"
+        "keep = open('held', 'w')\n"
+        "from execution_support import Lab\n"
+        "lab = Lab(Path(sys.argv[1]), jobs=2)\n"
+        "found = [lab.run('echo hi > x', outputs=['x']), lab.run(module='mod', function='f')]\n"
+        "log = lab.log\n"
+        "lab.stop()\n"
+        "open('result', 'w').write(f'{[o.ok or o for o in found]} {log}')\n"
+    )
+    subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, str(driver), str(tmp_path)],
+        cwd=tmp_path,
+        timeout=30,
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "result").read_text() == "[True, True] said \n"
+
+
+def test_workers_that_cannot_start_fail_the_steps(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, jobs=2, environ={"PATH": "/nowhere"})
+    try:
+        assert lab.run("echo fine").ok is (os.path.exists("/bin/sh"))
+        (tmp_path / "gone").mkdir()
+        other = Lab(tmp_path / "gone", jobs=2)
+        try:
+            (tmp_path / "gone").rename(tmp_path / "moved")
+            outcome = other.run("true")
+            assert not outcome.ok and not outcome.lost and "no worker process" in outcome.message
+            (tmp_path / "moved").rename(tmp_path / "gone")
+            assert other.run("true").ok
+        finally:
+            other.stop()
+    finally:
+        lab.stop()

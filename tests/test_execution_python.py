@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from execution_support import Lab, alive, pid_in
 
+from f0make.execution import local
 from f0make.execution.bundle import Outcome
 
 
@@ -226,7 +228,14 @@ def test_the_source_counts_and_no_byte_code_is_written(lab: Lab) -> None:
     assert not (lab.path / "pkg/__pycache__").exists()
 
 
-def test_modules_of_the_workspace_come_first_but_do_not_break_the_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("private", [True, False])
+def test_modules_of_the_workspace_come_first_but_do_not_break_the_worker(
+    tmp_path: Path, private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not private:
+        if sys.version_info < (3, 11):
+            pytest.skip("PYTHONSAFEPATH came with Python 3.11")
+        monkeypatch.setattr(local.host, "private_cwd", lambda: False)  # as in a container without unshare(2)
     for name in ("random", "queue", "signal", "psutil", "json"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemError('{name} of the workspace was imported')\n")
     (tmp_path / "yaml.py").write_text("mine = True\n")
@@ -262,7 +271,7 @@ def test_threads_of_a_step_do_not_run_on(lab: Lab) -> None:
         "        open('/proc/self/cwd/ticks', 'a').write('x'); time.sleep(0.01)\n"
         "def f(): threading.Thread(target=tick).start()\n"
     )
-    assert call(lab, source).ok
+    assert call(lab, source.replace("start()", "start(); time.sleep(0.1)")).ok
     assert call(lab, "def f(): pass\n").ok
     size = (lab.path / "ticks").stat().st_size
     time.sleep(0.1)

@@ -122,7 +122,14 @@ def test_ranges(world: World) -> None:
             run: echo ${{ x }}
         """
     )
-    assert [i.command for i in found.instances] == ["echo 0", "echo 1", "echo 2", "echo 08", "echo 09", "echo 10"]
+    assert [i.command for i in found.instances] == [
+        "echo 0",
+        "echo 1",
+        "echo 2",
+        "echo 08",
+        "echo 09",
+        "echo 10",
+    ]
 
 
 def test_foreach_values_may_come_from_the_config(world: World) -> None:
@@ -614,7 +621,9 @@ def test_every_bad_expression_is_told_once_however_many_instances(world: World) 
         """
     )
     places = {str(p.where): p for p in problems}
-    assert list(places) == sorted(places, key=lambda p: [int(n) for n in p.split(":")[1:]]) or len(places) == 5
+    assert (
+        list(places) == sorted(places, key=lambda p: [int(n) for n in p.split(":")[1:]]) or len(places) == 5
+    )
     assert set(places) == {
         "recipe.yaml:9:9",
         "recipe.yaml:9:21",
@@ -684,7 +693,11 @@ def test_rerender_changes_what_mentions_attempt(world: World) -> None:
     )
     a, b = found.instances
     again = found.rerender(a, 2)
-    assert (a.command, a.timeout, a.resources) == ("make 3000000000 $TRY 1 > o3", 600.0, {"mem": 3_000_000_000})
+    assert (a.command, a.timeout, a.resources) == (
+        "make 3000000000 $TRY 1 > o3",
+        600.0,
+        {"mem": 3_000_000_000},
+    )
     assert again.command == "make 6000000000 $TRY 2 > o3" and again.timeout == 1200.0
     assert again.resources == {"mem": 6_000_000_000} and again.env == {"TRY": "try 2"} and again.priority == 3
     assert again.outputs == a.outputs and again.name == a.name

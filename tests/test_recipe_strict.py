@@ -96,8 +96,7 @@ def test_validator_and_strictyaml_agree(seed: int) -> None:
     except strictyaml.YAMLError:
         theirs = None
     # amounts of resources go by their name, which strictyaml's schema cannot see
-    problems = [p for p in problems if "resources." not in p.key]
-    if any(p.key.startswith("resources") or ".resources" in p.key for p in problems):
+    if any("resources" in problem.key for problem in problems):
         return
     assert (theirs is None) == bool(problems), (text, problems)
     if theirs is not None:

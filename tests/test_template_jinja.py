@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from f0make.template.access import Missing
 from f0make.template.jinja import BadExpression, Compiled
 from f0make.template.values import Row
@@ -164,7 +165,9 @@ for source in json.load(sys.stdin):
         said = error.message
     print(json.dumps([source, said, time.process_time() - started]), flush=True)
 """
-    run = subprocess.run([sys.executable, "-c", code], input=json.dumps(GREEDY), capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(GREEDY), capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     outcomes = [json.loads(line) for line in run.stdout.splitlines()]
     assert [source for source, _, _ in outcomes] == GREEDY

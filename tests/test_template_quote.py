@@ -6,11 +6,12 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from f0make.template.quote import quote
 from f0make.template.render import Template
 from f0make.template.values import NamedPaths, NotText, Raw, Row
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 words = st.text(alphabet=st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=12)
 
@@ -62,7 +63,9 @@ def test_a_map_or_a_nul_is_refused() -> None:
 
 def test_raw_and_quote_filters_in_quoted_and_plain_text() -> None:
     scope = {"x": "a b", "xs": ["a b", "c"]}
-    assert Template("${{ x }} ${{ x | raw }} ${{ x | quote }}", quoted=True).render(scope) == "'a b' a b 'a b'"
+    assert (
+        Template("${{ x }} ${{ x | raw }} ${{ x | quote }}", quoted=True).render(scope) == "'a b' a b 'a b'"
+    )
     assert Template("${{ x }} ${{ x | raw }} ${{ x | quote }}").render(scope) == "a b a b 'a b'"
     assert Template("${{ xs }}|${{ xs | quote }}").render(scope) == "a b c|'a b' c"
     assert Template("${{ xs | join(',') | raw }}", quoted=True).render(scope) == "a b,c"

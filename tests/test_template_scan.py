@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from f0make.template.scan import Expression, ScanError, scan
 from hypothesis import given
 from hypothesis import strategies as st
+
+from f0make.template.scan import Expression, ScanError, scan
 
 
 def expressions(text: str) -> list[str]:

@@ -7,12 +7,13 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from f0make.template.access import Missing
 from f0make.template.jinja import BadExpression, Compiled
 from f0make.template.simple import compile_simple
 from f0make.template.values import NamedPaths, Row
-from hypothesis import given
-from hypothesis import strategies as st
 
 SCOPE: dict[str, Any] = {
     "book": "moby",
@@ -26,7 +27,22 @@ SCOPE: dict[str, Any] = {
 
 names = st.sampled_from([*SCOPE, "missing", "bok"])
 steps = st.sampled_from(
-    [".a", ".b", ".id", ".items", ".table", ".rest", ".cpu", ".count", "[0]", "[-1]", "[7]", "['a']", '["a-b"]', ".zz"]
+    [
+        ".a",
+        ".b",
+        ".id",
+        ".items",
+        ".table",
+        ".rest",
+        ".cpu",
+        ".count",
+        "[0]",
+        "[-1]",
+        "[7]",
+        "['a']",
+        '["a-b"]',
+        ".zz",
+    ]
 )
 spaces = st.sampled_from(["", " ", "  "])
 
@@ -53,7 +69,8 @@ def test_plain_substitution_equals_jinja(root: str, path: list[str], filter: str
 
 
 @pytest.mark.parametrize(
-    "source", ["a + 1", "not a", "true", "None", "a | upper", "a.b()", "1", "'x'", "a if b", "a | raw | quote", "a.0"]
+    "source",
+    ["a + 1", "not a", "true", "None", "a | upper", "a.b()", "1", "'x'", "a if b", "a | raw | quote", "a.0"],
 )
 def test_everything_else_is_left_to_jinja(source: str) -> None:
     assert compile_simple(source) is None

@@ -25,12 +25,22 @@ def _handle(error: UnicodeError) -> tuple[bytes | str, int]:
 def prepare() -> None:
     """Make `sys.stdout` and `sys.stderr` usable, whatever state they were handed over in."""
     codecs.register_error(HANDLER, _handle)
+    _occupy()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller (`>&-`)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=HANDLER)
+
+
+def _occupy() -> None:
+    """Give closed standard streams a file, so that no pipe or log takes their number and gets their output."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
 
 
 def mute(stream: TextIO) -> None:

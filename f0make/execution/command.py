@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from f0make.execution.shellwords import simple_argv
+from f0make.model import DEFAULT_SHELL
 
-DEFAULT_SHELL = "bash -euo pipefail"
 _FALLBACK = ("sh", "-eu")
 LONGEST_ARGUMENT = 131072 - 1
 """Bytes, without the final NUL: MAX_ARG_STRLEN of execve(2), 32 pages of 4 KiB."""

@@ -162,9 +162,16 @@ def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[in
 
 
 def forget(directory: str, pids: Iterable[int]) -> None:
-    """Remove the files of workers that have ended, and of this process."""
-    for pid in pids:
-        unlink(os.path.join(directory, f"worker-{pid}"))
+    """Remove what workers that have ended left in ``directory``: journals, and scripts of steps they died under."""
+    own = {f"worker-{pid}" for pid in pids}
+    scripts = tuple(f"script-{name.removeprefix('worker-')}-" for name in own)
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        if name in own or (scripts and name.startswith(scripts)):
+            unlink(os.path.join(directory, name))
 
 
 def unlink(path: str) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from f0make.errors import StateError
-from f0make.execution import ending, frames, groups, host
+from f0make.execution import ending, frames, groups, host, inherited
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.slot import Slot
 from f0make.execution.trackers import Trackers
@@ -72,15 +72,14 @@ class LocalBackend:
             raise StateError(
                 f"{error.filename or self._directory} cannot be used: {error.strerror}"
             ) from None
+        inherited.fill_standard_streams()
         self._since = host.now()
         self._was_reaper = host.set_reaper()
         self._journal = groups.Journal(self._directory, "run", self._since)
         self._oom = host.oom_kills()
         self._variables = variables
-        self._environ.update({os.fsencode(k): os.fsencode(v) for k, v in variables.items()})
-        self._environ[b"PWD"] = _pwd(self._workspace, self._environ.get(b"PWD"))
-        self._environ.setdefault(b"SHLVL", b"0")  # as `bash -c` gives it to the one program that it becomes
-        self._settings = Settings(self._workspace, self._environ, os.getpid(), self._since)
+        environ = inherited.for_steps(self._environ, self._workspace, variables)
+        self._settings = Settings(self._workspace, environ, os.getpid(), self._since)
         # Threads inherit the mask: this one, loky's and the workers are never hit by Ctrl-C.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
         try:
@@ -186,7 +185,7 @@ class LocalBackend:
 
     def _add_slot(self) -> bool:
         try:
-            self._trackers.start()
+            self._trackers.start("PYTHONSAFEPATH" in self._variables)
             slot = Slot(self._settings, self._variables)
         except OSError as error:
             self._not_started(str(error))
@@ -203,8 +202,11 @@ class LocalBackend:
         elif any(slot.ready for slot in self._slots):
             self._jobs = sum(1 for slot in self._slots if slot.ready)
         else:
+            # There is no other place to run them; `lost` would only bring them back.
+            self._failed_starts = 0
             while self._queue:
-                self._lose(self._queue.popleft(), f"no worker process can be started: {why}")
+                bundle = self._queue.popleft()
+                self._done(Outcome(bundle.token, False, f"no worker process can be started: {why}"))
 
     def _hear(self, slot: Slot) -> None:
         """Read what a worker has sent."""
@@ -353,14 +355,3 @@ class LocalBackend:
         for about in self._told:
             if isinstance(about, Bundle):
                 self._lose(about, why)
-
-
-def _pwd(workspace: str, inherited: bytes | None) -> bytes:
-    """PWD as a shell would set it: the inherited name of the directory if it is one, else the real path."""
-    if inherited is not None:
-        try:
-            if os.path.isabs(inherited) and os.path.samefile(inherited, workspace):
-                return inherited
-        except OSError:
-            pass
-    return os.fsencode(os.path.realpath(workspace))

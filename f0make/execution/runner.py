@@ -17,6 +17,8 @@ from f0make.execution.groups import RUN
 
 _ROOM = 4 << 20
 """Bytes; how far this process may have grown since its own peak was last read."""
+_ENOUGH = 3
+"""Samples of a process's memory that say more than the kernel's peak, when that is only this process's own."""
 _BLOAT = 256 << 20
 """Bytes; a python step that leaves the worker larger by this much gives the next step a new one."""
 
@@ -47,7 +49,7 @@ class Runner:
         self._oom = host.oom_kills()
         self._threads = threading.active_count()
         self._running: str | None = None
-        self._sampled = 0
+        self._sampled = self._samples = 0
 
     def sample(self) -> None:
         """Look at the memory of the running step; to be called now and then from another thread."""
@@ -56,6 +58,7 @@ class Runner:
             memory = host.tree_memory(os.getpid(), kind == "python")
             if self._running is kind:
                 self._sampled = max(self._sampled, memory)
+                self._samples += 1
 
     def run(self, bundle: Bundle, finished: Callable[[], None] | None = None) -> Outcome:
         """Run ``bundle``; never raises. ``finished`` is called when its command has ended, before the rest."""
@@ -84,7 +87,7 @@ class Runner:
     def _measured(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
         read, written = self._io.read()
         began = time.perf_counter()
-        self._sampled, self._running = 0, bundle.kind
+        self._samples, self._sampled, self._running = 0, 0, bundle.kind
         try:
             if bundle.kind == "python":
                 self._python(bundle, outcome, log)
@@ -121,7 +124,7 @@ class Runner:
             if start is not None and start.script is not None:
                 os.unlink(start.script)
         outcome.cpu_seconds = ended.cpu_seconds
-        if self._sampled and ended.peak_mem <= self._floor + _ROOM:
+        if self._samples >= _ENOUGH and ended.peak_mem <= self._floor + _ROOM:
             outcome.peak_mem = self._sampled
         else:
             outcome.peak_mem = max(ended.peak_mem, self._sampled)

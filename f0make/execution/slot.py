@@ -31,6 +31,8 @@ class Slot:
     def __init__(self, settings: Settings, variables: dict[str, str]) -> None:
         from loky import ProcessPoolExecutor
 
+        from f0make.execution.spawning import WorkerContext
+
         self.line, theirs = socket.socketpair()
         self.inbox = frames.Frames()
         self.bundle: Bundle | None = None
@@ -47,7 +49,11 @@ class Slot:
         """Why the step was told to end."""
         with theirs:
             self._executor: Any = ProcessPoolExecutor(
-                1, initializer=enter, initargs=(settings, theirs), env=variables
+                1,
+                context=WorkerContext(),
+                initializer=enter,
+                initargs=(settings, theirs),
+                env=variables,
             )
             self._future = self._executor.submit(serve)
         self._manager: threading.Thread | None = None

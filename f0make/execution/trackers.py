@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -23,17 +24,24 @@ class Trackers:
     def __init__(self) -> None:
         self._own = [tracker for tracker in _trackers() if tracker._fd is None]
 
-    def start(self) -> None:
+    def start(self, safe_path: bool) -> None:
         """Start those that do not run. The calling thread blocks every signal afterwards.
+
+        ``safe_path`` keeps them from importing modules out of the current directory (from Python 3.11 on).
 
         They print no warnings: after `kill -9` of f0make they clean up unasked. Raises OSError.
         """
+        before = os.environ.get("PYTHONSAFEPATH")
+        if safe_path:
+            os.environ["PYTHONSAFEPATH"] = "1"
         sys.warnoptions.append("ignore")
         try:
             for tracker in _trackers():
                 tracker.ensure_running()
         finally:
             sys.warnoptions.remove("ignore")
+            if safe_path and before is None:
+                del os.environ["PYTHONSAFEPATH"]
             # multiprocessing blocks SIGINT and SIGTERM for the start and then unblocks them in any case.
             signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
 

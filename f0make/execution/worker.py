@@ -6,6 +6,7 @@ that costs a fifth of loky's queues and says exactly which bundle a dead worker 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -45,13 +46,12 @@ _worker = _Worker()
 def enter(settings: Settings, line: socket.socket) -> None:
     """Initialise the worker: deaf to the terminal, in the workspace, with the environment that steps inherit."""
     _detach()
+    line = _above_streams(line)
     _close_on_exec()
     os.chdir(settings.workspace)
     os.environb.clear()
     os.environb.update(settings.environ)
     sys.dont_write_bytecode = True
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     host.set_reaper()
     journal = groups.Journal(os.path.join(settings.workspace, groups.RUN), "worker", settings.since)
     _worker.line = line
@@ -99,6 +99,13 @@ def _detach() -> None:
         signal.signal(signum, signal.SIG_DFL)
 
 
+def _above_streams(line: socket.socket) -> socket.socket:
+    """``line`` at a descriptor that is no standard stream's (f0make may have been started without some)."""
+    fd = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+    line.close()
+    return socket.socket(fileno=fd)
+
+
 def _close_on_exec() -> None:
     """Keep loky's descriptors from steps, and let go of f0make's own streams.
 
@@ -107,7 +114,14 @@ def _close_on_exec() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    os.close(null)
+    if null > 2:
+        os.close(null)
+    # Opened anew: python has none for a descriptor that was closed when it started.
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = (
+        open(fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        for fd in (1, 2)
+    )
     try:
         open_now = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:

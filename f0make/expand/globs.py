@@ -10,6 +10,7 @@ DEFAULT_WILDCARD = "[^/]+"
 _CHARACTERS = re.compile(r"[*?\[]")
 _VARIABLE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
 _ESCAPED = re.compile(r"\[([*?\[])\]")
+_HARMLESS = re.compile(r"\\\.|\[\^/[^\]\\]*\]")
 _CROSSING = re.compile(r"/|\\[^dws.\-_+]|\[\^(?!/)|\.")
 _CLASS = re.compile(r"\[([!^]?)(\]?[^\]]*)\]")
 
@@ -44,7 +45,7 @@ def literal_of(segment: str) -> str | None:
 
 def crosses(wildcard: str) -> bool:
     """Whether ``wildcard`` might match a `/`; True where it is hard to say."""
-    return _CROSSING.search(wildcard.replace(r"\.", "")) is not None
+    return _CROSSING.search(_HARMLESS.sub("", wildcard)) is not None
 
 
 class Glob:
@@ -59,6 +60,10 @@ class Glob:
         self.segments = _fold_doubles(segments)
         self.text = "/".join(segments)
         self.regex = re.compile(self._regex(wildcards), re.DOTALL)
+        self.crossing = {
+            name for name in self.regex.groupindex if crosses(wildcards.get(name, DEFAULT_WILDCARD))
+        }
+        """Variables that may hold a `/`."""
         self.disk = self._disk(wildcards)
         self.prefix = self._prefix()
         """The literal text that every match begins with."""
@@ -152,7 +157,7 @@ ANY = "**"
 
 
 def glob_symbols(glob: Glob) -> Symbols:
-    """``glob`` as symbols, somewhat wider: captures and classes lose their constraints."""
+    """``glob`` as symbols, somewhat wider: wildcards and classes lose their constraints."""
     out: list[str] = []
     for number, segment in enumerate(glob.segments):
         if number:
@@ -165,9 +170,10 @@ def glob_symbols(glob: Glob) -> Symbols:
             out.extend(literal)
             continue
         for token in re.findall("\0[^\0]+\0|\\[\\]?[^\\]]*\\]|.", segment, re.DOTALL):
-            out.append(
-                ANY if token[0] == "\0" else SOME if token == "*" else ONE if token[0] in "?[" else token
-            )
+            if token[0] == "\0":
+                out.append(ANY if token[1:-1] in glob.crossing else SOME)
+            else:
+                out.append(SOME if token == "*" else ONE if token[0] in "?[" else token)
     joined: list[str] = []
     for symbol in out:  # `a/**/b` also matches `a/b`: the slash after ** belongs to it
         if symbol == "/" and joined and joined[-1] == ANY:

@@ -48,6 +48,20 @@ class Made:
         for step, outputs in self._by_step.items():
             self._take(step, outputs)
 
+    def declares(self, path: str) -> bool:
+        """Whether ``path`` itself is a declared output."""
+        return (
+            any(path in outputs for outputs in self._by_step.values())
+            if self._stale
+            else path in self._owners
+        )
+
+    def directories(self) -> list[str]:
+        """Output directories of all steps."""
+        if self._stale:
+            self._refresh()
+        return sorted(self._directories)
+
     def owner(self, path: str) -> str | None:
         """The step that makes ``path``, itself or inside an output directory."""
         if self._stale:

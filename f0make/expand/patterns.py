@@ -19,8 +19,8 @@ from f0make.template.values import BROKEN, Broken, to_text
 
 MAX_DEPTH = 50
 """Pattern steps in one chain from a file to one that exists."""
-MAX_ATTEMPTS = 200_000
-"""Candidates that are looked at in one expansion, so that patterns that breed patterns come to an end."""
+MAX_ATTEMPTS = 2_000
+"""Candidates that are looked at for one file, so that patterns that breed patterns come to an end."""
 
 _VARIABLE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
 
@@ -60,6 +60,9 @@ class Resolver:
         self._known: dict[str, Found] = {}
         self._candidates: dict[str, Instance | None] = {}
         self._attempts = 0
+        """Candidates that may still be looked at for the file in question."""
+        self._exhausted = 0
+        """Files for which that was not enough; each makes it less for the next."""
 
     def _rules(self, state: StepState) -> list[Rule]:
         if not state.plan.pattern or state.after is not None or state.plan.broken or not state.combinations:
@@ -138,7 +141,9 @@ class Resolver:
         left = [p for p in dict.fromkeys(paths) if self._concrete(p) is None]
         while left:
             path = left.pop()
+            self._attempts = max(50, MAX_ATTEMPTS // (1 + self._exhausted))
             found = self.resolve(path, ())
+            self._exhausted += self._attempts < 0
             if found.instance is not None and found.instance.name not in self.chosen:
                 self.chosen[found.instance.name] = found.instance
                 left += found.instance.inputs
@@ -184,30 +189,40 @@ class Resolver:
             if name in chain or len(chain) >= MAX_DEPTH:
                 whole = False
                 continue
-            self._attempts += 1
-            instance = self._candidate(state, variables) if self._attempts <= MAX_ATTEMPTS else None
+            self._attempts -= 1
+            instance = self._candidate(state, variables) if self._attempts >= 0 else None
             if instance is None or path in instance.inputs or not self._makes(instance, path):
                 continue
-            sources = [self.resolve(p, (*chain, name)) for p in instance.inputs]
-            kinds = {source.kind for source in sources}
-            if "nothing" in kinds:
-                whole = whole and not chain
-            elif "pending" in kinds:
-                after = next(source.after for source in sources if source.kind == "pending")
-            else:
+            missing = self._missing(instance, (*chain, name))
+            if missing is None:
                 usable[name] = instance
+            elif missing.kind == "pending":
+                after = missing.after
+            else:
+                whole = whole and not chain
         if usable:
             found = Found("pattern", self._best(path, list(usable.values())))
-        elif self.stages.facts.exists(path):
-            found = Found("source")
         else:
             after = after or self.awaited(path)
             found = NOTHING if after is None else Found("pending", after=after)
+            facts = self.stages.facts
+            if facts.exists(path) and (after is None or facts.made_by(path) is None):
+                found, after = Found("source"), None
         if after is not None and not usable:
             self.waiting[path] = after
         if whole or not chain:
             self._known[path] = found
         return found
+
+    def _missing(self, instance: Instance, chain: tuple[str, ...]) -> Found | None:
+        """What becomes of an input of a candidate that is not there and cannot be made, the first that is."""
+        waits: Found | None = None
+        for path in instance.inputs:
+            found = self.resolve(path, chain)
+            if found.kind == "nothing":
+                return found
+            waits = found if found.kind == "pending" else waits
+        return waits
 
     def _makes(self, instance: Instance, path: str) -> bool:
         return any(
@@ -248,9 +263,8 @@ class Resolver:
             except IsPending:
                 return None
         broken = state.broken_parts.get(name, ())
-        if "outputs" in broken or "inputs" in broken:
-            return None
-        return instance if instance.inputs or not state.plan.inputs else None
+        # A glob that matches nothing is a prerequisite that is not there.
+        return None if {"outputs", "inputs", "glob"} & set(broken) else instance
 
     def _best(self, path: str, usable: list[Instance]) -> Instance:
         """The one of highest priority; two of the same are an error."""

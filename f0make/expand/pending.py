@@ -54,7 +54,7 @@ class Waiting:
 
     def spread(self) -> None:
         """Hold back every step that needs what a waiting step makes, until no more follow."""
-        changed = bool(self._shapes) or any(s.after for s in self.stages.states.values())
+        changed = True
         while changed:
             changed = False
             for state in self.stages.states.values():
@@ -75,8 +75,11 @@ class Waiting:
         paths = {path for instance in state.instances for path in instance.inputs}
         for path in paths & self.stages.waiting.keys():
             return self.stages.waiting[path]
+        inside = self._inside(state)
+        if inside is not None:
+            return inside
         for other, symbols, regex in self._shapes:
-            if other is state or self._needed_first(state, other):
+            if other is state or self._needed_first(state, other.after):
                 continue
             if any(overlap(symbols, glob_symbols(glob)) for glob in state.globs.values()):
                 return other.after
@@ -91,10 +94,27 @@ class Waiting:
         facts = self.stages.facts
         return not facts.exists(path) or facts.made_by(path) is not None
 
-    def _needed_first(self, state: StepState, waiting: StepState) -> bool:
-        """Whether what ``waiting`` waits for itself needs ``state``: then that cannot wait for ``waiting``."""
+    def _inside(self, state: StepState) -> str | None:
+        """A step in whose output directory a glob of ``state`` looks: what is in there is known when it is done."""
+        for glob in state.globs.values():
+            symbols: Symbols | None = None
+            for directory in self.stages.made.directories():
+                if not (directory + "/").startswith(glob.prefix) and not glob.prefix.startswith(
+                    directory + "/"
+                ):
+                    continue
+                owner = self.stages.made.owner(directory)
+                if owner is None or owner == state.name or owner in self.stages.finished:
+                    continue
+                symbols = symbols or glob_symbols(glob)
+                if overlap(symbols, [*directory, "/", ANY]) and not self._needed_first(state, owner):
+                    return owner
+        return None
+
+    def _needed_first(self, state: StepState, after: str | None) -> bool:
+        """Whether ``after`` needs ``state``, which then cannot wait for it."""
         seen: set[str] = set()
-        left = [waiting.after]
+        left = [after]
         while left:
             name = left.pop()
             if name is None or name in seen or name not in self.stages.states:

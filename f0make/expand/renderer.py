@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
 from f0make.expand.globs import Glob, escape, has_glob, is_pattern
 from f0make.expand.made import Made
@@ -76,17 +77,17 @@ class Renderer:
                 state.break_part(instance.name, "env")
                 scope["env"] = BROKEN
             return
+        rendering = Environment(plan.env, scope)
+        scope["env"] = rendering
         env: dict[str, str] = {}
-        scope["env"] = env
-        instance.env = env
-        state.early["env"] = env
-        for name, value in plan.env.items():
+        for name in plan.env:
             try:
-                env[name] = value.render(scope) if isinstance(value, Template) else value
+                env[name] = rendering[name]
             except (TemplateError, Broken) as error:
                 _report(state, problems, error)
                 state.break_part(instance.name, "env")
                 state.broken_early.add("env")
+        instance.env = scope["env"] = state.early["env"] = env
         if "env" in state.broken_parts.get(instance.name, ()):
             scope["env"] = BROKEN
 
@@ -200,6 +201,11 @@ class Renderer:
                 problems.text(state.plan.step, plan.decl.key, error.message, error.hint)
                 state.break_part(instance.name, "inputs")
                 continue
+            if plan.glob and not new:
+                state.break_part(instance.name, "glob")
+                if not state.plan.pattern:
+                    text = plan.template.render(scope) if plan.template else plan.decl.text
+                    state.warn(INPUTS, f"step {state.name}: no file matches the input {text!r}")
             found += new
             if plan.decl.group is not None:
                 _name(named, plan, new)
@@ -231,15 +237,13 @@ class Renderer:
         if pattern in state.matches:
             return state.matches[pattern]
         literal = self.paths.relative(text)
-        if self.made.owner(literal) is not None or self.facts.exists(literal):
+        if self.made.declares(literal) or self.facts.exists(literal):
             found = [self.paths.input(text)]
         else:
             slash = "/" if pattern.endswith("/") else ""
             glob = Glob(self.paths.relative(pattern) + slash, {})
             state.globs[pattern] = glob
             found = match_glob(glob, state.name, self.made, self.facts, state.orphans[INPUTS])
-            if not found:
-                state.warn(INPUTS, f"step {state.name}: no file matches the input {text!r}")
         state.matches[pattern] = found
         return found
 

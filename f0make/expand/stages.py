@@ -19,6 +19,7 @@ from f0make.expand.renderer import Renderer
 from f0make.expand.state import INPUTS, OUTPUTS, StepState
 from f0make.expand.views import StepsView
 from f0make.model import Instance, Recipe, Step
+from f0make.recipe.nearest import nearest
 from f0make.template.values import Broken
 
 MAX_ROUNDS = 50
@@ -228,6 +229,14 @@ class Stages:
         state.begin(INPUTS)
         state.combinations = self.combinations(state)
         state.early.clear()
+        for name in state.plan.wildcards:
+            meant = nearest(name, state.plan.variables) if name not in self.recipe.wildcards else None
+            if meant is not None:
+                state.warn(
+                    OUTPUTS,
+                    f"step {state.name}: `{name}` is in no foreach, so this is a pattern step, made for files that "
+                    f"others ask for; did you mean `{meant}`?",
+                )
         state.done |= {OUTPUTS, INPUTS}
 
     def _changed(self, state: StepState) -> None:

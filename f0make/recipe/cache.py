@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 from f0make.recipe.node import Entries, Node, pack, unpack
+from f0make.recipe.pause import no_collection
 from f0make.recipe.schema import SCHEMA_VERSION
 from f0make.recipe.step import Packed
 
@@ -40,7 +41,8 @@ class StepCache:
 
     def load(self) -> None:
         """Read the file; one that is missing, damaged or of another version counts as empty."""
-        self._old = _unseal(_read(self.path))
+        with no_collection():
+            self._old = _unseal(_read(self.path))
 
     def save(self) -> None:
         """Write the file where something was added. Without effect where it cannot be written."""

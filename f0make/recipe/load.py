@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from f0make.recipe.cache import StepCache
 from f0make.recipe.check import Placed, check_together
 from f0make.recipe.configure import merged, read_config, set_values
 from f0make.recipe.document import Document, read_document
+from f0make.recipe.pause import no_collection
 from f0make.recipe.plain import from_plain
 from f0make.recipe.reader import Finding
 from f0make.recipe.settings import Settings
@@ -61,15 +61,9 @@ def load_with_problems(
     loader = _Loader(os.path.abspath(workspace), cache)
     shown = loader.shown(path)
     whole = _Merged()
-    collecting = gc.isenabled()
-    # nothing made here is garbage, and looking for some among many steps takes half the time
-    gc.disable()
-    try:
+    with no_collection():
         loader.load(loader.absolute(path), shown, None, whole, [])
         return _finish(loader, whole, shown, sets, configs)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def load_mapping(recipe: Mapping[str, Any], workspace: str) -> Recipe:

@@ -90,7 +90,6 @@ def _resource(name: str) -> Scalar:
 
 
 TEXT = Scalar("text", empty=True)
-FIXED = Scalar("text", template=False, empty=True)
 SHELL = Scalar("a command such as bash -eu", _present)
 BOOL = Scalar("yes or no", scalars.to_bool)
 INTEGER = Scalar("an integer", scalars.to_int)
@@ -238,8 +237,8 @@ HEAD = Fields(
     "a recipe",
     {
         "recipe": Scalar("a name", _present, template=False),
-        "description": FIXED,
-        "test_meta": Fields("`test_meta`", {"test_id": FIXED, "tester": FIXED, "description": FIXED}),
+        "description": TEXT,
+        "test_meta": Fields("`test_meta`", {"test_id": TEXT, "tester": TEXT, "description": TEXT}),
         "config": Mapped(Tree(), key=_key),
         "env": ENV,
         "shell": SHELL,

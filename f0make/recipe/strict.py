@@ -84,6 +84,8 @@ def _scalar_validator(kind: Scalar) -> Any:
 
         def validate_scalar(self, chunk: Any) -> Any:
             text = chunk.contents
+            if TEMPLATE_OPEN in text and not kind.template:
+                chunk.expecting_but_found("a template cannot stand here")
             if kind.convert is None or (kind.template and TEMPLATE_OPEN in text) or (kind.empty and not text):
                 return text
             try:

@@ -1,0 +1,37 @@
+"""What steps inherit from the process that f0make is: its environment, and standard streams that exist."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+
+def for_steps(
+    environ: Mapping[bytes, bytes], workspace: str, variables: Mapping[str, str]
+) -> dict[bytes, bytes]:
+    """``environ`` with f0make's own ``variables``, and with what a shell would set in ``workspace``."""
+    found = {**environ, **{os.fsencode(name): os.fsencode(value) for name, value in variables.items()}}
+    found[b"PWD"] = _pwd(workspace, environ.get(b"PWD"))
+    found.setdefault(b"SHLVL", b"0")  # as `bash -c` gives it to the one program that it becomes
+    return found
+
+
+def fill_standard_streams() -> None:
+    """Put the null device where f0make was started without stdin, stdout or stderr.
+
+    Otherwise the pipes of the workers get these numbers, and end up as their standard streams.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
+def _pwd(workspace: str, inherited: bytes | None) -> bytes:
+    """PWD as a shell would set it: the inherited name of the directory if it is one, else the real path."""
+    if inherited is not None:
+        try:
+            if os.path.isabs(inherited) and os.path.samefile(inherited, workspace):
+                return inherited
+        except OSError:
+            pass
+    return os.fsencode(os.path.realpath(workspace))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from f0make.context import Context
     from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
+    from f0make.graph.build import Graph
     from f0make.model import Instance
     from f0make.plan.decide import Planned
     from f0make.session import Session
@@ -91,6 +92,12 @@ class Executor:
 
     def plan(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> list[Planned]:
         """What `execute` would do, in topological order; changes nothing on disk and runs nothing."""
+        return self.inspect(recipe_path, targets)[1]
+
+    def inspect(
+        self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()
+    ) -> tuple[Graph, list[Planned]]:
+        """The graph, grown as far as it can be without running anything, and the plan over it."""
         from f0make.engine.planning import plan
         from f0make.session import Session
 
@@ -101,7 +108,8 @@ class Executor:
             for text in session.warnings + session.expansion.warnings:
                 self.reporter.note(text)
             blobs, shared = self._caches(create=False)
-            return plan(session, self.options, blobs, shared)
+            planned = plan(session, self.options, blobs, shared)
+            return session.graph, planned
         finally:
             session.close()
 

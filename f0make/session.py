@@ -6,6 +6,7 @@ Opened read-only it changes nothing on disk.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from f0make.state.store import Store
 
 STATE = ".f0make"
+TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 CODE_MAGIC = b"f0make code 1\n"
 
 
@@ -82,14 +84,18 @@ class Session:
         """
         from f0make.files.contents import Contents
         from f0make.recipe.cache import StepCache
-        from f0make.recipe.load import load_recipe
+        from f0make.recipe.load import load_with_problems
         from f0make.state.store import Store
 
         workspace = os.path.abspath(options.workspace)
         state = os.path.join(workspace, STATE)
         steps = StepCache(os.path.join(state, "steps"))
         steps.load()
-        recipe = load_recipe(recipe_path, workspace, sets=options.set, configs=options.config, cache=steps)
+        recipe, faults = load_with_problems(
+            recipe_path, workspace, sets=options.set, configs=options.config, cache=steps
+        )
+        if faults and not recipe.steps:
+            raise RecipeError(faults)
         store = Store(workspace, readonly=readonly)
         contents = Contents(workspace)
         contents.load(os.path.join(state, "signatures"))
@@ -100,7 +106,7 @@ class Session:
         session.warnings += store.damage
         session._load_code()
         try:
-            session.build()
+            session.build(faults=faults)
         except BaseException:
             store.close()
             raise
@@ -115,10 +121,11 @@ class Session:
         """Steps without instances yet -> the step that they wait for (`after:`)."""
         return self.expansion.pending
 
-    def build(self, finished: frozenset[str] = frozenset()) -> None:
+    def build(self, finished: frozenset[str] = frozenset(), faults: Sequence[Problem] = ()) -> None:
         """Expand the recipe and connect its instances, with ``finished`` steps' files there to be listed.
 
-        Raises RecipeError with every problem of templates, arguments and graph.
+        ``faults`` are problems already found; the steps at fault are missing from the recipe. Raises
+        RecipeError with these and every problem of templates, arguments and graph.
         """
         from f0make.expand.expansion import expand
 
@@ -127,16 +134,41 @@ class Session:
         self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
         self._note_directories(clock)
         self.watched_files.update(self.recipe.files, self.expansion.read_files, facts.absent)
-        problems = list(self.expansion.problems)
+        problems = [p for p in self.expansion.problems if not faults or "no step" not in p.message]
         problems += self._check_python()
         self.graph = Graph(self.expansion.instances)
         self._keep_targets()
-        problems += self._unknown_names()
-        if not problems:
-            problems += self.graph.problems(self.wanted(), self._exists, bool(self.pending))
+        if not faults:
+            problems += self._unknown_names()
+        problems += self.graph.cycles() or self._missing_inputs(bool(faults), bool(problems))
         problems += self._beyond_limits()
-        if problems:
-            raise RecipeError(list(dict.fromkeys(problems)))
+        if problems or faults:
+            raise RecipeError(list(dict.fromkeys([*faults, *problems])))
+
+    def _missing_inputs(self, faulty: bool, problems: bool) -> list[Problem]:
+        """Inputs that nothing makes, but for those that a step left out for its own problems may make."""
+        if self.pending:
+            return []
+        try:
+            wanted = self.wanted()
+        except UsageError:
+            if faulty or problems:
+                return []
+            raise
+
+        def there(path: str) -> bool:
+            return self._exists(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
+
+        return self.graph.missing_inputs(wanted, there)
+
+    def _perhaps_made(self, path: str, faulty: bool) -> bool:
+        without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
+        patterns = [TEMPLATE.sub("\0", decl.text) for step in without for decl in step.outputs]
+        for pattern in patterns:
+            body = ".*".join(re.escape(part) for part in pattern.rstrip("/").split("\0"))
+            if re.match(body + "(/.*)?$", path, re.DOTALL):
+                return True
+        return faulty and any(text.count(path) > 1 for text in self.recipe.sources.values())
 
     def _note_directories(self, clock: int) -> None:
         """Take the signature of every directory that was listed, for the no-op snapshot."""

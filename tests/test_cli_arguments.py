@@ -145,11 +145,13 @@ def test_the_hand_parser_leaves_to_typer_what_it_is_not_sure_of(argv: list[str])
         ("cache gc --size big", "--size big"),
         ("status a.yaml --recipe b.yaml", "two recipes"),
         ("why r.yaml", "Missing argument TARGET"),
+        ("run r.yaml \0", "empty"),
+        ("log \0", "empty"),
     ],
 )
 def test_wrong_usage_says_what_to_do(words: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        by_typer(words.split())
+        by_typer([word.strip("\0") for word in words.split()])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

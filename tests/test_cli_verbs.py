@@ -136,6 +136,56 @@ def test_why_of_a_step_explains_all_its_instances(words: F0) -> None:
     assert {event["step"] for event in result.events} == ALL - {"total"}
 
 
+GROWING = """\
+steps:
+  - name: split
+    outputs: parts/
+    run: mkdir -p parts; echo 1 > parts/one.txt
+  - name: each
+    foreach:
+      n:
+        glob: parts/${{ n }}.txt
+        after: split
+    inputs: parts/${{ n }}.txt
+    outputs: out/${{ n }}.txt
+    run: cp ${{ inputs }} ${{ outputs }}
+"""
+
+
+def test_what_is_known_only_later_is_said(f0: F0) -> None:
+    f0.recipe(GROWING)
+    said = "each: what there is to do is known once split has run"
+    plan = f0("plan", "recipe.yaml")
+    assert plan.stdout == "run      split  (never run)\n" and said in plan.stderr
+    why = f0("why", "recipe.yaml", "each")
+    assert (why.code, why.stdout) == (0, "") and said in why.stderr and "yours" not in why.stderr
+    found = json.loads(f0("graph", "recipe.yaml", "--json").stdout)
+    assert found["edges"] == [{"from": "split", "to": "each"}]
+    assert "after split" in f0("list", "recipe.yaml").stdout
+    f0.run()
+    for verb in ("plan", "graph"):
+        assert said not in f0(verb, "recipe.yaml").stderr
+    found = json.loads(f0("graph", "recipe.yaml", "--json").stdout)
+    assert found["edges"] == [{"from": "split", "to": "each[n=one]"}]
+    assert f0("clean", "recipe.yaml", "--orphans").stdout == ""
+    assert f0("clean", "recipe.yaml").stdout == "removed out/one.txt\nremoved parts\n"
+
+
+def test_a_plan_takes_no_fingerprint_and_says_so(f0: F0) -> None:
+    f0.recipe(
+        "steps:\n  - name: s\n    outputs: o\n    run: echo > o\n    fingerprint:\n      - cat version; echo x >> taken\n"
+    )
+    f0.write("version", "1\n")
+    f0.run()
+    taken = f0.read("taken")
+    f0.write("version", "2\n")
+    result = f0("plan", "recipe.yaml", "-v")
+    assert result.stdout == "current  s  (up to date)\n"
+    assert "fingerprints were not taken" in result.stderr and "decided on s" in result.stderr
+    assert f0.read("taken") == taken
+    assert f0.run().states == {"s": "ran"}
+
+
 def test_why_of_a_source_says_that_it_is_yours(words: F0) -> None:
     result = words("why", "recipe.yaml", "texts/moby.txt")
     assert result.code == 0 and "no step makes texts/moby.txt" in result.stderr

@@ -703,3 +703,98 @@ def test_rerender_changes_what_mentions_attempt(world: World) -> None:
     assert again.outputs == a.outputs and again.name == a.name
     assert a.env == {"TRY": "try 1"}
     assert found.rerender(b, 2) is b
+
+
+def test_a_fault_that_steps_inherit_is_told_once(world: World) -> None:
+    (world.root / "sub.yaml").write_text("steps:\n  - name: s\n    run: 'true'\n")
+    problems = world.bad(
+        """
+        env:
+          A: ${{ config.nope }}
+        shell: bash -${{ config.nix }}
+        include: sub.yaml
+        steps:
+          - name: m
+            run: 'true'
+          - name: n
+            run: 'true'
+        """
+    )
+    assert sorted(str(p.where) for p in problems) == [
+        "recipe.yaml:2:6",
+        "recipe.yaml:3:14",
+        "sub.yaml:2:5",
+        "sub.yaml:2:5",
+    ]
+
+
+def test_temp_and_protected_may_be_templates(world: World) -> None:
+    recipe = """
+        config:
+          t: 'yes'
+        steps:
+          - name: a
+            outputs:
+              - path: o1
+                temp: ${{ config.t }}
+              - path: ${{ 'o2' }}
+                protected: ${{ config.t == 'yes' }}
+            run: 'true'
+        """
+    found = world.good(recipe)
+    assert [(o.path, o.temp, o.protected) for o in found.instances[0].outputs] == [
+        ("o1", True, False),
+        ("o2", False, True),
+    ]
+    (problem,) = world.bad(recipe.replace("t: 'yes'", "t: perhaps"))
+    assert "yes or no" in problem.message and str(problem.where) == "recipe.yaml:7:15"
+
+
+def test_one_broken_part_breaks_what_uses_it_silently(world: World) -> None:
+    problems = world.bad(
+        """
+        steps:
+          - name: a
+            env:
+              A: ${{ config.nope }}
+            resources:
+              mem: lots${{ 1 }}
+            inputs: ${{ env.A }}/${{ resources.mem }}
+            outputs: o/${{ inputs }}
+            run: x ${{ env.A }} ${{ inputs }} ${{ outputs }} ${{ resources.mem }}
+          - name: b
+            inputs: ${{ steps.a.outputs }}
+            run: x ${{ inputs }}
+        """
+    )
+    assert [str(p.where) for p in problems] == ["recipe.yaml:4:10", "recipe.yaml:6:16"]
+
+
+def test_env_may_go_round_in_no_circle(world: World) -> None:
+    problems = world.bad(
+        """
+        steps:
+          - name: a
+            env:
+              A: ${{ env.B }}
+              B: ${{ env.A }}
+            run: 'true'
+        """
+    )
+    assert any("made from itself" in p.message for p in problems)
+
+
+def test_an_output_that_is_broken_in_one_instance_says_which(world: World) -> None:
+    problems = world.bad(
+        """
+        steps:
+          - name: a
+            foreach:
+              p:
+                - fine
+                - /abs
+            outputs: ${{ p }}
+            run: 'true'
+        """
+    )
+    assert len(problems) == 1 and "absolute" in problems[0].message and "'/abs'" in problems[0].hint

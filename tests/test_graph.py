@@ -124,20 +124,20 @@ def test_edges_come_from_outputs_directories_and_names() -> None:
 
 def test_what_needs_itself_is_a_cycle_and_says_so() -> None:
     graph = Graph([instance("a", ["x"], [Output("x")])])
-    assert "needs its own output" in str(graph.problems({0}, lambda _: True)[0])
+    assert "needs its own output" in str(graph.cycles()[0])
 
 
 def test_a_cycle_names_every_member_with_its_place() -> None:
     graph = Graph([instance("a", ["y"], [Output("x")]), instance("b", ["x"], [Output("y")])])
-    (problem,) = graph.problems({0, 1}, lambda _: True)
+    (problem,) = graph.cycles()
     assert "a (r.yaml:3:5) needs b (r.yaml:3:5) needs a" in problem.message
 
 
 def test_a_missing_input_is_named_with_its_place_but_only_where_it_is_needed() -> None:
     graph = Graph([instance("a", ["nowhere"], [Output("x")])])
-    (problem,) = graph.problems({0}, lambda _: False)
+    (problem,) = graph.missing_inputs({0}, lambda _: False)
     assert isinstance(problem, Problem) and str(problem.where) == "r.yaml:4:9"
-    assert graph.problems(set(), lambda _: False) == []
+    assert graph.missing_inputs(set(), lambda _: False) == []
 
 
 def test_wide_steps_meet_at_a_barrier() -> None:

@@ -128,6 +128,9 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
             setattr(options, field, value)
         else:
             extras[field] = value
+    for word in (*options.targets, *(extras.get(field) for field in ("recipe", "target", "recipe_argument"))):
+        if word == "":
+            raise UsageError("an argument is empty: expected a recipe, a step, an instance or a file")
     if options.quiet and options.verbose:
         raise UsageError("-q and -v contradict each other (leave one out)")
     for text in options.set:

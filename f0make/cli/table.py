@@ -131,7 +131,7 @@ VERBS = {
             "validate", "Check everything that can be known without running.", (RECIPE,), f"resource {_LOAD}"
         ),
         Verb("list", "List steps and targets.", (RECIPE,), f"json {_LOAD}"),
-        Verb("status", "Show how the last run ended.", (LAST_RECIPE,), f"recipe json {_LOAD}"),
+        Verb("status", "Show how the last run ended.", (LAST_RECIPE,), f"recipe json verbose {_COMMON}"),
         Verb(
             "log",
             "Print the log of an instance.",

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
+from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.tokens import Tokens
 from f0make.files.place import blobs_of
@@ -103,6 +104,8 @@ class Decider:
             nonlocal view
             if view is None:
                 view = self.contexts.view(index)
+            if key == ALL_KEYS:
+                return True, sorted(view)
             return key in view, view.get(key)
 
         return value

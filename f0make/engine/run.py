@@ -92,8 +92,10 @@ class Run:
         self.demands: dict[int, Demand] = {}
         self.virtual: dict[int, Verdict] = {}
         """Current nodes whose temp outputs are gone: their event waits, they may yet have to run."""
-        self.waiting_for: dict[int, set[int]] = {}
-        """Node -> makers of temp inputs that are being made again for it."""
+        self.awaited: dict[int, list[int]] = {}
+        """Maker whose temp outputs are being made again -> nodes that wait for them."""
+        self.waiting_for: dict[int, int] = {}
+        """Node -> how many such makers it waits for."""
         self.remaining = [
             sum(1 for n in needs if n in self.wanted) if node in self.wanted else 0
             for node, needs in enumerate(graph.needs)
@@ -332,27 +334,23 @@ class Run:
 
     def _temp_inputs_missing(self, node: int) -> bool:
         """Bring back temp inputs that are only promised; True when that takes a run of their maker."""
-        makers = set()
-        for path in self.graph.instances[node].inputs:
-            if path in self.tokens.promised:
-                maker = self.graph.producer_of(path)
-                if maker is not None and maker in self.virtual:
-                    makers.add(maker)
-        for maker in sorted(makers, key=self.position.__getitem__):
-            self._revive(maker, node)
+        makers = {self.graph.producer_of(path) for path in self.graph.instances[node].inputs}
+        for maker in sorted((m for m in makers if m is not None), key=self.position.__getitem__):
+            if maker in self.virtual:
+                self._revive(maker)
         return self._wait_for_makers(node)
 
     def _wait_for_makers(self, node: int) -> bool:
         """Whether ``node`` must wait because a temp input of it is being made again, for whomever."""
-        busy = {n for n in self.graph.needs[node] if not self.state[n].settled}
+        busy = [n for n in self.graph.needs[node] if n in self.wanted and not self.state[n].settled]
+        for maker in busy:
+            self.awaited.setdefault(maker, []).append(node)
         if busy:
-            self.waiting_for.setdefault(node, set()).update(busy)
-        if node in self.waiting_for:
+            self.waiting_for[node] = len(busy)
             self.state[node] = State.WAITING
-            return True
-        return False
+        return bool(busy)
 
-    def _revive(self, maker: int, consumer: int) -> None:
+    def _revive(self, maker: int) -> None:
         """A consumer must run: put the temp outputs of ``maker`` back, or make them again."""
         verdict = self.virtual[maker]
         instance = self.graph.instances[maker]
@@ -365,12 +363,11 @@ class Run:
                 return
         else:
             verdict.kind, verdict.reason = Kind.RUN, "a consumer needs it and it is not in the cache"
-            del self.virtual[maker]
             self._enqueue(maker)
+        self.virtual.pop(maker, None)
         self.counts[State.CURRENT] -= 1
         for output in instance.outputs:
             self.tokens.keep(output.path)
-        self.waiting_for.setdefault(consumer, set()).add(maker)
 
     def _start(self, node: int) -> None:
         if self._backend is None:
@@ -465,6 +462,8 @@ class Run:
             self.reporter.output(instance.name, log, True)
             self._fail(node, problem, outcome)
             return
+        if outcome.message:
+            self.reporter.note(f"{instance.name}: {outcome.message}")
         record = self.attempts.commit(attempt, outcome, inputs)
         self.outputs.protect(instance.outputs)
         self._remember_writes(node, record)
@@ -520,14 +519,13 @@ class Run:
             self.counts[state] += 1
             if not quiet:
                 self._announce(node, state, reason, outcome)
-        woken = [c for c, makers in self.waiting_for.items() if node in makers]
-        for consumer in woken:
-            self.waiting_for[consumer].discard(node)
+        for consumer in self.awaited.pop(node, ()):
+            self.waiting_for[consumer] -= 1
+            if not state.good:
+                self.doom[consumer] = State.CANCELLED
             if not self.waiting_for[consumer]:
                 del self.waiting_for[consumer]
                 heappush(self.undecided, (self.position[consumer], consumer))
-            if not state.good:
-                self.doom[consumer] = State.CANCELLED
         self._release(node)
         self._after(node)
 

@@ -54,7 +54,8 @@ class Waiting:
 
     def spread(self) -> None:
         """Hold back every step that needs what a waiting step makes, until no more follow."""
-        changed = True
+        globs = any(state.globs for state in self.stages.states.values())
+        changed = bool(self._shapes) or (globs and bool(self.stages.made.directories()))
         while changed:
             changed = False
             for state in self.stages.states.values():

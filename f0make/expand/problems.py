@@ -26,7 +26,7 @@ class Problems:
 
     def instance(self, step: Step, place: Where, key: str, message: str, hint: str = "") -> None:
         """A problem of one instance; of those at one place only the first is told, the others are counted."""
-        slot = (place, "")
+        slot = (place, f"\0{key}")
         if slot in self._found:
             self._more[slot] = self._more.get(slot, 0) + (self._found[slot].message != message)
         else:

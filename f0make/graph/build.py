@@ -115,26 +115,18 @@ class Graph:
             needs.append(list(found))
         return needs + extra
 
-    def problems(
-        self, wanted: set[int], exists: Callable[[str], bool], pending: bool = False
-    ) -> list[Problem]:
-        """Cycles, and inputs of ``wanted`` instances that nothing makes and that do not exist.
-
-        ``pending``: the graph will still grow, so a missing input may yet find its maker.
-        """
-        found = self._cycles()
-        if pending:
-            return found
+    def missing_inputs(self, wanted: set[int], exists: Callable[[str], bool]) -> list[Problem]:
+        """Inputs of ``wanted`` instances that nothing makes and that do not exist."""
+        found = []
         for index in sorted(i for i in wanted if i < len(self.instances)):
             instance = self.instances[index]
-            if not instance.when:
-                continue
-            for position, path in enumerate(instance.inputs):
+            for position, path in enumerate(instance.inputs if instance.when else ()):
                 if self.producer_of(path) is None and not exists(path):
                     found.append(missing_input(instance, position, path))
         return found
 
-    def _cycles(self) -> list[Problem]:
+    def cycles(self) -> list[Problem]:
+        """The problem of one real cycle, with every member and its place; empty when there is none."""
         if len(self.order) == len(self.needs):
             return []
         cycle = find_cycle(self.needs)

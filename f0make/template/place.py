@@ -23,6 +23,8 @@ def locate(source: str, mark: Mark, text: str, offset: int) -> tuple[int, int]:
     lines = _lines(source)
     for number in range(line, min(max(line, last), len(lines)) + 1):
         at = max(column - 1, 0) if number == line else 0
+        if number == line and lines[number - 1][at : at + 1] in ("|", ">"):
+            continue  # the head of a block of text holds none of it, but may hold a comment
         while (at := lines[number - 1].find(TEMPLATE_OPEN, at)) >= 0:
             if skip == 0:
                 return number, at + 1

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import write_bytes
+from f0make.cli.verbs.look import look
 from f0make.errors import F0makeError
 from f0make.options import RunOptions
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from f0make.graph.build import Graph
     from f0make.graph.draw.parts import Edge, Node
     from f0make.plan.decide import Planned
+    from f0make.session import Session
 
 Drawn = tuple["list[Node]", "list[Edge]", "dict[str, dict[str, Any]]"]
 """Nodes, edges, and further fields of nodes by id."""
@@ -28,15 +30,13 @@ SEVERITY = ("run", "restore", "skip", "current")
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the drawing, or write it to the file of `-o`."""
     from f0make.cli.reporters.plain import Plain
-    from f0make.executor import Executor
-    from f0make.session import Session
 
-    recipe, targets = extras["recipe"], options.targets
-    planned = {entry.instance.name: entry for entry in Executor(options, Plain()).plan(recipe, targets)}
-    session = Session.open(recipe, options, targets=targets)
-    session.close()
+    recipe = extras["recipe"]
     draw = by_step if extras.get("steps") else by_instance
-    nodes, edges, more = draw(session.graph, planned)
+    with look(options, Plain(), recipe, options.targets) as (session, entries):
+        planned = {entry.instance.name: entry for entry in entries}
+        nodes, edges, more = draw(session.graph, planned)
+        add_pending(session, nodes, edges, by_steps=draw is by_step)
     data = _drawing(extras, nodes, edges, more, recipe)
     if extras.get("output"):
         _write(extras["output"], data)
@@ -97,6 +97,19 @@ def by_step(graph: Graph, planned: Mapping[str, Planned]) -> Drawn:
     )
     drawn = [edge for edge in edges if edge[0] != edge[1] and edge[0] in members]
     return nodes, drawn, more
+
+
+def add_pending(session: Session, nodes: list[Node], edges: list[Edge], by_steps: bool) -> None:
+    """Draw the steps whose instances are not known yet, behind what they wait for."""
+    from f0make.graph.draw.parts import Node
+
+    present = {node.id for node in nodes}
+    for step, after in session.pending.items():
+        before = [after] if by_steps else [str(index) for index in session.graph.by_step.get(after, [])]
+        if present.intersection(before):
+            name = f"pending {step}"
+            nodes.append(Node(name, step, "", f"known once {after} has run"))
+            edges += [(other, name) for other in before if other in present]
 
 
 def _drawing(

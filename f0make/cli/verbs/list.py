@@ -33,11 +33,17 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             }
             print(json.dumps(line))
         return 0
-    width = max(len(step.name) for step in recipe.steps)
-    for step in recipe.steps:
-        many = f"after {pending[step.name]}" if step.name in pending else str(tally[step.name])
-        text = shown(" ".join(step.description.split()))
-        print(f"{step.name:<{width}}  {many:>5}  {text}".rstrip())
+    rows = [
+        (
+            step.name,
+            f"after {pending[step.name]}" if step.name in pending else str(tally[step.name]),
+            shown(" ".join(step.description.split())),
+        )
+        for step in recipe.steps
+    ]
+    wide, number = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for step_name, many, text in rows:
+        print(f"{step_name:<{wide}}  {many:>{number}}  {text}".rstrip())
     if recipe.targets:
         print(f"targets: {', '.join(map(shown, recipe.targets))}")
     return 0

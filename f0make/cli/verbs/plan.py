@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.cli.reporters.wording import PLANNED, STATES, counts
 from f0make.cli.streams import shown
+from f0make.cli.verbs.look import look
 from f0make.options import RunOptions
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the plan; 1 with `--exit-code` when there is work."""
     from f0make.cli.reporters.plain import Plain
-    from f0make.executor import Executor
 
     began = time.monotonic()
-    planned = Executor(options, Plain(quiet=options.quiet)).plan(extras["recipe"], options.targets)
+    reporter = Plain(quiet=options.quiet)
+    with look(options, reporter, extras["recipe"], options.targets) as (_, planned):
+        pass
     tally = Counter(entry.status for entry in planned)
     if extras.get("json"):
         _print_json(extras["recipe"], planned, tally, time.monotonic() - began)

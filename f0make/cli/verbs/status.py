@@ -34,7 +34,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     print(summary_line(last))
     steps = last.get("steps")
     for instance, status in steps.items() if isinstance(steps, dict) else ():
-        if status not in LISTED:
+        if status not in LISTED and not options.verbose:
             continue
         log = os.path.join(".f0make", "logs", log_name(instance))
         more = f"  ({log})" if status == "failed" and os.path.exists(log) else ""

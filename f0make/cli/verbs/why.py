@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import Any
 
 from f0make.cli.streams import shown
+from f0make.cli.verbs.look import look
 from f0make.cli.verbs.plan import plan_line
 from f0make.options import RunOptions
 
@@ -13,9 +14,15 @@ from f0make.options import RunOptions
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the explanation; 0 whatever the decision is."""
     from f0make.cli.reporters.plain import Plain
-    from f0make.executor import Executor
 
-    found = Executor(options, Plain()).why(extras["recipe"], extras["target"])
+    target = extras["target"]
+    reporter = Plain()
+    with look(options, reporter, extras["recipe"], [target]) as (session, planned):
+        names = {instance.name for instance in session.instances(session.resolve(target))}
+        found = [entry for entry in planned if entry.instance.name in names]
+        if not found and target not in session.pending:
+            known = "; it is a file of yours" if os.path.lexists(target) else " as far as is known"
+            reporter.note(f"no step makes {target}{known}")
     if extras.get("json"):
         import json
 
@@ -35,8 +42,6 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             print(f"  {shown(change.part)}")
             print(f"    old: {_value(change.old)}")
             print(f"    new: {_value(change.new)}")
-    if not found:
-        print(f"f0make: no step makes {shown(extras['target'])}; it is a file of yours", file=sys.stderr)
     return 0
 
 

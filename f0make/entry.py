@@ -24,4 +24,23 @@ def main() -> int:
         return 0
     from f0make.cli.app import main as command_line
 
-    return command_line(argv)
+    code = command_line(argv)
+    _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End without taking apart a graph of 100,000 objects piece by piece, unless somebody still listens."""
+    import atexit
+    import os
+    import threading
+
+    if threading.active_count() > 1:
+        return
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            return
+    os._exit(code)

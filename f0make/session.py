@@ -9,17 +9,18 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from f0make.errors import Problem, RecipeError, UsageError
+from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.expand.disk import DiskFacts
 from f0make.files.contents import Row
 from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
-from f0make.state import sealed
+from f0make.state import home, sealed
 
 if TYPE_CHECKING:
     from f0make.code.digest import CodeFacts
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 STATE = ".f0make"
 TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+WORTH_KEEPING = 500
+"""Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
 CODE_MAGIC = b"f0make code 1\n"
 
 
@@ -60,6 +63,8 @@ class Session:
         self.contents = contents
         self.options = options
         self.targets: list[str] = []
+        self.given_targets = False
+        """The targets come from the person, not from the recipe."""
         self.warnings: list[str] = []
         self.code: dict[str, CodeFacts] = {}
         """Instance name -> what its python code comes to."""
@@ -76,15 +81,17 @@ class Session:
         options: RunOptions,
         *,
         readonly: bool = True,
+        keep_steps: bool = False,
         targets: Sequence[str] = (),
     ) -> Session:
-        """Load, check and expand a recipe.
+        """Load, check and expand a recipe; ``keep_steps``: remember validated steps even when read-only.
 
         Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
         """
         from f0make.files.contents import Contents
         from f0make.recipe.cache import StepCache
         from f0make.recipe.load import load_with_problems
+        from f0make.recipe.pause import no_collection
         from f0make.state.store import Store
 
         workspace = os.path.abspath(options.workspace)
@@ -102,17 +109,24 @@ class Session:
         contents.rehash = options.rehash
         session = cls(workspace, store, contents, options)
         session.recipe = recipe
+        session.given_targets = bool(targets)
         session.targets = list(targets) or list(recipe.targets)
         session.warnings += store.damage
         session._load_code()
         try:
-            session.build(faults=faults)
+            with no_collection():
+                session.build(faults=faults)
         except BaseException:
             store.close()
             raise
         finally:
             if not readonly:
                 steps.save()
+            elif keep_steps and len(recipe.steps) >= WORTH_KEEPING:
+                with suppress(StateError):
+                    home.prepare(workspace)
+                    steps.save()
+            if not readonly:
                 session._save_code()
         return session
 
@@ -151,10 +165,14 @@ class Session:
             return []
         try:
             wanted = self.wanted()
-        except UsageError:
+        except UsageError as error:
             if faulty or problems:
                 return []
-            raise
+            places = dict(zip(self.recipe.targets, self.recipe.targets_where, strict=False))
+            at = next((t for t in self.targets if repr(t) in str(error) and t in places), None)
+            if self.given_targets or at is None:
+                raise
+            return [Problem(str(error), places[at], "targets")]
 
         def there(path: str) -> bool:
             return self._exists(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
@@ -295,13 +313,17 @@ class Session:
 
     def _load_code(self) -> None:
         data = sealed.read(self._code_file())
-        loaded = sealed.unseal(CODE_MAGIC, data) if data else None
+        loaded = sealed.unseal(WORTH_KEEPING = 500
+"""Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
+CODE_MAGIC, data) if data else None
         if isinstance(loaded, dict):
             self._code_cache = loaded
 
     def _save_code(self) -> None:
         if self._code_cache:
-            sealed.write_atomic(self._code_file(), sealed.seal(CODE_MAGIC, self._code_cache))
+            sealed.write_atomic(self._code_file(), sealed.seal(WORTH_KEEPING = 500
+"""Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
+CODE_MAGIC, self._code_cache))
 
     def close(self) -> None:
         """Let go of the state."""

@@ -22,7 +22,24 @@ def by_typer(argv: list[str]):
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6) | st.sampled_from(
-    ["a=b", "4", "0", "-1", "-", "--", "mem=2GB", "cpu=1.5", "run", "x.yaml", "-j", "--json", "local", "5GB"]
+    [
+        "a=b",
+        "4",
+        "0",
+        "-1",
+        "-",
+        "--",
+        "007",
+        "٤",
+        "mem=2GB",
+        "cpu=1.5",
+        "run",
+        "x.yaml",
+        "-j",
+        "--json",
+        "local",
+        "5GB",
+    ]
 )
 
 
@@ -109,6 +126,8 @@ def test_what_was_given_lands_in_its_field() -> None:
         ["run", "r.yaml", "--set"],
         ["run", "r.yaml", "--json=yes"],
         ["run", "r.yaml", "-j0"],
+        ["run", "r.yaml", "-j", "04"],
+        ["run", "r.yaml", "--retries", "x"],
         ["run", "r.yaml", "--force", "-x"],
         ["run", ""],
         ["-C", "d", "run", "r.yaml"],

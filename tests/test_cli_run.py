@@ -7,12 +7,13 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from conftest import F0, command
+from conftest import F0, command, interrupt
 
 COUNTS = ("ran", "restored", "current", "failed", "skipped", "cancelled")
 
@@ -183,6 +184,45 @@ def test_wrong_usage_exits_with_2_in_one_line(words: F0, words_given: list[str],
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stdout == ""
     assert not words.exists("total.txt")
+
+
+@pytest.mark.parametrize("more", ["-j 0", "-j x", "--retries x", "-q -v", "--backend dask", "--set x"])
+def test_wrong_usage_is_wrong_even_where_there_is_nothing_to_do(words: F0, more: str) -> None:
+    words.run()
+    words.run()
+    assert words("run", "recipe.yaml", *more.split()).code == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_with_a_summary_and_the_next_run_goes_on(f0: F0, number: int, code: int) -> None:
+    f0.recipe(
+        "steps:\n  - name: a\n    outputs: a\n    run: echo > a\n"
+        "  - name: b\n    inputs: a\n    outputs: b\n    run: touch started; sleep 600; echo > b\n"
+    )
+    process = f0.start("run", "recipe.yaml", "--json")
+    end = time.monotonic() + 30
+    while not f0.exists("started") and time.monotonic() < end:
+        time.sleep(0.05)
+    result = interrupt(process, number)
+    assert result.code == code
+    assert result.states == {"a": "ran", "b": "cancelled"}
+    assert result.summary["status"] == "interrupted"
+    f0.recipe(f0.read("recipe.yaml").replace("sleep 600", "sleep 0"))
+    assert f0.run().states == {"a": "current", "b": "ran"}
+
+
+def test_a_workspace_that_is_held_exits_with_4_and_can_be_waited_for(f0: F0) -> None:
+    f0.recipe("steps:\n  - name: s\n    outputs: o\n    run: touch started; sleep 1.5; echo > o\n")
+    process = f0.start("run", "recipe.yaml")
+    end = time.monotonic() + 30
+    while not f0.exists("started") and time.monotonic() < end:
+        time.sleep(0.05)
+    held = f0("run", "recipe.yaml")
+    assert held.code == 4 and str(process.pid) in held.stderr
+    assert str(process.pid) in f0("status").stderr
+    assert f0.run("--wait").states == {"s": "current"}
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_every_problem_of_a_recipe_is_on_a_line_of_its_own(f0: F0) -> None:

@@ -64,7 +64,6 @@ def picture(root: Path) -> dict[str, tuple[int, int, bytes]]:
         "why recipe.yaml total",
         "graph recipe.yaml --dot",
         "graph recipe.yaml --html",
-        "validate recipe.yaml",
         "list recipe.yaml",
         "status recipe.yaml",
         "history recipe.yaml",
@@ -204,7 +203,8 @@ def test_validate_runs_nothing_of_a_recipe(f0: F0) -> None:
     for verb in ("validate", "plan", "graph", "list"):
         assert f0(verb, "recipe.yaml").code == 0
     assert f0("why", "recipe.yaml", "p").code == 0
-    assert sorted(os.listdir(f0.workspace)) == ["mod.py", "recipe.yaml"]
+    # validate may remember which steps are sound
+    assert sorted(set(os.listdir(f0.workspace)) - {".f0make"}) == ["mod.py", "recipe.yaml"]
 
 
 def test_list_shows_steps_and_targets(words: F0) -> None:

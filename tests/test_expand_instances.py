@@ -140,12 +140,14 @@ def test_foreach_values_may_come_from_the_config(world: World) -> None:
             - moby
             - emma
           extra: dune
+        env:
+          EXTRA: ${{ config.extra }}
         steps:
           - name: a
             foreach:
               book:
                 - ${{ config.books }}
-                - ${{ config.extra }}
+                - ${{ env.EXTRA }}
                 - last
             run: echo ${{ book }}
         """

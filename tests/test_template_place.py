@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from f0make.expand.disk import DiskFacts
 from f0make.expand.expansion import expand
 from f0make.recipe.load import load_recipe

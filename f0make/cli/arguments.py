@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Values = dict  # field -> what was given; spelled without typing, which takes milliseconds to import
 
+NUMBERS = ("jobs", "retries")
+
 FORMATS = ("dot", "mermaid", "json", "svg", "html")
 
 
@@ -70,11 +72,18 @@ def _options(verb: Verb, words: Sequence[str], values: dict[str, Any]) -> list[s
                 return None
         if not value:
             return None
+        if option.field in NUMBERS and not _plain_number(value):
+            return None
         if option.kind == MANY:
             values.setdefault(option.field, []).append(value)
         else:
             values[option.field] = value
     return free
+
+
+def _plain_number(text: str) -> bool:
+    """Whether ``text`` is a whole number as JSON writes it, above 0: all that needs no second thought."""
+    return text.isascii() and text.isdecimal() and text[0] != "0"
 
 
 def _positionals(verb: Verb, words: list[str], values: dict[str, Any]) -> bool:
@@ -118,7 +127,7 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     options = RunOptions()
     extras: dict[str, Any] = {}
     for field, value in values.items():
-        if field in ("jobs", "retries"):
+        if field in NUMBERS:
             options.__setattr__(
                 field, _whole("-j" if field == "jobs" else "--retries", value, field == "jobs")
             )

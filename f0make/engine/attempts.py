@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from f0make.engine.again import for_attempt
 from f0make.engine.records import bundle_of, record_of
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.lognames import log_name
@@ -61,13 +62,16 @@ class Attempts:
         return instance.retries if override is None else override
 
     def prepare(self, node: int, context: dict[str, Any], foreign: dict[str, str]) -> Bundle:
-        """Make room for the outputs, note the start in the log, and return the bundle to submit."""
+        """Make room for the outputs, note the start in the log, and return the bundle to submit.
+
+        Raises CannotAttempt, and OSError.
+        """
         run = self._run
         instance = run.graph.instances[node]
         known = self._by_name.get(instance.name)
         number = known.number + 1 if known else 1
         if number > 1:
-            instance = run.session.expansion.rerender(instance, number)
+            instance = for_attempt(run.session, instance, number)
         state = os.path.join(run.session.workspace, ".f0make")
         self._started += 1
         token = f"{run.run_id}/{self._started}"

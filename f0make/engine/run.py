@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from f0make.engine.again import CannotAttempt
 from f0make.engine.attempts import MOST_CHANGES, Attempt, Attempts
 from f0make.engine.contexts import Contexts
 from f0make.engine.decider import Decider, Kind, Verdict
@@ -328,7 +329,7 @@ class Run:
             except OSError as error:
                 self.scheduler.end(node)
                 self._os_error(node, error)
-            except ProtectedOutput as error:
+            except (ProtectedOutput, CannotAttempt) as error:
                 self.scheduler.end(node)
                 self._fail(node, str(error))
 

@@ -100,13 +100,15 @@ def _judged(bundle: Bundle, ctx: Context, outcome: Outcome) -> str:
 
 
 def _call(bundle: Bundle, ctx: Context) -> Any:
+    from f0make.code.rebuild import rebuild
+
     found = _find(bundle)
     if not isinstance(found, type):
         if not callable(found):
             raise StepError(
                 f"{bundle.module}.{bundle.function} is no function and no class, but {found!r:.80}"
             )
-        args = dict(bundle.args)
+        args = {name: rebuild(value) for name, value in bundle.args.items()}
         if "ctx" not in args and _takes_ctx(found):
             args["ctx"] = ctx
         return found(**args)
@@ -117,7 +119,7 @@ def _call(bundle: Bundle, ctx: Context) -> Any:
             f"class {bundle.function} of {bundle.module} is not derived from BaseScriptlet "
             "(from scriptlets.core.base import BaseScriptlet)"
         )
-    params = _defaults(found) | bundle.args
+    params = _defaults(found) | {name: rebuild(value) for name, value in bundle.args.items()}
     scriptlet = found()
     scriptlet.validate(ctx, params)
     return scriptlet.run(ctx, params)

@@ -130,6 +130,10 @@ class Renderer:
 
     def restore_early(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
         """Put env and resources that have been rendered back into a fresh ``scope``."""
+        if not state.broken_parts:
+            scope["env"] = instance.env
+            scope["resources"] = shown_resources(instance.resources)
+            return
         broken = state.broken_parts.get(instance.name, ())
         scope["env"] = BROKEN if "env" in broken else instance.env
         scope["resources"] = BROKEN if "resources" in broken else shown_resources(instance.resources)

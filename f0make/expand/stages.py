@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
 from f0make.expand.foreach import ForeachExpander
 from f0make.expand.globs import Glob
@@ -163,7 +164,7 @@ class Stages:
         """The variables of the step's `foreach`; none where it is at fault (reported)."""
         scope = dict(self.renderer.base)
         if state.plan.foreach_names_env:
-            scope["env"] = {k: v for k, v in state.plan.env.items() if isinstance(v, str)}
+            scope["env"] = Environment(state.plan.env, scope)
         orphans = state.orphans[OUTPUTS]
 
         def match(glob: Glob) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from f0make.template.access import EvaluationError, unknown_name
-from f0make.template.quote import quote
+from f0make.template.quote import quote, quote_text
 from f0make.template.scan import ScanError, scan
 from f0make.template.simple import compile_simple
 from f0make.template.values import Broken, NotText, to_text, to_texts
@@ -123,6 +123,7 @@ class Template:
         scope raise to ask for something (see `expand.needs`).
         """
         out = []
+        quoted = self.quoted
         try:
             for part in self.parts:
                 if type(part) is str:
@@ -131,9 +132,9 @@ class Template:
                 assert isinstance(part, Piece)
                 value = scope.get(part.bare) if part.bare is not None else None
                 if type(value) is str:
-                    out.append(quote(value) if self.quoted else value)
+                    out.append(quote_text(value) if quoted else value)
                 else:
-                    out.append(self.convert(part, scope, quote if self.quoted else to_text))
+                    out.append(self.convert(part, scope, quote if quoted else to_text))
         except (TemplateError, Broken):
             self._explain(scope)
             raise

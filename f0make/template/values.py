@@ -54,16 +54,16 @@ class PathList(list[str]):
 
     __slots__ = ("_weight",)
 
-    def __init__(self, paths: Iterable[str] = ()) -> None:
-        super().__init__(paths)
-        self._weight = -1
+    _weight: int
 
     @property
     def weight(self) -> int:
         """Items and characters, in the units of `limits`."""
-        if self._weight < 0:
+        try:
+            return self._weight
+        except AttributeError:
             self._weight = sum(map(len, self)) + 8 * len(self)
-        return self._weight
+            return self._weight
 
 
 class OnePath(PathList):

@@ -13,7 +13,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Say that the recipe is in order, with its size. Raises RecipeError with all that is wrong."""
     from f0make.session import Session
 
-    session = Session.open(extras["recipe"], options)
+    session = Session.open(extras["recipe"], options, keep_steps=True)
     try:
         steps, instances = len(session.recipe.steps), len(session.graph.instances)
         size = f"{_count(steps, 'step')}, {_count(instances, 'instance')}"

@@ -1,0 +1,34 @@
+"""An instance as it is in a later attempt, where anything of its step mentions `attempt`."""
+
+from __future__ import annotations
+
+import sys
+
+from f0make.model import Instance
+from f0make.session import Session
+from f0make.template.render import TemplateError
+
+
+class CannotAttempt(Exception):
+    """What a later attempt would run cannot be worked out; the text says why."""
+
+
+def for_attempt(session: Session, instance: Instance, number: int) -> Instance:
+    """``instance`` rendered for attempt ``number``: itself where nothing depends on that.
+
+    Raises CannotAttempt for a template that fails, or an argument that does not fit, in this attempt only.
+    """
+    try:
+        again = session.expansion.rerender(instance, number)
+    except TemplateError as error:
+        raise CannotAttempt(f"attempt {number} cannot be made: {error}") from None
+    if again is instance or again.module is None or again.args is instance.args:
+        return again
+    from f0make.code.check import check_step
+    from f0make.code.digest import CodeBase
+
+    roots = [session.workspace, *(path for path in sys.path if path)]
+    again.args, _, problems = check_step(CodeBase(session.workspace, roots, {}), again)
+    if problems:
+        raise CannotAttempt(f"attempt {number} cannot be made: {problems[0]}")
+    return again

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
     from f0make.graph.build import Graph
-    from f0make.model import Instance
     from f0make.plan.decide import Planned
     from f0make.session import Session
 

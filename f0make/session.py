@@ -313,17 +313,13 @@ class Session:
 
     def _load_code(self) -> None:
         data = sealed.read(self._code_file())
-        loaded = sealed.unseal(WORTH_KEEPING = 500
-"""Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
-CODE_MAGIC, data) if data else None
+        loaded = sealed.unseal(CODE_MAGIC, data) if data else None
         if isinstance(loaded, dict):
             self._code_cache = loaded
 
     def _save_code(self) -> None:
         if self._code_cache:
-            sealed.write_atomic(self._code_file(), sealed.seal(WORTH_KEEPING = 500
-"""Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
-CODE_MAGIC, self._code_cache))
+            sealed.write_atomic(self._code_file(), sealed.seal(CODE_MAGIC, self._code_cache))
 
     def close(self) -> None:
         """Let go of the state."""

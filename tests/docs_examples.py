@@ -115,4 +115,6 @@ def headings(markdown: str) -> set[str]:
 
 def links(markdown: str) -> list[str]:
     """The targets of all links of a page."""
-    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL))
+    return re.findall(
+        r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    )

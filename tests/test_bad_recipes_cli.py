@@ -29,7 +29,9 @@ GRAPH_EXPECTED = graph_expected()
 def tree(place: Path) -> set[str]:
     """Everything outside f0make's own state."""
     return {
-        str(path.relative_to(place)) for path in place.rglob("*") if ".f0make" not in path.relative_to(place).parts
+        str(path.relative_to(place))
+        for path in place.rglob("*")
+        if ".f0make" not in path.relative_to(place).parts
     }
 
 
@@ -69,4 +71,8 @@ def test_schema(recipe: str, corpus: Path, capsys: pytest.CaptureFixture[str]) -
 def test_graph(recipe: str, verb: str, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = refused(recipe, corpus / "graph", verb, capsys)
     for place, fragment in GRAPH_EXPECTED[recipe]:
-        assert any(line.startswith(f"{place}:") and fragment in line for line in lines), (place, fragment, lines)
+        assert any(line.startswith(f"{place}:") and fragment in line for line in lines), (
+            place,
+            fragment,
+            lines,
+        )

@@ -62,9 +62,14 @@ NO_CHANGE = {
     "depends_on": ("  - name: second\n", "  - name: second\n    depends_on: \n      - first\n"),
     "type": ("  - name: second\n", "  - name: second\n    type: shell\n"),
     "name": ("- name: first", "- name: renamed"),
-    "order of steps": (BASE[BASE.index("  - name: first") :], "" + "".join(
-        "  - name: " + part for part in reversed(BASE[BASE.index("  - name: first") :].split("  - name: ")[1:])
-    )),
+    "order of steps": (
+        BASE[BASE.index("  - name: first") :],
+        ""
+        + "".join(
+            "  - name: " + part
+            for part in reversed(BASE[BASE.index("  - name: first") :].split("  - name: ")[1:])
+        ),
+    ),
     "another step": ("steps:\n", "steps:\n  - name: phony\n    inputs: in.txt\n"),
     "test_meta": ("steps:\n", "test_meta:\n  test_id: T-1\n  tester: bob\n  description: x\nsteps:\n"),
     "targets": ("steps:\n", "targets:\n  - second\nsteps:\n"),
@@ -89,8 +94,16 @@ CHANGES = {
     "environment of the recipe": ("GLOBAL: g1", "GLOBAL: g2", ["first", "second"]),
     "new environment variable": ("      OWN: o1\n", "      OWN: o1\n      MORE: m\n", ["first"]),
     "shell": ("  - name: second\n", "  - name: second\n    shell: bash -eu\n", ["second"]),
-    "fingerprint": ("  - name: second\n", "  - name: second\n    fingerprint:\n      - echo v1\n", ["second"]),
-    "additional input": ("    inputs: first.txt\n", "    inputs:\n      - first.txt\n      - in.txt\n", ["second"]),
+    "fingerprint": (
+        "  - name: second\n",
+        "  - name: second\n    fingerprint:\n      - echo v1\n",
+        ["second"],
+    ),
+    "additional input": (
+        "    inputs: first.txt\n",
+        "    inputs:\n      - first.txt\n      - in.txt\n",
+        ["second"],
+    ),
     "additional output": (
         "    outputs: second.txt\n",
         "    outputs:\n      - second.txt\n      - more.txt\n",
@@ -217,7 +230,9 @@ def test_a_directory_counts_as_a_tree(f0: F0) -> None:
 
 def test_a_symlink_given_as_an_input(f0: F0) -> None:
     traced = Traced(f0.workspace)
-    traced.recipe('steps:\n  - name: r\n    inputs: link\n    outputs: o\n    run: cat link > o; echo r >> "$TRACE"\n')
+    traced.recipe(
+        'steps:\n  - name: r\n    inputs: link\n    outputs: o\n    run: cat link > o; echo r >> "$TRACE"\n'
+    )
     traced.write("a", "same\n")
     traced.write("b", "same\n")
     link = traced.workspace / "link"
@@ -459,8 +474,12 @@ def test_key_parts_do_not_run_into_each_other(f0: F0) -> None:
     traced = Traced(f0.workspace)
     recipe = 'steps:\n  - name: a\n    env:\n      A: {a}\n      B: {b}\n    run: echo a >> "$TRACE"\n'
     traced.recipe(recipe.format(a='"x\\nB=y"', b="z"))
-    traced.recipe("steps:\n  - name: a\n    env:\n      A: |-\n        x\n        B=y\n      B: z\n    run: 'true'\n")
+    traced.recipe(
+        "steps:\n  - name: a\n    env:\n      A: |-\n        x\n        B=y\n      B: z\n    run: 'true'\n"
+    )
     traced.run()
-    traced.recipe("steps:\n  - name: a\n    env:\n      A: x\n      B: |-\n        y\n        B=z\n    run: 'true'\n")
+    traced.recipe(
+        "steps:\n  - name: a\n    env:\n      A: x\n      B: |-\n        y\n        B=z\n    run: 'true'\n"
+    )
     assert traced.run().states == {"a": "ran"}
     assert Path(traced.workspace, ".f0make").is_dir()

@@ -38,7 +38,7 @@ def test_declared_outputs_are_cleared_before_a_step_runs(traced: Traced) -> None
         "      - a.txt\n"
         "      - tree/\n"
         "    run: |\n"
-        "      [ ! -e a.txt ]; [ ! -e tree ] || [ -z \"$(ls -A tree)\" ]\n"
+        '      [ ! -e a.txt ]; [ ! -e tree ] || [ -z "$(ls -A tree)" ]\n'
         "      mkdir -p tree; cat in.txt >> a.txt; touch tree/$(cat in.txt)\n"
     )
     for text in ("one", "two"):
@@ -323,7 +323,9 @@ def test_an_unusable_cache_is_said_once_and_the_run_goes_on(traced: Traced, kind
         traced.write("broken/cas", "no directory\n")
     result = traced.run("--cache", place)
     assert set(result.states.values()) == {"ran"}
-    assert sum(1 for line in result.stderr.splitlines() if "cache" in line or "broken" in line) == 1, result.stderr
+    assert sum(1 for line in result.stderr.splitlines() if "cache" in line or "broken" in line) == 1, (
+        result.stderr
+    )
     assert traced.read("cache") == "no directory\n"
     assert traced.run("--cache", place).summary["current"] == 3
 
@@ -378,7 +380,12 @@ def test_a_second_run_exits_with_4_or_waits(traced: Traced) -> None:
         assert second.code == 4 and str(first.pid) in second.stderr
         assert time.monotonic() - began < 3
         # Looking is allowed.
-        for args in (("plan", "recipe.yaml"), ("status",), ("list", "recipe.yaml"), ("run", "recipe.yaml", "-n")):
+        for args in (
+            ("plan", "recipe.yaml"),
+            ("status",),
+            ("list", "recipe.yaml"),
+            ("run", "recipe.yaml", "-n"),
+        ):
             assert traced(*args).code == 0, args
         third = traced.start("run", "recipe.yaml", "--wait", "--json")
         time.sleep(0.3)
@@ -457,7 +464,9 @@ def test_looking_changes_nothing_on_disk(traced: Traced, state: str) -> None:
     before = listing(traced.workspace)
     for args in LOOKING:
         result = traced(*args)
-        assert result.code in ((0,) if state != "new" or args[0] in ("plan", "validate", "run") else (0, 1, 2))
+        assert result.code in (
+            (0,) if state != "new" or args[0] in ("plan", "validate", "run") else (0, 1, 2)
+        )
         after = listing(traced.workspace)
         assert after == before, (args, {k for k in {*before, *after} if before.get(k) != after.get(k)})
     assert traced.executed() == [] and not traced.exists("executed")

@@ -289,7 +289,9 @@ def test_an_output_directory_is_as_recorded_again(f0: F0) -> None:
     traced.remove("tree/empty")
     traced.remove("tree/link")
     assert traced.run().states == {"tree": "restored", "use": "current"}
-    assert traced.executed() == [] and traced.read("tree/b") == "fixed\n" and traced.read("tree/sub/a") == "1\n"
+    assert (
+        traced.executed() == [] and traced.read("tree/b") == "fixed\n" and traced.read("tree/sub/a") == "1\n"
+    )
     assert os.access(traced.workspace / "tree/b", os.X_OK) and (traced.workspace / "tree/empty").is_dir()
     assert os.readlink(traced.workspace / "tree/link") == "sub/a"
     assert traced.displaced()["tree/b"] == "altered\n"

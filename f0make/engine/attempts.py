@@ -15,7 +15,6 @@ from f0make.execution.lognames import log_name
 from f0make.model import Instance
 
 if TYPE_CHECKING:
-    from f0make.engine.contexts import Contexts
     from f0make.engine.run import Run
 
 MOST_CHANGES = 2

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from f0make.graph.draw.parts import COLOURS, Edge, NodeLike, as_nodes, printable
 
-SPECIAL = frozenset("\"#&<>`\\;%$")
+SPECIAL = frozenset('"#&<>`\\;%$')
 """Characters that Mermaid, its Markdown or the HTML below it read as more than themselves inside quotes."""
 
 

@@ -11,7 +11,13 @@ import sys
 
 def main() -> int:
     """The console script `f0make`; returns the exit code."""
-    argv = sys.argv[1:]
+    try:
+        return _main(sys.argv[1:])
+    except KeyboardInterrupt:  # before or after the part that has its own answer to it
+        return 130
+
+
+def _main(argv: list[str]) -> int:
     if argv[:1] == ["run"]:
         from f0make.fast import nothing_to_do
 

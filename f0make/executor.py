@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from f0make.errors import Exit, StateError, UsageError
+from f0make.errors import Exit, RecipeError, StateError, UsageError
 from f0make.options import Event, Reporter, RunOptions, Silent
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Executor:
             wanted = list(targets) or list(self.options.targets)
             session = Session.open(path, self.options, readonly=False, targets=wanted)
             try:
-                self._check_names(session)
+                self.check_request(session)
                 return self._run(session, path, wanted)
             finally:
                 with suppress(OSError):
@@ -103,7 +103,7 @@ class Executor:
         wanted = list(targets) or list(self.options.targets)
         session = Session.open(os.fspath(recipe_path), self.options, targets=wanted)
         try:
-            self._check_names(session)
+            self.check_request(session)
             for text in session.warnings + session.expansion.warnings:
                 self.reporter.note(text)
             blobs, shared = self._caches(create=False)
@@ -126,7 +126,10 @@ class Executor:
         finally:
             session.close()
 
-    def _check_names(self, session: Session) -> None:
+    def check_request(self, session: Session) -> None:
+        """Refuse unknown names of steps, and what this version cannot do. Raises UsageError and RecipeError."""
+        from f0make.engine.unsupported import unsupported
+
         known = [step.name for step in session.recipe.steps]
         for option, names in (("--only", self.options.only), ("--skip", self.options.skip)):
             for name in names:
@@ -136,6 +139,9 @@ class Executor:
                     near = nearest(name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise UsageError(f"{option} {name}: no step has this name{hint}")
+        problems = unsupported(session)
+        if problems:
+            raise RecipeError(problems)
 
     def _caches(self, create: bool) -> tuple[Blobs | None, ActionCache | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""

@@ -45,7 +45,7 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
     else:
         parts["name"] = instance.name
     # A result is only as good as the check it passed: a stricter one must see it again.
-    required = instance.step.success.ctx_has_keys
+    required = instance.ctx_has_keys
     if instance.not_empty or instance.exit_codes != [0] or required:
         parts["success"] = [instance.not_empty, instance.exit_codes, required]
     return parts

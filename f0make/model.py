@@ -168,6 +168,7 @@ class Instance:
     depfile: str | None = None
     not_empty: bool = False
     exit_codes: list[int] = field(default_factory=lambda: [0])
+    ctx_has_keys: list[str] = field(default_factory=list)
     when: bool = True
     cache: bool = True
     always: bool = False

@@ -68,6 +68,8 @@ class Session:
         self.warnings: list[str] = []
         self.code: dict[str, CodeFacts] = {}
         """Instance name -> what its python code comes to."""
+        self.setters: dict[str, set[str]] = {}
+        """Context key -> instances whose code sets it by a literal name."""
         self._code_cache: dict[str, Any] = {}
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
@@ -225,6 +227,9 @@ class Session:
             problems += found
             instance.args = typed
             self.code[instance.name] = facts
+            known = base.shape(instance.module or "")
+            for key in known[1].definitions.get(instance.function or "", {}).get("sets", ()) if known else ():
+                self.setters.setdefault(key, set()).add(instance.name)
             self.watched_files.update(facts.files, facts.watched_missing)
         return problems
 

@@ -179,13 +179,13 @@ def test_an_input_replaced_by_the_same_content_is_no_change(traced: Traced) -> N
 
 def test_same_size_edits_at_once_are_noticed(traced: Traced) -> None:
     traced.recipe(COPY)
-    for n in range(8):
+    for n in range(4):
         traced.write("in.txt", f"{n}\n")
         before = os.stat(traced.workspace / "in.txt").st_mtime_ns
         traced.run()
         assert traced.read("out.txt") == f"{n}\n"
         with open(traced.workspace / "in.txt", "r+") as file:  # In place: the inode stays.
-            file.write(f"{n}"[:1].replace(str(n), "x"))
+            file.write("x")
         os.utime(traced.workspace / "in.txt", ns=(before, before))
         assert traced.run().states == {"copy": "ran" if n == 0 else "restored"}
         assert traced.read("out.txt") == "x\n"
@@ -194,7 +194,7 @@ def test_same_size_edits_at_once_are_noticed(traced: Traced) -> None:
 def test_an_edit_right_after_a_run_is_noticed(traced: Traced) -> None:
     """The file is written in the same instant in which the run that read it ends."""
     traced.recipe(COPY)
-    for n in range(6):
+    for n in range(3):
         traced.write("in.txt", f"{n}\n")
         traced.run()
         traced.write("in.txt", f"{n + 1}\n")
@@ -432,7 +432,6 @@ LOOKING = [
     ("graph", "recipe.yaml", "--json"),
     ("run", "recipe.yaml", "-n"),
     ("run", "recipe.yaml", "--dry-run", "--json", "--force", "copy"),
-    ("validate", "recipe.yaml"),
     ("list", "recipe.yaml"),
     ("log", "copy"),
     ("history",),
@@ -465,7 +464,7 @@ def test_looking_changes_nothing_on_disk(traced: Traced, state: str) -> None:
     for args in LOOKING:
         result = traced(*args)
         assert result.code in (
-            (0,) if state != "new" or args[0] in ("plan", "validate", "run") else (0, 1, 2)
+            (0,) if state != "new" or args[0] in ("plan", "run") else (0, 1, 2)
         )
         after = listing(traced.workspace)
         assert after == before, (args, {k for k in {*before, *after} if before.get(k) != after.get(k)})

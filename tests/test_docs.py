@@ -71,12 +71,11 @@ class Shell:
         """Run a command of the page; it must do what the page says."""
         text = f"set -euo pipefail\n{command.text}" if command.hidden else command.text
         code, output = self(text)
-        place = f"line {command.line}: {command.text}\n{output}"
-        assert code == command.code, place
-        if command.output:
-            assert printed(command.output, output.splitlines()), f"{place}\nbut the page says\n" + "\n".join(
-                command.output
-            )
+        happened = f"line {command.line}: {command.text}\nended with {code} and printed\n{output}"
+        if code != command.code:
+            pytest.fail(happened, pytrace=False)
+        if command.output and not printed(command.output, output.splitlines()):
+            pytest.fail("\n".join([happened, "but the page says", *command.output]), pytrace=False)
 
 
 def printed(expected: list[str], lines: list[str]) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the meaning of a remembered shape changes: older ones are then parsed anew."""
 
 Import = tuple[int, str, list[str], bool]
@@ -36,7 +36,7 @@ class Shape:
     exports: list[str]
     """Text found in ``__all__``."""
     definitions: dict[str, dict[str, Any]]
-    """Top-level names. ``what`` is ``function`` (with ``fields``), ``class`` (``name``, ``bases``, ``params``, ``fields``),
+    """Top-level names. ``what`` is ``function`` (with ``fields``, ``sets``), ``class`` (``name``, ``bases``, ``params``, ``fields``, ``sets``),
     ``import`` (``level``, ``module``, ``name``) or ``value``."""
     stars: list[tuple[int, str]]
     """``from X import *`` at the top level: (level, module)."""
@@ -129,13 +129,27 @@ def _flattened(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _flattened(handler.body)
 
 
+def _sets(definition: ast.AST) -> list[str]:
+    """Context keys that the definition sets by a literal name: ``ctx.set("key", …)``, also ``self.ctx.set``."""
+    import ast
+
+    keys = set()
+    for node in ast.walk(definition):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        first = node.args[0]
+        if node.func.attr == "set" and last_name(node.func.value) == "ctx" and isinstance(first, ast.Constant):
+            keys.add(first.value)
+    return sorted(key for key in keys if isinstance(key, str))
+
+
 def _define(node: ast.stmt, definitions: dict[str, dict[str, Any]], stars: list[tuple[int, str]]) -> None:
     import ast
 
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        definitions[node.name] = {"what": "function", "fields": _parameters(node.args)}
+        definitions[node.name] = {"what": "function", "fields": _parameters(node.args), "sets": _sets(node)}
     elif isinstance(node, ast.ClassDef):
-        definitions[node.name] = _class(node)
+        definitions[node.name] = {**_class(node), "sets": _sets(node)}
     elif isinstance(node, ast.ImportFrom):
         for alias in node.names:
             if alias.name == "*":

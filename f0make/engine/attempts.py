@@ -94,11 +94,14 @@ class Attempts:
         self._by_name[instance.name] = self._by_token[token] = attempt
         return bundle
 
-    def discard(self, attempt: Attempt) -> None:
-        """Put aside what the attempt left, and close it in the log."""
+    def discard(self, attempt: Attempt, keep: bool = True) -> None:
+        """Put aside what the attempt left, and close it in the log.
+
+        Without ``keep`` it is removed: a file cut off by a full disk must not go on filling it.
+        """
         attempt.open = False
         run = self._run
-        run.outputs.set_aside([path for path, _ in attempt.bundle.outputs])
+        run.outputs.set_aside([path for path, _ in attempt.bundle.outputs], keep)
         run.session.store.append_fail({"instance": attempt.instance.name, "token": attempt.bundle.token})
 
     def changed_input(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
@@ -124,7 +127,7 @@ class Attempts:
         """Why a result that looks good must not count; None when nothing speaks against it."""
         run = self._run
         node = run.graph.by_name[attempt.instance.name]
-        required = attempt.instance.step.success.ctx_has_keys
+        required = attempt.instance.ctx_has_keys
         if required:
             there = {*run.contexts.view(node), *(write["key"] for write in outcome.writes)}
             absent = [key for key in required if key not in there]

@@ -142,7 +142,9 @@ class Decider:
         verdict.changes = differences(latest, verdict.parts, verdict.inputs, found)
         verdict.changes = self._with_code(instance, latest, verdict.changes)
         verdict.reason = reason_to_run(latest, verdict.changes)
-        if latest and not verdict.changes and (latest.get("reads") or latest.get("missing_reads")):
+        if not verdict.changes and self.session.store.last_fail(instance.name) is not None:
+            verdict.reason = "its last run failed"
+        elif latest and not verdict.changes and (latest.get("reads") or latest.get("missing_reads")):
             verdict.reason = "what it reads of the context changed"
 
     def _with_code(self, instance: Instance, latest: Record | None, changes: list[Change]) -> list[Change]:

@@ -43,8 +43,7 @@ class Taken:
                     cwd=self.workspace,
                     env={**self.environ, **dict(env)},
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
+                    capture_output=True,
                     timeout=SECONDS,
                     check=False,
                 )

@@ -91,10 +91,12 @@ class Outputs:
         self.tokens.contents.forget(path)
         self.note(f"{path} was not made by f0make or altered since; moved to {moved}")
 
-    def set_aside(self, outputs: list[str]) -> None:
-        """Move what a failed or killed step left at its outputs to `.f0make/failed/`."""
+    def set_aside(self, outputs: list[str], keep: bool = True) -> None:
+        """Move what a failed or killed step left at its outputs to `.f0make/failed/`, or remove it."""
         for path in outputs:
-            if os.path.lexists(os.path.join(self.root, path)):
+            if not keep:
+                place.remove(self.root, path)
+            elif os.path.lexists(os.path.join(self.root, path)):
                 place.fail_aside(self.root, path, self.run_id)
             self.tokens.contents.forget(path)
 

@@ -378,12 +378,25 @@ class Run:
         context: dict[str, Any] = {}
         foreign: dict[str, str] = {}
         if instance.step.type == "python":
-            context, foreign = self.contexts.view(node), self.contexts.foreign(node)
+            context, foreign = self.contexts.view(node), self._foreign(node)
         bundle = self.attempts.prepare(node, context, foreign)
         self.state[node] = State.RUNNING
         self.session.store.flush()
         self.reporter.running(instance.name, bundle.attempt, "")
         self._backend.submit(bundle)
+
+    def _foreign(self, node: int) -> dict[str, str]:
+        """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""
+        foreign = self.contexts.foreign(node)
+        if self.session.setters:
+            above = self.graph.closure([node]) - set(self.graph.barriers)
+            line = {self.graph.instances[n].name for n in above}
+            for key, names in self.session.setters.items():
+                present = [name for name in names if name in self.graph.by_name]
+                if present and not names & line:
+                    setter = self.graph.instances[self.graph.by_name[min(present)]]
+                    foreign.setdefault(key, setter.step.name)
+        return foreign
 
     # -- collecting --------------------------------------------------------------------------------------
 
@@ -432,9 +445,9 @@ class Run:
             self._enqueue(node)
             return
         if not outcome.ok:
-            self.attempts.discard(attempt)
+            self.attempts.discard(attempt, keep=not outcome.disk_full)
             if outcome.disk_full:
-                self.disk_full = outcome.message or "no space left on device"
+                self.disk_full = f"no space left on device ({instance.name}: {outcome.message})"
             elif attempt.failures < self.attempts.retries(instance):
                 attempt.failures += 1
                 self.reporter.note(

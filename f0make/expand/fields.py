@@ -167,6 +167,7 @@ def compile_late(step: Step, compile: Compile) -> FieldCompiler:
     made.texts("depends_on", step.depends_on, "depends_on", str)
     made.texts("runs_on", step.runs_on, "runs_on", str)
     made.texts("fingerprint", step.fingerprint, "fingerprint", str, quoted=True)
+    made.texts("ctx_has_keys", step.success.ctx_has_keys, "success.ctx_has_keys", str)
     made.texts("exit_codes", step.success.exit_codes or [0], "success.exit_codes", scalars.to_exit_code)
     made.tree("args", step.args, "args")
     if step.when is None or not has_template(step.when):

@@ -29,7 +29,7 @@ def look(
     executor = Executor(options, reporter)
     session = Session.open(recipe, options, targets=targets)
     try:
-        executor._check_names(session)
+        executor.check_request(session)
         for text in session.warnings + session.expansion.warnings:
             reporter.note(text)
         planned = plan(session, options, *executor._caches(create=False))

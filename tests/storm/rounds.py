@@ -1,0 +1,215 @@
+"""One round of the storm: start a run, kill something at a random moment, run again, compare."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from .world import CODE, PROBE, PROBE_CODE, RECIPE, TEMP, expected
+
+VICTIMS = ("main", "main", "group", "worker", "step", "everything")
+LONGEST = 60.0
+"""Seconds after which a run counts as hanging."""
+
+
+class Storm:
+    """A workspace in ``place`` that is killed again and again. Raises AssertionError, naming the seed."""
+
+    def __init__(self, place: Path, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.workspace = place / "workspace"
+        self.tools = place / "tools"
+        self.runs = 0
+        self.round = 0
+        self.killed: Counter[str] = Counter()
+        for directory in (self.workspace, self.tools):
+            directory.mkdir(parents=True)
+        (self.tools / "probe.py").write_text(PROBE_CODE)
+        (self.workspace / "recipe.yaml").write_text(RECIPE)
+        (self.workspace / "stormcode.py").write_text(CODE)
+        (self.workspace / "dep.txt").write_text("dep\n")
+        self.typical = 1.0
+        """Seconds that a whole run takes."""
+
+    def environment(self) -> dict[str, str]:
+        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+        root = str(Path(__file__).parent.parent.parent)
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
+        env |= {"STORM": str(self.tools), "STORM_PYTHON": sys.executable, "STORM_PROBE": PROBE}
+        env["STORM_RUN"] = f"{os.getpid()}-{self.seed}:{self.runs}"
+        return env
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Start a run in a process group of its own."""
+        self.runs += 1
+        shutil.rmtree(self.tools / "first", ignore_errors=True)
+        script = Path(sys.executable).parent / "f0make"
+        command = [str(script)] if script.exists() else [sys.executable, "-m", "f0make"]
+        with open(self.tools / "errors", "w") as errors, open(self.tools / "events", "w") as events:
+            return subprocess.Popen(
+                [*command, "run", "recipe.yaml", "--json", "-j4", *options],
+                cwd=self.workspace,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=events,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+
+    def events(self) -> list[dict[str, str]]:
+        """The events of the last run, a torn last line left out."""
+        found = []
+        for line in (self.tools / "events").read_text().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return [e for e in found if e["event"] == "step"]
+
+    def one(self) -> None:
+        """One round."""
+        self.round += 1
+        text = f"input {self.round}\n"
+        (self.workspace / "in.txt").write_text(text)
+        options = ("--no-cache",) if self.random.random() < 0.15 else ()
+        safe: set[str] = set()
+        for _ in range(2 if self.random.random() < 0.3 else 1):
+            victim = self.random.choice(VICTIMS)
+            process = self.start(*options)
+            self.strike(process, victim)
+            # A step that was killed may have failed; whatever it is, nothing hangs.
+            try:
+                process.wait(LONGEST)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                self.fail(f"the run hangs after the {victim} was killed")
+            if process.returncode not in (0, 1, -signal.SIGKILL):
+                self.fail(f"exit code {process.returncode} after the {victim} was killed")
+            safe |= {e["step"] for e in self.events() if e["status"] == "ran"}
+            self.look_for_stale()
+        self.finish(text, safe, options)
+
+    def strike(self, process: subprocess.Popen[str], victim: str) -> None:
+        """After a random time kill ``victim``, unless the run is over by then."""
+        time.sleep(self.random.random() ** 0.7 * self.typical * 1.1)
+        if process.poll() is not None:
+            self.killed["nothing"] += 1
+            return
+        pids = [process.pid]
+        if victim == "group":
+            os.killpg(process.pid, signal.SIGKILL)
+            self.killed[victim] += 1
+            return
+        if victim != "main":
+            mine = self.marked()
+            workers = [p for p, (parent, command) in mine.items() if parent == process.pid and "loky" in command]
+            workers = [p for p in workers if "resource_tracker" not in mine[p][1]]
+            steps = [p for p in mine if p != process.pid and mine[p][0] != process.pid]
+            pids = {"worker": workers, "step": steps, "everything": list(mine)}[victim]
+            if victim != "everything":
+                pids = [self.random.choice(sorted(pids))] if pids else []
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.killed[victim if pids else "nothing"] += 1
+
+    def marked(self) -> dict[int, tuple[int, str]]:
+        """Processes of the run under way: pid -> (parent, command line)."""
+        mark = f"STORM_RUN={os.getpid()}-{self.seed}:{self.runs}\0".encode()
+        found = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    if mark in Path("/proc", entry, "environ").read_bytes():
+                        parent = int(Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[1])
+                        found[int(entry)] = (parent, Path("/proc", entry, "cmdline").read_text())
+                except (OSError, ValueError):
+                    continue
+        return found
+
+    def look_for_stale(self) -> None:
+        """No step that was started found a process of a run before."""
+        stale = self.tools / "stale"
+        if stale.exists():
+            self.fail("processes of an older run were alive when a step began:\n" + stale.read_text())
+
+    def finish(self, text: str, safe: set[str], options: tuple[str, ...]) -> None:
+        """The run after the kill: no help needed, everything right, nothing that counted is undone."""
+        process = self.start(*options)
+        try:
+            process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.fail("the run after the kill hangs")
+        said = (self.tools / "errors").read_text()
+        if process.returncode:
+            self.fail(f"the run after the kill ended with {process.returncode}: {said}")
+        self.look_for_stale()
+        found, wanted = self.outputs(), expected(text)
+        if found != wanted:
+            wrong = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+            self.fail("wrong: " + "; ".join(f"{k}: {found.get(k)!r} is not {wanted.get(k)!r}" for k in wrong))
+        undone = {e["step"] for e in self.events() if e["step"] in safe and e["status"] != "current"} - {TEMP}
+        if undone:
+            self.fail(f"had been announced as ran, and were not current: {sorted(undone)}")
+        if (self.workspace / ".f0make/displaced").exists():
+            self.fail(f"something was taken for a file of the user's: {said}")
+        left = sorted(p.name for p in self.workspace.iterdir()) 
+        if left != [".f0make", "dep.txt", "in.txt", "out", "recipe.yaml", "stormcode.py"]:
+            self.fail(f"files were left behind: {left}")
+        if self.round % 5 == 0:
+            self.quiet()
+
+    def quiet(self) -> None:
+        """Nothing is left to do, and no process is left."""
+        process = self.start()
+        process.wait(LONGEST)
+        states = {e["status"] for e in self.events()}
+        if states != {"current"}:
+            self.fail(f"a run right after a run finds {sorted(states)}")
+        time.sleep(0.05)
+        if self.marked():
+            self.fail(f"processes are left: {self.marked()}")
+
+    def outputs(self) -> dict[str, str]:
+        """Every file below `out/`, as `world.expected` gives them."""
+        root = self.workspace / "out"
+        found = {}
+        for path in root.rglob("*"):
+            name = str(path.relative_to(root))
+            if path.is_symlink():
+                found[name] = "->" + os.readlink(path)
+            elif path.is_file():
+                found[name] = path.read_text()
+        return found
+
+    def fail(self, why: str) -> None:
+        raise AssertionError(f"round {self.round} of the storm with seed {self.seed}: {why}")
+
+    def warm_up(self) -> None:
+        """A whole run, to know how long one takes."""
+        (self.workspace / "in.txt").write_text("first\n")
+        began = time.monotonic()
+        self.finish("first\n", set(), ())
+        self.typical = time.monotonic() - began
+
+
+def storm(place: Path, rounds: int, seed: int) -> Storm:
+    """Run ``rounds`` rounds in the empty directory ``place``. Raises AssertionError with the seed in its text."""
+    one = Storm(place, seed)
+    one.warm_up()
+    for _ in range(rounds):
+        one.one()
+    return one

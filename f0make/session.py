@@ -17,7 +17,7 @@ from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.expand.disk import DiskFacts
 from f0make.files.contents import Row
 from f0make.files.signature import clock_ns, is_racy
-from f0make.graph.build import Graph
+from f0make.graph.build import Graph, MissingInput
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
 from f0make.state import home, sealed
@@ -159,7 +159,8 @@ class Session:
         problems += self.graph.cycles() or self._missing_inputs(bool(faults), bool(problems))
         problems += self._beyond_limits()
         if problems or faults:
-            raise RecipeError(list(dict.fromkeys([*faults, *problems])))
+            told = {(p.where, p.message): p for p in [*problems, *faults]}
+            raise RecipeError(list(told.values()))
 
     def _missing_inputs(self, faulty: bool, problems: bool) -> list[Problem]:
         """Inputs that nothing makes, but for those that a step left out for its own problems may make."""
@@ -179,7 +180,13 @@ class Session:
         def there(path: str) -> bool:
             return self._exists(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
 
-        return self.graph.missing_inputs(wanted, there)
+        return [self._with_pattern(p) for p in self.graph.missing_inputs(wanted, there)]
+
+    def _with_pattern(self, missing: MissingInput) -> Problem:
+        """The problem of a missing input, with the pattern step that could make it if it had what it needs."""
+        unmet = self.expansion.would_need(missing.path)
+        hint = f"{unmet[0]} would make it, but its input {unmet[1]!r} does not exist" if unmet else ""
+        return replace(missing.problem, hint=hint)
 
     def _perhaps_made(self, path: str, faulty: bool) -> bool:
         without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
@@ -280,6 +287,9 @@ class Session:
             return []
         from f0make.recipe.nearest import nearest
 
+        unmet = self.expansion.would_need(path)
+        if unmet is not None:
+            raise UsageError(f"target {target!r}: {unmet[0]} would make it, but its input {unmet[1]!r} does not exist")
         known = [*graph.by_name, *(s.name for s in self.recipe.steps), *graph.producer]
         near = nearest(target, known)
         hint = f"; did you mean {near!r}?" if near else f"; see `f0make list {self.recipe.path}`"

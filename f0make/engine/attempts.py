@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from f0make.engine.again import for_attempt
+from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.lognames import log_name
@@ -54,6 +55,15 @@ class Attempts:
     def open(self) -> list[Attempt]:
         """Attempts without an outcome."""
         return [attempt for attempt in self._by_name.values() if attempt.open]
+
+    def resources(self, instance: Instance) -> dict[str, float | int]:
+        """What the next attempt of ``instance`` asks for; a later one may ask for more than the first."""
+        known = self._by_name.get(instance.name)
+        if known is None:
+            return instance.resources
+        with suppress(CannotAttempt):
+            return for_attempt(self._run.session, instance, known.number + 1).resources
+        return instance.resources
 
     def retries(self, instance: Instance) -> int:
         """How many failures are followed by another attempt."""

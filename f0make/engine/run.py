@@ -206,7 +206,9 @@ class Run:
 
     def _decide(self, node: int) -> None:
         if node in self.doom:
-            self._settle(node, self.doom[node], "something that it needs did not get there")
+            skipped = self.doom[node] is State.SKIPPED
+            why = "it needs a skipped step" if skipped else "something that it needs did not get there"
+            self._settle(node, self.doom[node], why)
             return
         if node in self.graph.barriers:
             self._settle(node, State.CURRENT, "")
@@ -287,7 +289,7 @@ class Run:
             self.levels = bottom_levels(self.graph.needed_by, self.graph.order, self._durations())
         instance = self.graph.instances[node]
         self.state[node] = State.READY
-        self.demands[node] = demand_of(instance.resources, self.scheduler.jobs)
+        self.demands[node] = demand_of(self.attempts.resources(instance), self.scheduler.jobs)
         self.scheduler.push(
             node, priority=instance.priority, level=self.levels[node], idx=instance.step.idx or 0
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from f0make.errors import StateError
-from f0make.execution import ending, host
+from f0make.execution import ending, host, steplog
 
 RUN = os.path.join(".f0make", "run")
 VARIABLE = "F0MAKE_WORKSPACE"
@@ -131,7 +131,12 @@ def kill_leftovers(workspace: str) -> int:
     scripts = [os.path.join(directory, n) for n in names if n.startswith("script-")]
     for path in files + scripts:
         unlink(path)
+    steplog.forget(_logs(directory), {entry.pid for _, entry in entries if entry is not None})
     return len(seen)
+
+
+def _logs(directory: str) -> str:
+    return os.path.join(os.path.dirname(directory), "logs")
 
 
 def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[int]:
@@ -152,6 +157,10 @@ def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[in
         if leader is not None and entry.before - _SLACK <= leader[4] <= entry.after + _SLACK:
             roots.add(entry.group)
             roots.update(pid for pid, about in known.items() if entry.group in (about[2], about[3]))
+        if name.startswith("worker-"):
+            # Steps share their worker's session; its number stays taken as long as one of them lives.
+            inside = (pid for pid, about in known.items() if about[3] == entry.pid and about[4] >= entry.since - _SLACK)
+            roots.update(inside)
     if since is not None:
         roots.update(
             pid
@@ -163,7 +172,9 @@ def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[in
 
 def forget(directory: str, pids: Iterable[int]) -> None:
     """Remove what workers that have ended left in ``directory``: journals, and scripts of steps they died under."""
-    own = {f"worker-{pid}" for pid in pids}
+    gone = set(pids)
+    own = {f"worker-{pid}" for pid in gone}
+    steplog.forget(_logs(directory), gone)
     scripts = tuple(f"script-{name.removeprefix('worker-')}-" for name in own)
     try:
         names = os.listdir(directory)

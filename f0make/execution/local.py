@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from f0make.errors import StateError
-from f0make.execution import ending, frames, groups, host, inherited
+from f0make.execution import ending, frames, groups, host, inherited, steplog
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.slot import Slot
 from f0make.execution.trackers import Trackers
@@ -274,11 +274,7 @@ class LocalBackend:
         if slot.reason:
             outcome.message = slot.reason
         if bundle.log:
-            try:
-                if os.path.getsize(bundle.log) == 0:
-                    os.unlink(bundle.log)
-            except OSError:
-                pass
+            steplog.adopt(bundle.log, slot.pid)
         return outcome
 
     def _kill(self, token: str) -> None:

@@ -1,4 +1,4 @@
-"""Start a command in a session of its own, wait for it, measure it, and leave nothing of it behind."""
+"""Start a command in a process group of its own, wait for it, measure it, and leave nothing of it behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from f0make.execution import ending, host
 from f0make.execution.command import Launch, default_shell
@@ -22,6 +23,9 @@ _LINGER = 0.25
 writes when its shell is gone."""
 _LEFTOVER_GRACE = 0.5
 """Seconds between TERM and KILL for what is left behind."""
+_APART: dict[str, Any] = {"setpgroup": 0} if host.REAPER else {"setsid": True}
+"""How a step is told apart from others. Where orphans come to this process, its own session will do; a session
+for each step costs milliseconds on a busy Linux, which schedules by sessions (sched(7), "autogroup")."""
 _MAXRSS = 1 if sys.platform == "darwin" else 1024
 """Unit of ru_maxrss in bytes (getrusage(2))."""
 
@@ -37,6 +41,8 @@ class Ended:
     """Bytes; the largest single process of it (see `run`)."""
     started: int = 0
     """Stamp from before the start."""
+    alone: bool = False
+    """Nothing of it is left, not even a daemon."""
 
 
 def run(
@@ -49,8 +55,8 @@ def run(
     """Run ``launch`` in the current directory with stdin from the caller's and both outputs to ``output``.
 
     The process starts with every signal at its default and none blocked. After ``timeout`` seconds it and all
-    its descendants get TERM, two seconds later KILL. When it ends, what is left of its session is ended too;
-    processes in sessions of their own (daemons) stay. ``note`` hears (pid, stamp before, stamp after) of the
+    its descendants get TERM, two seconds later KILL. When it ends, what is left of it is ended too (see
+    `end_session`); processes in sessions of their own (daemons) stay. ``note`` hears (pid, stamp before, stamp after) of the
     start. Raises OSError when it cannot be started.
 
     The kernel counts the memory of the starting process (this one) into the peak of a child that never grew
@@ -72,7 +78,9 @@ def run(
         usage.ru_maxrss * _MAXRSS,
         before,
     )
-    if _something_left(pid):
+    if not _something_left(pid):
+        ended.alone = host.REAPER
+    else:
         end_session(pid, before)
         cpu, peak = ending.reap()
         ended.cpu_seconds += cpu
@@ -97,9 +105,9 @@ def _spawn(program: str, argv: list[str], environ: Mapping[bytes, bytes], output
             argv,
             environ,
             file_actions=((os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)),
-            setsid=True,
             setsigmask=(),
             setsigdef=host.SIGNALS,
+            **_APART,
         )
     except NotImplementedError:
         return _fork_exec(program, argv, environ, output)
@@ -146,8 +154,13 @@ def _step_processes(since: int) -> list[int]:
 
 
 def end_session(session: int, since: int) -> bool:
-    """End what is left of ``session`` below this process; whether there was anything that had to be told."""
+    """End what is left of the step ``session`` below this process; whether there was anything that had to be told.
+
+    That is everything in its group or session and, where steps share this process's session, in that one; what
+    has a session of its own (a daemon) stays.
+    """
     me = os.getpid()
+    sessions = {session, os.getsid(0)} if host.REAPER else {session}
 
     def find() -> list[int]:
         known = host.everyone()
@@ -155,7 +168,7 @@ def end_session(session: int, since: int) -> bool:
         return [
             pid
             for pid, about in below.items()
-            if pid != me and session in (about[2], about[3]) and about[4] >= since - 1
+            if pid != me and (about[2] == session or about[3] in sessions) and about[4] >= since - 1
         ]
 
     until = time.monotonic() + _LINGER

@@ -14,6 +14,7 @@ from f0make.execution import collect, ending, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
 from f0make.execution.groups import RUN
+from f0make.execution.steplog import StepLog
 
 _ROOM = 4 << 20
 """Bytes; how far this process may have grown since its own peak was last read."""
@@ -44,6 +45,9 @@ class Runner:
         self._shell = default_shell(os.fsdecode(path) if path is not None else None)
         self._collector = collect.Collector()
         self._io = host.IoCounter()
+        self._log = StepLog()
+        self._alone = True
+        """Nothing that an earlier step started is left."""
         self._count = itertools.count(1)
         self._floor = host.own_peak()
         self._oom = host.oom_kills()
@@ -55,6 +59,7 @@ class Runner:
         """Look at the memory of the running step; to be called now and then from another thread."""
         kind = self._running
         if kind is not None:
+            self._log.publish()
             memory = host.tree_memory(os.getpid(), kind == "python")
             if self._running is kind:
                 self._sampled = max(self._sampled, memory)
@@ -64,7 +69,7 @@ class Runner:
         """Run ``bundle``; never raises. ``finished`` is called when its command has ended, before the rest."""
         outcome = Outcome(bundle.token, False, started=time.time())
         try:
-            log = self._open_log(bundle.log)
+            log = self._log.begin(bundle.log)
         except OSError as error:
             outcome.message = f"its log {bundle.log!r} cannot be written: {error.strerror}"
             outcome.disk_full = error.errno in collect.NO_ROOM
@@ -81,8 +86,12 @@ class Runner:
             collect.fail(outcome, f"{type(error).__name__}: {error} (an error in f0make itself; see the log)")
             _explain(log)
         finally:
-            self._close_log(bundle.log, log)
+            self._log.end(self._alone)
         return outcome
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._log.close()
 
     def _measured(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
         read, written = self._io.read()
@@ -123,6 +132,7 @@ class Runner:
         finally:
             if start is not None and start.script is not None:
                 os.unlink(start.script)
+        self._alone = ended.alone
         outcome.cpu_seconds = ended.cpu_seconds
         if self._samples >= _ENOUGH and ended.peak_mem <= self._floor + _ROOM:
             outcome.peak_mem = self._sampled
@@ -172,6 +182,7 @@ class Runner:
         except pystep.Interrupted:
             outcome.ok, outcome.signal, outcome.message = False, int(signal.SIGTERM), "killed by SIGTERM"
         me = os.getpid()
+        self._alone = host.REAPER and host.no_children()
         if not host.no_children():
             self.worn_out |= process.end_session(me, since)
             ending.reap()
@@ -181,24 +192,6 @@ class Runner:
         left = host.own_peak()
         self.worn_out |= threading.active_count() > self._threads or left > self._floor + _BLOAT
         self._floor = max(self._floor, left)
-
-    # The log.
-
-    def _open_log(self, path: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        try:
-            return os.open(path or os.devnull, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return os.open(path, flags, 0o666)
-
-    def _close_log(self, path: str, log: int) -> None:
-        try:
-            if path and os.fstat(log).st_size == 0:
-                os.unlink(path)
-        except OSError:
-            pass
-        os.close(log)
 
 
 def signal_name(signum: int) -> str:

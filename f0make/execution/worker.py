@@ -70,12 +70,14 @@ def serve() -> None:
                 finished = _say_finished if bundle.timeout is not None and bundle.kind == "python" else None
                 outcome = runner.run(bundle, finished)
                 if runner.worn_out:
+                    runner.close()
                     line.sendall(frames.frame(frames.LAST_OUTCOME, outcome))
                     # Threads that a step left would keep an orderly exit waiting for ever.
                     os._exit(0)
                 line.sendall(frames.frame(frames.OUTCOME, outcome))
     except (BrokenPipeError, ConnectionError):
         pass
+    runner.close()
 
 
 def _say_finished() -> None:

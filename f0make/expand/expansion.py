@@ -36,6 +36,12 @@ class Expansion:
     """Tables."""
     stages: Stages | None = None
 
+    def would_need(self, path: str) -> tuple[str, str] | None:
+        """The pattern instance that would make ``path`` if only an input existed, and that input; else None."""
+        if self.stages is None or not any(s.plan.pattern for s in self.stages.states.values()):
+            return None
+        return Resolver(self.stages, Waiting(self.stages).awaited).would_need(path)
+
     def rerender(self, instance: Instance, attempt: int) -> Instance:
         """``instance`` as it is in another attempt: itself where nothing of its step mentions `attempt`.
 

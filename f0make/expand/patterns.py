@@ -214,6 +214,16 @@ class Resolver:
             self._known[path] = found
         return found
 
+    def would_need(self, path: str) -> tuple[str, str] | None:
+        """An instance that would make ``path``, and the input that it lacks; None when no pattern matches."""
+        for state, variables in self._matches(path):
+            instance = self._candidate(state, variables)
+            for wanted in instance.inputs if instance is not None else ():
+                name = instance_name(state.name, variables)
+                if self.resolve(wanted, (name,)).kind == "nothing":
+                    return name, wanted
+        return None
+
     def _missing(self, instance: Instance, chain: tuple[str, ...]) -> Found | None:
         """What becomes of an input of a candidate that is not there and cannot be made, the first that is."""
         waits: Found | None = None

@@ -1,6 +1,6 @@
 """Carbon intensity of electricity by country, in g CO2 equivalent for a kWh.
 
-Yearly averages (of 2022 or 2023, the newest year known for each) by Our World in Data and Ember, "Carbon
+Yearly averages (of the newest year known for each, mostly 2022 and 2023) by Our World in Data and Ember, "Carbon
 intensity of electricity generation", CC BY 4.0; the same numbers that CodeCarbon 3 (MIT licence) carries in
 global_energy_mix.json, so that a run costs the same with and without it.
 """

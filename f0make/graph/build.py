@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from f0make.errors import Problem
 from f0make.graph.order import closure, dependents, find_cycle, topological
 from f0make.model import Instance
+
+class MissingInput(NamedTuple):
+    """An input that nothing makes and that does not exist."""
+
+    path: str
+    problem: Problem
+
 
 BARRIER_EDGES = 4096
 """`depends_on` between two steps of many instances each goes through one barrier node beyond this many edges."""
@@ -115,14 +123,14 @@ class Graph:
             needs.append(list(found))
         return needs + extra
 
-    def missing_inputs(self, wanted: set[int], exists: Callable[[str], bool]) -> list[Problem]:
+    def missing_inputs(self, wanted: set[int], exists: Callable[[str], bool]) -> list[MissingInput]:
         """Inputs of ``wanted`` instances that nothing makes and that do not exist."""
         found = []
         for index in sorted(i for i in wanted if i < len(self.instances)):
             instance = self.instances[index]
             for position, path in enumerate(instance.inputs if instance.when else ()):
                 if self.producer_of(path) is None and not exists(path):
-                    found.append(missing_input(instance, position, path))
+                    found.append(MissingInput(path, missing_input(instance, position, path)))
         return found
 
     def cycles(self) -> list[Problem]:

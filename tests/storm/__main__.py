@@ -23,7 +23,6 @@ def main() -> int:
     began = time.monotonic()
     one = Storm(place, given.seed)
     try:
-        one.warm_up()
         for number in range(1, given.rounds + 1):
             one.one()
             if number % 20 == 0:

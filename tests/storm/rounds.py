@@ -31,14 +31,16 @@ class Storm:
         self.runs = 0
         self.round = 0
         self.killed: Counter[str] = Counter()
+        self.history: list[str] = []
+        """What was done, newest last."""
         for directory in (self.workspace, self.tools):
             directory.mkdir(parents=True)
         (self.tools / "probe.py").write_text(PROBE_CODE)
         (self.workspace / "recipe.yaml").write_text(RECIPE)
         (self.workspace / "stormcode.py").write_text(CODE)
         (self.workspace / "dep.txt").write_text("dep\n")
-        self.typical = 1.0
-        """Seconds that a whole run takes."""
+        self.typical = 0.5
+        """Seconds from the first step to the end, about; it follows how often a strike comes too late."""
 
     def environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
@@ -51,6 +53,7 @@ class Storm:
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Start a run in a process group of its own."""
         self.runs += 1
+        self.history.append(f"run {self.runs}")
         shutil.rmtree(self.tools / "first", ignore_errors=True)
         script = Path(sys.executable).parent / "f0make"
         command = [str(script)] if script.exists() else [sys.executable, "-m", "f0make"]
@@ -101,14 +104,22 @@ class Storm:
 
     def strike(self, process: subprocess.Popen[str], victim: str) -> None:
         """After a random time kill ``victim``, unless the run is over by then."""
-        time.sleep(self.random.random() ** 0.7 * self.typical * 1.1)
+        if self.random.random() < 0.2:
+            time.sleep(self.random.uniform(0.02, 0.4))  # Somewhere on its way to the first step, perhaps.
+        else:
+            while process.poll() is None and not (self.tools / "first").exists():
+                time.sleep(0.002)
+            time.sleep(self.random.uniform(0.0, self.typical))
         if process.poll() is not None:
+            self.typical *= 0.85
             self.killed["nothing"] += 1
             return
+        self.typical *= 1.05
         pids = [process.pid]
         if victim == "group":
             os.killpg(process.pid, signal.SIGKILL)
             self.killed[victim] += 1
+            self.history.append(f"killed group {process.pid}")
             return
         if victim != "main":
             mine = self.marked()
@@ -124,6 +135,7 @@ class Storm:
             except ProcessLookupError:
                 continue
         self.killed[victim if pids else "nothing"] += 1
+        self.history.append(f"killed {victim} {pids}")
 
     def marked(self) -> dict[int, tuple[int, str]]:
         """Processes of the run under way: pid -> (parent, command line)."""
@@ -166,7 +178,7 @@ class Storm:
             self.fail(f"had been announced as ran, and were not current: {sorted(undone)}")
         if (self.workspace / ".f0make/displaced").exists():
             self.fail(f"something was taken for a file of the user's: {said}")
-        left = sorted(p.name for p in self.workspace.iterdir()) 
+        left = sorted(p.name for p in self.workspace.iterdir())
         if left != [".f0make", "dep.txt", "in.txt", "out", "recipe.yaml", "stormcode.py"]:
             self.fail(f"files were left behind: {left}")
         if self.round % 5 == 0:
@@ -196,20 +208,13 @@ class Storm:
         return found
 
     def fail(self, why: str) -> None:
-        raise AssertionError(f"round {self.round} of the storm with seed {self.seed}: {why}")
-
-    def warm_up(self) -> None:
-        """A whole run, to know how long one takes."""
-        (self.workspace / "in.txt").write_text("first\n")
-        began = time.monotonic()
-        self.finish("first\n", set(), ())
-        self.typical = time.monotonic() - began
+        last = ", ".join(self.history[-6:])
+        raise AssertionError(f"round {self.round} of the storm with seed {self.seed} ({last}): {why}")
 
 
 def storm(place: Path, rounds: int, seed: int) -> Storm:
     """Run ``rounds`` rounds in the empty directory ``place``. Raises AssertionError with the seed in its text."""
     one = Storm(place, seed)
-    one.warm_up()
     for _ in range(rounds):
         one.one()
     return one

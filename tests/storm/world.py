@@ -16,7 +16,7 @@ for entry in os.listdir("/proc"):
         with open(f"/proc/{entry}/cmdline", "rb") as file:
             command = file.read()
         with open(f"/proc/{entry}/stat") as file:
-            state = file.read().rpartition(")")[2].split()[0]
+            state, parent = file.read().rpartition(")")[2].split()[:2]
     except (OSError, ValueError):
         continue
     run = os.fsdecode(environ.get(b"STORM_RUN", b""))
@@ -24,7 +24,7 @@ for entry in os.listdir("/proc"):
     if run and run != mine and run.split(":")[0] == mine.split(":")[0] and b"resource_tracker" not in command:
         if state not in "ZX":
             with open(os.environ["STORM"] + "/stale", "a") as file:
-                file.write(f"{entry} of run {run}: {os.fsdecode(command)!r}\\n")
+                file.write(f"{mine}: {entry} of run {run}, {state}, child of {parent}: {os.fsdecode(command)!r}\\n")
 """
 
 CODE = """\

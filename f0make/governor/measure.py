@@ -1,0 +1,182 @@
+"""What f0make and its steps take of the machine now: memory with shared pages divided, CPU seconds, load.
+
+Linux is read from /proc directly (one look at ten processes costs about a millisecond), other systems
+through psutil.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+PROC = "/proc"
+
+
+@dataclass(slots=True)
+class Tree:
+    """f0make and all its descendants at one moment."""
+
+    mem: dict[int, int] = field(default_factory=dict)
+    """pid -> bytes: its private pages and its part of the shared ones (PSS; RSS where that is not told)."""
+    cpu: dict[int, float] = field(default_factory=dict)
+    """pid -> CPU seconds of the process itself since it began."""
+    parent: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def total_mem(self) -> int:
+        """Bytes of all of them."""
+        return sum(self.mem.values())
+
+    def below(self, root: int, with_root: bool) -> list[int]:
+        """``root``'s descendants, ``root`` itself too if asked for."""
+        children: dict[int, list[int]] = {}
+        for pid, parent in self.parent.items():
+            children.setdefault(parent, []).append(pid)
+        found, pending = ([root] if with_root else []), [root]
+        while pending:
+            for child in children.get(pending.pop(), ()):
+                found.append(child)
+                pending.append(child)
+        return found
+
+    def mem_of(self, pids: Iterable[int]) -> int:
+        """Bytes of ``pids``."""
+        return sum(self.mem.get(pid, 0) for pid in pids)
+
+
+def tree(root: int, memory: bool = True) -> Tree:
+    """The processes below ``root`` and itself; without ``memory`` only parents and CPU seconds."""
+    return _linux_tree(root, memory) if sys.platform == "linux" else _psutil_tree(root, memory)
+
+
+def _linux_tree(root: int, memory: bool) -> Tree:
+    from f0make.execution import host
+
+    found = Tree()
+    children: dict[int, list[int]] = {}
+    for pid, about in host.everyone().items():
+        children.setdefault(about[1], []).append(pid)
+        found.parent[pid] = about[1]
+    kept, pending = {root}, [root]
+    while pending:
+        for child in children.get(pending.pop(), ()):
+            kept.add(child)
+            pending.append(child)
+    found.parent = {pid: parent for pid, parent in found.parent.items() if pid in kept}
+    for pid in found.parent:
+        found.cpu[pid] = _cpu_seconds(pid)
+        if memory:
+            found.mem[pid] = _pss(pid)
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read(4096).rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _pss(pid: int) -> int:
+    try:
+        with open(f"{PROC}/{pid}/smaps_rollup", "rb", buffering=0) as file:
+            for line in file.read(4096).splitlines():
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        pass
+    try:
+        with open(f"{PROC}/{pid}/statm", "rb", buffering=0) as file:
+            return int(file.read(256).split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _psutil_tree(root: int, memory: bool) -> Tree:
+    import psutil
+
+    found = Tree()
+    try:
+        me = psutil.Process(root)
+        everyone = [me, *me.children(recursive=True)]
+    except psutil.Error:
+        return found
+    for process in everyone:
+        try:
+            with process.oneshot():
+                times = process.cpu_times()
+                found.parent[process.pid] = process.ppid()
+                found.cpu[process.pid] = times.user + times.system
+                if memory:
+                    found.mem[process.pid] = process.memory_info().rss
+        except psutil.Error:
+            continue
+    return found
+
+
+def available_mem() -> int | None:
+    """Bytes that can still be had on this machine (or in this control group), None where nobody tells."""
+    found = None
+    try:
+        with open(f"{PROC}/meminfo", "rb") as file:
+            for line in file:
+                if line.startswith(b"MemAvailable:"):
+                    found = int(line.split()[1]) * 1024
+                    break
+    except (OSError, ValueError, IndexError):
+        return None
+    group = _group_room()
+    return group if found is None or (group is not None and group < found) else found
+
+
+def _group_room() -> int | None:
+    """Bytes to the limit of this control group (v2), None without one."""
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            limit = file.read().strip()
+        if limit == "max":
+            return None
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
+            return max(0, int(limit) - int(file.read()))
+    except (OSError, ValueError):
+        return None
+
+
+def total_mem() -> int:
+    """Bytes of this machine's memory; 0 where nobody tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * _PAGE
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def load() -> tuple[float, int]:
+    """(load average of the last minute, processes that want to run at this moment)."""
+    try:
+        with open(f"{PROC}/loadavg", encoding="ascii") as file:
+            fields = file.read().split()
+        # This process runs to read it, and is one of them.
+        return float(fields[0]), max(0, int(fields[3].partition("/")[0]) - 1)
+    except (OSError, ValueError, IndexError):
+        try:
+            average = os.getloadavg()[0]
+        except OSError:
+            return 0.0, 0
+        return average, round(average)
+
+
+def machine_busy() -> float | None:
+    """CPU seconds that all of the machine's processes have spent since boot, None where nobody tells."""
+    try:
+        with open(f"{PROC}/stat", "rb", buffering=0) as file:
+            fields = file.read(256).split(b"\n", 1)[0].split()
+        # user, nice, system, irq, softirq (proc(5)); guests are part of user.
+        return sum(int(fields[n]) for n in (1, 2, 3, 6, 7)) / _TICKS
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,124 @@
+"""Which steps pause, go on or are put back when the machine is beyond a limit. Pure: measures in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from f0make.governor.limits import Budget
+
+LASTING = 5.0
+"""Seconds of memory pressure after which a paused step is ended and put back: pausing frees no memory."""
+AT_ONCE = 1.15
+"""Times the limit from which that does not wait: what still runs may grow on."""
+CLEAR = 0.95
+"""Share of a limit below which paused steps go on, so that they do not stop again at once."""
+RESERVE = 0.02
+"""Share of the machine's memory that is left to others (but at most `MOST_RESERVE`)."""
+MOST_RESERVE = 512_000_000
+"""Bytes."""
+
+
+class Act(Enum):
+    """What to do with a step."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    EVICT = "evict"
+    """End it and run it again later; it has not failed."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One running step."""
+
+    token: str
+    started: float
+    """Seconds of any growing clock."""
+    mem: int = 0
+    """Bytes now."""
+    expected_mem: float = 0.0
+    """Bytes at its predicted peak."""
+    cores: float = 0.0
+    """Cores in use: now, or when it was paused."""
+    paused: float | None = None
+    """When it was paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was measured."""
+
+    own_mem: int
+    """Bytes of f0make and all that it started."""
+    cores: float
+    """Cores that running steps use."""
+    load: float
+    runnable: int
+    """Processes that want to run now."""
+    available: int | None = None
+    """Bytes that can still be had, None where that is not known."""
+    total: int = 0
+    """Bytes of the machine."""
+
+    @property
+    def reserve(self) -> float:
+        """Bytes that must stay available."""
+        return min(RESERVE * self.total, MOST_RESERVE)
+
+
+def short_of(budget: Budget, machine: Machine, cores: int) -> list[str]:
+    """The names of the limits that the machine is beyond: ``mem``, ``machine`` (its memory), ``cpu``, ``load``.
+
+    ``cores``: how many f0make may use.
+    """
+    found = []
+    if budget.mem is not None:
+        if machine.own_mem > budget.mem:
+            found.append("mem")
+        if machine.available is not None and machine.available < machine.reserve:
+            found.append("machine")
+    # Two readings of the clock tick around each measure: a twentieth is noise.
+    if budget.cpu is not None and machine.cores > cores * budget.cpu / 100 * 1.05 + 0.05:
+        found.append("cpu")
+    # The average says what was; only with what wants to run now does pausing help.
+    if budget.load is not None and machine.load > budget.load and machine.runnable > budget.load:
+        found.append("load")
+    return found
+
+
+def decide(
+    members: Sequence[Member], machine: Machine, budget: Budget, cores: int, now: float
+) -> list[tuple[Act, str]]:
+    """At most one action (its next look will see what came of it), by token.
+
+    The oldest step always goes on. Pauses the youngest that runs while the machine is beyond a limit, puts the
+    youngest paused one back when memory stays short, and lets the oldest paused one go on when there is room.
+    """
+    running = sorted((m for m in members if m.paused is None), key=lambda m: m.started)
+    paused = sorted((m for m in members if m.paused is not None), key=lambda m: m.started)
+    if paused and not running:
+        return [(Act.RESUME, paused[0].token)]
+    short = short_of(budget, machine, cores)
+    if short:
+        memory = "mem" in short or "machine" in short
+        worst = budget.mem is not None and machine.own_mem > AT_ONCE * budget.mem
+        if memory and paused and (worst or now - min(m.paused or now for m in paused) >= LASTING):
+            return [(Act.EVICT, paused[-1].token)]
+        return [(Act.PAUSE, running[-1].token)] if len(running) > 1 else []
+    if paused and _room(paused[0], machine, budget, cores):
+        return [(Act.RESUME, paused[0].token)]
+    return []
+
+
+def _room(member: Member, machine: Machine, budget: Budget, cores: int) -> bool:
+    """Whether ``member`` can go on without crossing a limit again."""
+    growth = max(0.0, member.expected_mem - member.mem)
+    if budget.mem is not None and machine.own_mem + growth > CLEAR * budget.mem:
+        return False
+    if machine.available is not None and machine.available - growth < 1.5 * machine.reserve:
+        return False
+    if budget.cpu is not None and machine.cores + member.cores > cores * budget.cpu / 100 * 1.05 + 0.05:
+        return False
+    return budget.load is None or machine.load <= budget.load or machine.runnable + 1 <= budget.load

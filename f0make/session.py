@@ -156,7 +156,8 @@ class Session:
         self._keep_targets()
         if not faults:
             problems += self._unknown_names()
-        problems += self.graph.cycles() or self._missing_inputs(bool(faults), bool(problems))
+        problems += self._missing_inputs(bool(faults), bool(problems))
+        problems += self.graph.cycles()
         problems += self._beyond_limits()
         if problems or faults:
             told = {(p.where, p.message): p for p in [*problems, *faults]}

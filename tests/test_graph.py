@@ -10,7 +10,7 @@ from toposort import CircularDependencyError, toposort
 from f0make.dependency_graph import CycleError, DependencyGraph
 from f0make.errors import Problem
 from f0make.graph.build import Graph
-from f0make.graph.order import closure, dependents, find_cycle, layers, topological
+from f0make.graph.order import closure, dependents, find_cycle, find_cycles, layers, topological
 from f0make.model import Instance, Output, PathDecl, Step
 
 graphs = st.integers(1, 25).flatmap(
@@ -57,6 +57,15 @@ def test_a_cycle_is_found_exactly_when_toposort_finds_one_or_a_node_needs_itself
         following = [*cycle[1:], cycle[0]]
         assert all(after in needs[node] for node, after in zip(cycle, following, strict=True))
         assert len(set(cycle)) == len(cycle) and cycle[0] == min(cycle)
+
+
+@given(graphs)
+def test_breaking_every_cycle_that_is_reported_leaves_none(needs: list[list[int]]) -> None:
+    cycles = find_cycles(needs, most=100)
+    members = [node for cycle in cycles for node in cycle]
+    assert len(set(members)) == len(members)
+    broken = [[] if node in members else wanted for node, wanted in enumerate(needs)]
+    assert find_cycle(broken) is None
 
 
 @given(graphs)

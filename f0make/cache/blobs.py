@@ -56,6 +56,7 @@ class Blobs:
         self._cas = os.path.join(directory, "cas")
         self._tmp = os.path.join(directory, "tmp")
         self._count = itertools.count(1)
+        self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._ready = False
         self._in_use = InUse(directory)
 
@@ -125,18 +126,24 @@ class Blobs:
     def add_bytes(self, data: bytes) -> str:
         """Store ``data``; its digest. Raises CacheUnusable or OSError (no space)."""
         digest = hashlib.sha256(data).hexdigest()
+        self.add_hashed(data, digest)
+        return digest
+
+    def add_hashed(self, data: bytes, digest: str) -> None:
+        """Store ``data``, whose SHA-256 is ``digest``. Raises CacheUnusable or OSError (no space)."""
         if self._holds(digest, len(data)):
-            return digest
+            return
         self.prepare()
         temporary, target = self._temporary()
         try:
-            with FileIO(target, "wb") as file:
-                reflink.write_all(file.fileno(), data)
+            try:
+                reflink.write_all(target, data)
+            finally:
+                os.close(target)
             self._place(temporary, digest)
         except BaseException:
             _unlink(temporary)
             raise
-        return digest
 
     def read(self, digest: str) -> bytes:
         """The blob's bytes, verified. Raises BlobMissing or BlobCorrupt."""
@@ -223,7 +230,7 @@ class Blobs:
 
     def _temporary(self) -> tuple[str, int]:
         """A new file of mode 0444 in tmp/: (its path, a descriptor to write it)."""
-        path = f"{self._tmp}/{os.getpid()}-{next(self._count)}-{os.urandom(4).hex()}"
+        path = f"{self._tmp}/{self._name}-{next(self._count)}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             return path, os.open(path, flags, 0o444)

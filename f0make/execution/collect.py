@@ -13,6 +13,9 @@ from f0make.files import digest
 
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
+Kept = dict[str, tuple[str, "bytes | None"]]
+"""Path of a file to be stored -> its token, and its bytes where they are at hand (small single files)."""
+
 
 class Unfit(Exception):
     """What the command left is not what was declared; the text is the outcome's message."""
@@ -29,7 +32,7 @@ class Collector:
         try:
             if bundle.depfile is not None:
                 outcome.discovered = _depfile(bundle, bundle.depfile)
-            blobs: dict[str, str] = {}
+            blobs: Kept = {}
             texts: dict[str, str] = {}
             for path, directory in bundle.outputs:
                 _one(bundle, path, directory, outcome, blobs, texts)
@@ -41,12 +44,17 @@ class Collector:
             fail(outcome, f"its outputs cannot be recorded: {error.strerror}: {_name(error, bundle)}")
             outcome.disk_full = error.errno in NO_ROOM
 
-    def _store(self, directory: str, blobs: dict[str, str], texts: dict[str, str], outcome: Outcome) -> None:
+    def _store(self, directory: str, blobs: Kept, texts: dict[str, str], outcome: Outcome) -> None:
         """Keep every output; a cache that cannot take them is no fault of the step: only a message says so."""
-        store = self._stores.setdefault(directory, Blobs(directory))
+        store = self._stores.get(directory)
+        if store is None:
+            store = self._stores[directory] = Blobs(directory)
         try:
-            for path, token in blobs.items():
-                store.add(path, digest.blob_of(token))
+            for path, (token, data) in blobs.items():
+                if data is not None:
+                    store.add_hashed(data, digest.blob_of(token))
+                else:
+                    store.add(path, digest.blob_of(token))
             for text in texts.values():
                 store.add_bytes(os.fsencode(text))
         except CacheUnusable as error:
@@ -110,9 +118,9 @@ def _depfile(bundle: Bundle, path: str) -> list[str]:
 
 
 def _one(
-    bundle: Bundle, path: str, directory: bool, outcome: Outcome, blobs: dict[str, str], texts: dict[str, str]
+    bundle: Bundle, path: str, directory: bool, outcome: Outcome, blobs: Kept, texts: dict[str, str]
 ) -> None:
-    """Check and hash one output; what must be stored goes to ``blobs`` (path -> token) and ``texts`` (links)."""
+    """Check and hash one output; what must be stored goes to ``blobs`` and ``texts`` (links)."""
     full_path = os.path.join(bundle.workspace, path)
     try:
         mode = os.lstat(full_path).st_mode
@@ -137,10 +145,10 @@ def _one(
         outcome.outputs[path] = Contents(bundle.workspace).token(path) or "-"
         texts[path] = os.readlink(full_path)
     elif stat.S_ISREG(mode):
-        sig, token, clock = digest.hash_stable(full_path)
+        sig, token, clock, data = digest.read_stable(full_path)
         outcome.outputs[path] = token
         outcome.signatures[path] = (*sig, clock)
-        blobs[full_path] = token
+        blobs[full_path] = (token, data)
     else:
         raise digest.kind_error(path, mode)
     if bundle.not_empty and _size(full_path) == 0:
@@ -148,12 +156,12 @@ def _one(
 
 
 def _tree(
-    path: str, root: str, outcome: Outcome, blobs: dict[str, str], texts: dict[str, str]
+    path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]
 ) -> dict[str, str]:
     def hash_file(found: str, _: os.stat_result) -> str:
-        sig, token, clock = digest.hash_stable(found)
+        sig, token, clock, _ = digest.read_stable(found)
         outcome.signatures[path + found[len(root) :]] = (*sig, clock)
-        blobs[found] = token
+        blobs[found] = (token, None)
         return token
 
     tree = digest.tree_entries(root, hash_file)

@@ -65,7 +65,8 @@ def find_program(name: str, environ: Mapping[bytes, bytes]) -> str | None:
 
 def _is_program(path: str) -> bool:
     try:
-        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)
+        # `access` first: most directories of PATH do not have the name, and it raises nothing.
+        return os.access(path, os.X_OK) and stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
 

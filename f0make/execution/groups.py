@@ -157,10 +157,6 @@ def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[in
         if leader is not None and entry.before - _SLACK <= leader[4] <= entry.after + _SLACK:
             roots.add(entry.group)
             roots.update(pid for pid, about in known.items() if entry.group in (about[2], about[3]))
-        if name.startswith("worker-"):
-            # Steps share their worker's session; its number stays taken as long as one of them lives.
-            inside = (pid for pid, about in known.items() if about[3] == entry.pid and about[4] >= entry.since - _SLACK)
-            roots.update(inside)
     if since is not None:
         roots.update(
             pid

@@ -19,6 +19,9 @@ _BUFFER = 1 << 20
 _WORTH_A_TICK = 4 << 20
 """Bytes; reading more than this takes longer than waiting for the clock to move on (about 4 ms)."""
 _ATTEMPTS = 3
+SMALL = 64 << 10
+"""Bytes; a file up to this size is read at once, and its bytes can be kept for storing them."""
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class FileError(F0makeError, OSError):
@@ -30,7 +33,7 @@ def file_digest(path: str, size: int = _BUFFER) -> str:
     digest = hashlib.sha256()
     buffer = bytearray(min(max(size + 1, 4096), _BUFFER))
     view = memoryview(buffer)
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0))
+    fd = os.open(path, _READ)
     with FileIO(fd, "rb") as file:
         while got := file.readinto(buffer):
             digest.update(view[:got])
@@ -42,8 +45,25 @@ def file_token(path: str, st: os.stat_result) -> str:
     return file_digest(path, st.st_size) + ("x" if st.st_mode & 0o100 else "")
 
 
+def _small_file(path: str, st: os.stat_result) -> tuple[str, bytes] | None:
+    """(token, bytes) of a small file with the `lstat` ``st``, None when it is not (any more) as long as that."""
+    fd = os.open(path, _READ)
+    try:
+        data = os.read(fd, st.st_size + 1)
+    finally:
+        os.close(fd)
+    if len(data) != st.st_size:
+        return None
+    return hashlib.sha256(data).hexdigest() + ("x" if st.st_mode & 0o100 else ""), data
+
+
 def hash_stable(path: str) -> tuple[Signature, str, int]:
-    """Hash the regular file ``path``: (signature, token, clock in ns taken before).
+    """Hash the regular file ``path``: (signature, token, clock in ns taken before); see `read_stable`."""
+    return read_stable(path)[:3]
+
+
+def read_stable(path: str) -> tuple[Signature, str, int, bytes | None]:
+    """Hash the regular file ``path``: (signature, token, clock in ns taken before, its bytes if there are few).
 
     A file that changes while it is read is read again; when it never holds still the clock is 0, with
     which no signature is ever trusted. Large files wait for the next clock tick rather than being read
@@ -57,12 +77,14 @@ def hash_stable(path: str) -> tuple[Signature, str, int]:
             clock, before = signature.clock_ns(), os.lstat(path)
         if not stat.S_ISREG(before.st_mode):
             raise FileNotFoundError(2, "no longer a regular file", path)
-        token = file_token(path, before)
+        small = _small_file(path, before) if before.st_size <= SMALL else None
+        token = small[0] if small is not None else file_token(path, before)
         again, after = signature.clock_ns(), os.lstat(path)
-        if signature.of(after) == signature.of(before):
-            return signature.of(before), token, clock
+        sig = signature.of(before)
+        if signature.of(after) == sig:
+            return sig, token, clock, small[1] if small is not None else None
         clock, before = again, after
-    return signature.of(before), token, 0
+    return signature.of(before), token, 0, None
 
 
 def link_digest(text: str) -> str:

@@ -43,6 +43,7 @@ class Meter:
         self._before = machine_busy() or 0.0
         self._extra = 0.0
         """Joules of a counter that is gone."""
+        self._own_before = own_busy()
         self.method = method or f"model ({model.source})"
         self.ended = ""
         """Why the counter was given up; empty as long as it works."""
@@ -62,8 +63,6 @@ class Meter:
                 return now, joules, max(busy, self._own())
         own = self._own()
         return now, self._extra + self.model.joules(now - self._began, own - self._own_before), own
-
-    _own_before = 0.0
 
     def _give_up(self, why: str, joules: float, now: float) -> None:
         """The counter is of no use any more: what it measured stays, the model goes on from here."""

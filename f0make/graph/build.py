@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from f0make.errors import Problem
-from f0make.graph.order import closure, dependents, find_cycle, topological
+from f0make.graph.order import closure, dependents, find_cycles, topological
 from f0make.model import Instance
 
 class MissingInput(NamedTuple):
@@ -134,11 +134,12 @@ class Graph:
         return found
 
     def cycles(self) -> list[Problem]:
-        """The problem of one real cycle, with every member and its place; empty when there is none."""
+        """A problem for each real cycle, with every member and its place."""
         if len(self.order) == len(self.needs):
             return []
-        cycle = find_cycle(self.needs)
-        assert cycle is not None  # the order is short exactly when there is one
+        return [self._cycle(cycle) for cycle in find_cycles(self.needs)]
+
+    def _cycle(self, cycle: list[int]) -> Problem:
         names = [
             self.instances[i].name if i < len(self.instances) else f"every {self.barriers[i]}" for i in cycle
         ]
@@ -146,15 +147,11 @@ class Graph:
             f"{names[n]} ({self.instances[i].step.where()})" if i < len(self.instances) else names[n]
             for n, i in enumerate(cycle)
         ]
-        first = next(self.instances[i] for i in cycle if i < len(self.instances))
+        first = next(self.instances[i] for i in cycle if i < len(self.instances)).step
         if len(cycle) == 1:
-            return [
-                Problem(
-                    f"cycle: {names[0]} needs its own output", first.step.where("inputs"), first.step.name
-                )
-            ]
+            return Problem(f"cycle: {names[0]} needs its own output", first.where("inputs"), first.name)
         text = " needs ".join([*lines, names[0]])
-        return [Problem(f"cycle: {text}", first.step.where(), first.step.name, "break it at one of these")]
+        return Problem(f"cycle: {text}", first.where(), first.name, "break it at one of these")
 
 
 def missing_input(instance: Instance, position: int, path: str) -> Problem:

@@ -79,6 +79,17 @@ def find_cycle(needs: Needs) -> list[int] | None:
     return cycle[start:] + cycle[:start]
 
 
+def find_cycles(needs: Needs, most: int = 20) -> list[list[int]]:
+    """Cycles that share no node, up to ``most``, as `find_cycle` gives them: enough to mend them all."""
+    rest = [list(wanted) for wanted in needs]
+    found: list[list[int]] = []
+    while len(found) < most and (cycle := find_cycle(rest)) is not None:
+        found.append(cycle)
+        gone = set(cycle)
+        rest = [[] if node in gone else [n for n in wanted if n not in gone] for node, wanted in enumerate(rest)]
+    return found
+
+
 def closure(needs: Needs, roots: Sequence[int]) -> set[int]:
     """``roots`` and everything they need, directly or not."""
     found = set(roots)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from f0make.errors import Exit, RecipeError, StateError, UsageError
+from f0make.errors import Exit, Problem, RecipeError, StateError, UsageError
 from f0make.options import Event, Reporter, RunOptions, Silent
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from f0make.context import Context
     from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
+    from f0make.governor.governor import Governor
+    from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
     from f0make.plan.decide import Planned
     from f0make.session import Session
@@ -139,9 +141,31 @@ class Executor:
                     near = nearest(name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise UsageError(f"{option} {name}: no step has this name{hint}")
-        problems = unsupported(session)
+        problems = unsupported(session) + self._beyond_budget(session)
         if problems:
             raise RecipeError(problems)
+
+    def _beyond_budget(self, session: Session) -> list[Problem]:
+        """What is declared beyond the budget's limits. Raises UsageError for a budget that is wrong itself."""
+        budget = self.budget(session)
+        if not budget or (budget.cpu is None and budget.mem is None):
+            return []
+        from f0make.execution.cores import usable_cores
+        from f0make.governor.limits import beyond
+
+        return beyond(budget, session.instances(sorted(session.wanted())), usable_cores())
+
+    def budget(self, session: Session) -> Budget | None:
+        """What options and recipe limit, None when they limit and measure nothing. Raises UsageError."""
+        options = self.options
+        given = (options.max_cpu, options.max_mem, options.max_load, options.max_time, options.max_energy)
+        if not (
+            session.recipe.budget or options.energy or any((*given, options.max_carbon, options.country))
+        ):
+            return None
+        from f0make.governor.limits import budget_of
+
+        return budget_of(options, session.recipe) or None
 
     def _caches(self, create: bool) -> tuple[Blobs | None, ActionCache | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
@@ -166,6 +190,27 @@ class Executor:
 
         return LocalBackend(jobs, self.workspace)
 
+    def _governor(self, session: Session, jobs: int, began: float) -> Governor | None:
+        """What keeps the run inside its budget, None when there is none. Starts nothing yet."""
+        budget = self.budget(session)
+        if budget is None:
+            return None
+        from f0make.execution.cores import usable_cores
+        from f0make.governor import model
+        from f0make.governor.carbon import intensity
+        from f0make.governor.governor import Governor
+
+        return Governor(
+            budget,
+            session.store,
+            model.here(),
+            intensity(budget.country)[0],
+            jobs=jobs,
+            cores=usable_cores(),
+            began=began,
+            note=self.reporter.note,
+        )
+
     def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
         from f0make.engine.fingerprints import Taken
         from f0make.engine.run import Run
@@ -179,6 +224,7 @@ class Executor:
             self.reporter.note(text)
         blobs, shared = self._caches(create=True)
         fingerprints = Taken(self.workspace, dict(os.environ))
+        governor = self._governor(session, jobs, began)
         run = Run(
             session,
             self.options,
@@ -189,7 +235,11 @@ class Executor:
             blobs=blobs,
             shared=shared,
             fingerprints=fingerprints,
+            governor=governor,
         )
+        watch = getattr(self.reporter, "watch", None)
+        if watch is not None:
+            watch(run.scheduler.monitor)
         count = sum(1 for n in run.wanted if n < len(run.graph.instances))
         self.reporter.start(
             {"event": "start", "recipe": recipe_path, "run": run_id, "instances": count, "jobs": jobs}
@@ -220,11 +270,19 @@ class Executor:
             status = "interrupted"
         elif counts.get("failed") or run.disk_full:
             status = "failed"
+        elif run.over_budget:
+            status = "budget"
         else:
             status = "ok"
         summary: Event = {"event": "summary", "status": status}
         summary.update({name: counts.get(name, 0) for name in STATUSES})
         summary["seconds"] = round(seconds, 3)
+        summary.update(run.tally.fields())
+        if run.governor is not None:
+            summary.update(run.governor.fields())
+            if run.over_budget:
+                summary["budget"] = run.over_budget
+                summary["rest"] = run.governor.rest(run.cut_off)
         return summary
 
     def _save(
@@ -264,7 +322,9 @@ class Executor:
     def _result(self, run: Run, summary: Event) -> RunResult:
         from f0make.context import Context
 
-        code = {"ok": Exit.OK, "failed": Exit.FAILED}.get(summary["status"], Exit.FAILED)
+        code = {"ok": Exit.OK, "failed": Exit.FAILED, "budget": Exit.BUDGET}.get(
+            summary["status"], Exit.FAILED
+        )
         steps = {i.name: run.state[n].value for n, i in enumerate(run.graph.instances) if n in run.wanted}
         return RunResult(
             summary["status"],

@@ -39,7 +39,12 @@ def nothing_to_do(argv: Sequence[str]) -> bool:
             if here is not None:
                 os.chdir(here)
             return False
-        _report(kept, values, time.perf_counter() - began)
+        events = snapshot.events_of(kept) if values.get("json") else ""
+        if events is None:
+            if here is not None:
+                os.chdir(here)
+            return False
+        _report(kept, events, values, time.perf_counter() - began)
         return True
     except OSError:
         if here is not None:
@@ -70,12 +75,14 @@ def _try_lock() -> int:
     return fd
 
 
-def _report(kept: dict[str, Any], values: dict[str, Any], seconds: float) -> None:
+def _report(kept: dict[str, Any], events: str, values: dict[str, Any], seconds: float) -> None:
     counts = kept["counts"]
     current, skipped = counts["current"], counts["skipped"]
+    saved_seconds, saved_energy = kept["saved"]
     tail = (
         f'"status": "ok", "ran": 0, "restored": 0, "current": {current}, "failed": 0, '
-        f'"skipped": {skipped}, "cancelled": 0, "seconds": {seconds:.3f}'
+        f'"skipped": {skipped}, "cancelled": 0, "seconds": {seconds:.3f}, "cpu_seconds": 0.0, "peak_mem": 0, '
+        f'"read": 0, "written": 0, "saved_seconds": {saved_seconds}, "saved_energy_kwh": {saved_energy}'
     )
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     recipe = _quoted(kept["recipe"])
@@ -85,7 +92,7 @@ def _report(kept: dict[str, Any], values: dict[str, Any], seconds: float) -> Non
     if values.get("json"):
         jobs = values.get("jobs") or len(os.sched_getaffinity(0))
         start = f'{{"event": "start", "recipe": {recipe}, "run": "{run}", "instances": {current + skipped}, "jobs": {jobs}}}'
-        lines = [start, kept["events"], f'{{"event": "summary", {tail}}}'] if kept["events"] else [start]
+        lines = [start, events, f'{{"event": "summary", {tail}}}'] if events else [start]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
     elif not values.get("quiet"):

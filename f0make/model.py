@@ -125,6 +125,8 @@ class Recipe:
     """Every file that was read to make this recipe: the recipe, its includes, `--config` files."""
     sources: dict[str, str] = field(default_factory=dict)
     """Text of each recipe file, to place errors inside blocks of text."""
+    faulty: list[Step] = field(default_factory=list)
+    """Steps that are not among ``steps`` because something is wrong with them, as far as they were understood."""
 
     def step(self, name: str) -> Step | None:
         """The step called ``name``, or None."""

@@ -36,6 +36,16 @@ class RunOptions:
     retries: int | None = None
     """`--retries N`: overrides what the steps say."""
     rehash: bool = False
+    max_cpu: str | None = None
+    """Budgets as given (`80%`, `8GB`, `4`, `2h`, `0.2kWh`, `50g`, `FRA`); `governor.limits` reads them."""
+    max_mem: str | None = None
+    max_load: str | None = None
+    max_time: str | None = None
+    max_energy: str | None = None
+    max_carbon: str | None = None
+    country: str | None = None
+    energy: bool = False
+    """Measure energy, whether it is limited or not."""
     quiet: bool = False
     verbose: bool = False
     debug: bool = False

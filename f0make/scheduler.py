@@ -7,10 +7,13 @@ are any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from f0make.governor.measure import Tree
 
 DEFAULT_SECONDS = 1.0
 """Assumed duration of an instance that neither ran before nor has a sibling that did."""
@@ -62,7 +65,8 @@ class Schedule:
     makespan: float
     """Seconds."""
     energy_kwh: float | None = None
-    """None as long as nothing was metered."""
+    """By the model of docs/energy.md, or by what was measured before."""
+    carbon_g: float | None = None
 
     @property
     def order(self) -> list[str]:
@@ -71,7 +75,10 @@ class Schedule:
 
     def __str__(self) -> str:
         lines = [f"{slot.start:8.1f} s  {slot.name}  ({slot.end - slot.start:.1f} s)" for slot in self.slots]
-        return "\n".join([*lines, f"{self.makespan:8.1f} s  end"])
+        lines.append(f"{self.makespan:8.1f} s  end")
+        if self.energy_kwh is not None:
+            lines.append(f"{self.energy_kwh:.3g} kWh, {self.carbon_g or 0.0:.3g} g CO2e")
+        return "\n".join(lines)
 
 
 class Scheduler:
@@ -83,6 +90,12 @@ class Scheduler:
     def __init__(self, jobs: int = 1, limits: Mapping[str, float] | None = None) -> None:
         self.jobs = jobs
         self.limits = dict(limits or {})
+        self._cores = min(float(jobs), self.limits.pop("cpu", float(jobs)))
+        self.admit: Callable[[int], bool] | None = None
+        """Asked about a ready node that has room: whether the budget lets it start now."""
+        self.so_far: Callable[[float], dict[str, float | None]] | None = None
+        """Tells watts (with so many cores in use) and kWh, while something meters them."""
+        self._watched: tuple[float, Tree] | None = None
         self._ready: list[tuple[Any, int]] = []
         self._running: dict[int, Demand] = {}
         self._cpu = 0.0
@@ -104,7 +117,7 @@ class Scheduler:
         """Whether ``demand`` fits beside what runs. With nothing running anything does."""
         if not self._running:
             return True
-        if len(self._running) >= self.jobs or self._cpu + demand.cpu > self.jobs + 1e-9:
+        if len(self._running) >= self.jobs or self._cpu + demand.cpu > self._cores + 1e-9:
             return False
         return all(
             self._named.get(name, 0.0) + asked <= self.limits[name]
@@ -118,9 +131,10 @@ class Scheduler:
             return None
         passed: list[tuple[Any, int]] = []
         found = None
-        while self._ready and len(passed) < LOOK_AHEAD:
+        # With nothing running, what does not fit now never will: then every one is tried.
+        while self._ready and (len(passed) < LOOK_AHEAD or not self._running):
             entry = heappop(self._ready)
-            if self.fits(demands[entry[1]]):
+            if self.fits(demands[entry[1]]) and (self.admit is None or self.admit(entry[1])):
                 found = entry[1]
                 break
             passed.append(entry)
@@ -129,6 +143,28 @@ class Scheduler:
         if found is not None:
             self.begin(found, demands[found])
         return found
+
+    def pop_ahead(
+        self, ahead: int, demands: Mapping[int, Demand], short: Callable[[int], bool]
+    ) -> int | None:
+        """The most urgent ready node, when all slots are busy with one-core instances and ``short`` says that it
+        may wait in front of a slot, ``ahead`` of them at most. It counts as running; None when it must not.
+        """
+        busy = len(self._running)
+        if (
+            not self._ready
+            or not self.jobs <= busy < self.jobs + ahead
+            or self.limits
+            or self.admit is not None
+        ):
+            return None
+        node = self._ready[0][1]
+        demand = demands[node]
+        if demand.cpu != 1.0 or self._cpu != busy or not short(node):
+            return None
+        heappop(self._ready)
+        self.begin(node, demand)
+        return node
 
     def begin(self, node: int, demand: Demand) -> None:
         """``node`` runs now."""
@@ -155,12 +191,16 @@ class Scheduler:
         """The predicted course of ``steps`` within ``resources`` ({"cpu": 2, "mem": "2GB"}).
 
         A step is a mapping with ``name`` and, if it has them, ``depends_on``, ``resources``, ``priority``,
-        ``idx`` and ``seconds`` (a known duration). Simulates the very rules of a run. Raises CycleError for
-        steps that need each other and ValueError for an unknown dependency or a wrong size.
+        ``idx``, ``seconds`` (a known duration) and ``energy_kwh`` (known, else modelled). ``resources`` may
+        name a ``country``. Simulates the very rules of a run. Raises CycleError for steps that need each other
+        and ValueError for an unknown dependency, country or a wrong size.
         """
         from f0make.dependency_graph import DependencyGraph
         from f0make.graph.order import dependents, topological
         from f0make.recipe.scalars import to_resource
+
+        resources = dict(resources)
+        country = resources.pop("country", None)
 
         def amounts(given: Mapping[str, Any]) -> dict[str, float]:
             return {name: float(to_resource(name, str(value))) for name, value in given.items()}
@@ -210,21 +250,34 @@ class Scheduler:
                 waiting[other] -= 1
                 if not waiting[other]:
                     push(other)
-        return Schedule(slots, now)
+        from f0make.governor import model
+        from f0make.governor.carbon import intensity
+
+        power = model.here()
+        kwh = power.joules(now, 0.0) / model.JOULES_PER_KWH
+        for n, step in enumerate(listed):
+            known = step.get("energy_kwh")
+            kwh += power.kwh(seconds[n] * demands[n].cpu) if known is None else float(known)
+        return Schedule(slots, now, kwh, kwh * intensity(country)[0])
 
     def monitor(self) -> dict[str, float | int | None]:
-        """What f0make and its steps use now: CPU in percent of one core, memory in bytes, running instances.
+        """What f0make and its steps use now: CPU in percent of one core since the last call (the first one takes
+        a twentieth of a second), memory in bytes with shared pages divided, running instances.
 
-        ``power_w`` and ``energy_kwh`` are None while nothing meters them.
+        ``power_w`` and ``energy_kwh`` (so far) are None while nothing meters them.
         """
-        import psutil
+        import os
+        import time
 
-        me = psutil.Process()
-        cpu, memory = 0.0, 0
-        for process in [me, *me.children(recursive=True)]:
-            try:
-                cpu += process.cpu_percent(0.0)
-                memory += process.memory_info().rss
-            except psutil.Error:
-                continue
-        return {"cpu": cpu, "mem": memory, "running": self.running, "power_w": None, "energy_kwh": None}
+        from f0make.governor import measure
+
+        before = self._watched
+        if before is None:
+            before = time.monotonic(), measure.tree(os.getpid(), memory=False)
+            time.sleep(0.05)
+        tree, now = measure.tree(os.getpid()), time.monotonic()
+        self._watched = now, tree
+        spent = sum(max(0.0, cpu - before[1].cpu.get(pid, 0.0)) for pid, cpu in tree.cpu.items())
+        cores = spent / max(now - before[0], 1e-3)
+        metered = self.so_far(cores) if self.so_far is not None else {"power_w": None, "energy_kwh": None}
+        return {"cpu": 100 * cores, "mem": tree.total_mem, "running": self.running, **metered}

@@ -103,6 +103,10 @@ class Session:
         recipe, faults = load_with_problems(
             recipe_path, workspace, sets=options.set, configs=options.config, cache=steps
         )
+        if faults:
+            from f0make.expand.faulty import template_problems
+
+            faults += template_problems(recipe, workspace, faults)
         if faults and not recipe.steps:
             raise RecipeError(faults)
         store = Store(workspace, readonly=readonly)

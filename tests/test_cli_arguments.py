@@ -155,7 +155,7 @@ def test_the_hand_parser_leaves_to_typer_what_it_is_not_sure_of(argv: list[str])
         ("run r.yaml --cache http://x/", "only a directory"),
         ("run r.yaml --hosts h.yaml", "does not support --hosts"),
         ("run r.yaml --strict", "does not support --strict"),
-        ("run r.yaml --max-cpu 80%", "does not support --max-cpu"),
+        ("run r.yaml --max-cpu 80", "--max-cpu 80: expected a percentage"),
         ("report r.yaml -o x.html", "does not support `f0make report`"),
         ("run r.yaml --jsn", "did you mean --json"),
         ("rnu r.yaml", "Did you mean 'run'"),

@@ -15,7 +15,9 @@ PAGE = (Path(__file__).parent.parent / "docs" / "cli.md").read_text(encoding="ut
 VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "DATE"),
     (re.compile(r" +\d+(\.\d+)? s\b"), " TIME"),
-    (re.compile(r'"seconds": [\d.]+'), '"seconds": TIME'),
+    (re.compile(r'"(\w*seconds|peak_mem|read|written)": [\d.e-]+'), r'"\1": N'),
+    (re.compile(r"[\d.e-]+ k?(J|Wh), [\d.e-]+ m?g CO2e"), "ENERGY"),
+    (re.compile(r"up to \d+ MB"), "up to N MB"),
 )
 
 

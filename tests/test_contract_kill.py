@@ -57,7 +57,9 @@ def marker(traced: Traced) -> str:
 @pytest.mark.parametrize("background", BACKGROUND)
 @pytest.mark.parametrize("whole_group", [False, True], ids=["main", "group"])
 def test_kill_9_and_the_next_run_is_right(traced: Traced, background: str, whole_group: bool) -> None:
-    traced.recipe(WRITER.format(background="{ [ ! -e wait ] || " + BACKGROUND[background].rstrip("& ") + "; } &"))
+    traced.recipe(
+        WRITER.format(background="{ [ ! -e wait ] || " + BACKGROUND[background].rstrip("& ") + "; } &")
+    )
     traced.write("in.txt", "right\n")
     traced.write("wait", "")
     run = traced.start("run", "recipe.yaml", "-j2")
@@ -195,7 +197,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group(traced: Traced) -> None:
     run = traced.start("run", "recipe.yaml", "-j2")
     wait_for(lambda: traced.exists("s1") and traced.exists("s2"))
     os.killpg(run.pid, signal.SIGINT)
-    stdout, stderr = run.communicate(timeout=10)
+    _, stderr = run.communicate(timeout=10)
     assert run.returncode == 130 and "interrupted" in stderr and "Traceback" not in stderr
     assert marked(marker(traced)) == []
     traced.remove("wait")
@@ -272,16 +274,16 @@ def test_killing_a_step_or_its_worker_from_outside_hangs_nothing(traced: Traced,
     stdout, stderr = run.communicate(timeout=15)
     events = [json.loads(line) for line in stdout.splitlines()]
     assert run.returncode == 1, (stdout, stderr)
-    assert {e["step"]: e["status"] for e in events if e["event"] == "step"} == {"a": "failed", "b": "cancelled"}
+    assert {e["step"]: e["status"] for e in events if e["event"] == "step"} == {
+        "a": "failed",
+        "b": "cancelled",
+    }
     assert marked(marker(traced)) == [] and not traced.exists("a")
 
 
 def test_what_a_step_leaves_in_the_background_is_ended(traced: Traced) -> None:
     """A job that was not waited for would write into an output that counts already."""
-    traced.recipe(
-        "steps:\n  - name: a\n    outputs: a\n"
-        "    run: (sleep 1; echo late >> a) & echo a > a\n"
-    )
+    traced.recipe("steps:\n  - name: a\n    outputs: a\n    run: (sleep 1; echo late >> a) & echo a > a\n")
     traced.run()
     assert marked(marker(traced)) == []
     assert traced.run().states == {"a": "current"} and traced.read("a") == "a\n"
@@ -321,7 +323,9 @@ steps:
 def small_disk(traced: Traced) -> Traced:
     """A workspace on a file system of 3 MB, or, where nothing can be mounted, one whose logs cannot be written."""
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(traced.workspace)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(traced.workspace)],
+        capture_output=True,
+        check=False,
     )
     yield traced
     if done.returncode == 0:

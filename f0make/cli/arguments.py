@@ -15,6 +15,8 @@ Values = dict  # field -> what was given; spelled without typing, which takes mi
 
 NUMBERS = ("jobs", "retries")
 
+BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
+
 FORMATS = ("dot", "mermaid", "json", "svg", "html")
 
 
@@ -151,6 +153,10 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
         )
     if options.cache is not None:
         _check_cache(options.cache)
+    if any(values.get(field) for field in BUDGET):
+        from f0make.governor.limits import budget_of
+
+        budget_of(options)
     if name == "graph" and sum(bool(values.get(form)) for form in FORMATS) > 1:
         raise UsageError(f"choose one of --{', --'.join(FORMATS)}")
     if name == "cache gc":

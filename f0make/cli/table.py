@@ -74,6 +74,20 @@ OPTIONS = {
         ),
         Option("retries", "--retries", TEXT, "Attempts after a first failure, whatever the steps say.", "N"),
         Option("rehash", "--rehash", FLAG, "Hash every file again, trust no signature."),
+        Option(
+            "max_cpu", "--max-cpu", TEXT, "Start nothing that would use more of the cores: 80%.", "PERCENT"
+        ),
+        Option("max_mem", "--max-mem", TEXT, "Start nothing that would take more memory: 8GB.", "SIZE"),
+        Option("max_load", "--max-load", TEXT, "Start nothing while the load is above N.", "N"),
+        Option("max_time", "--max-time", TEXT, "Start only what ends within this time: 2h.", "TIME"),
+        Option(
+            "max_energy", "--max-energy", TEXT, "Start only what this energy suffices for: 0.2kWh.", "ENERGY"
+        ),
+        Option(
+            "max_carbon", "--max-carbon", TEXT, "Start only what this much CO2 suffices for: 50g.", "MASS"
+        ),
+        Option("country", "--country", TEXT, "Whose electricity is used: FRA, an ISO 3166 code.", "CODE"),
+        Option("energy", "--energy", FLAG, "Measure energy and carbon."),
         Option("json", "--json", FLAG, "Print JSON on standard output."),
         Option("quiet", "-q --quiet", FLAG, "Say only what failed."),
         Option("verbose", "-v --verbose", FLAG, "Say more: every instance, and the logs of steps."),
@@ -98,6 +112,7 @@ LAST_RECIPE = Positional("recipe_argument", "The recipe (default: that of the la
 
 _COMMON = "debug workspace"
 _LOAD = f"set config {_COMMON}"
+_BUDGET = "max_cpu max_mem max_load max_time max_energy max_carbon country energy"
 _DECIDE = f"force only skip resource cache no_cache rehash {_LOAD}"
 
 VERBS = {
@@ -107,13 +122,13 @@ VERBS = {
             "run",
             "Bring targets up to date.",
             (RECIPE, TARGETS),
-            f"jobs keep_going dry_run backend wait retries json quiet verbose {_DECIDE}",
+            f"jobs keep_going dry_run backend wait retries json quiet verbose {_BUDGET} {_DECIDE}",
         ),
         Verb(
             "plan",
             "Say what a run would do and why.",
             (RECIPE, TARGETS),
-            f"exit_code json quiet verbose {_DECIDE}",
+            f"jobs exit_code json quiet verbose {_BUDGET} {_DECIDE}",
         ),
         Verb(
             "why",
@@ -156,8 +171,7 @@ GROUPS = {"cache": "Look after the cache."}
 UNSUPPORTED_OPTIONS = frozenset(
     {
         *("--host", "--hosts", "--accept-new-host-keys", "--connect-timeout", "--lease", "--reconnect"),
-        *("--strict", "--audit", "--energy", "--dask-ca", "--dask-cert", "--dask-key", "--country"),
-        *("--max-cpu", "--max-mem", "--max-load", "--max-time", "--max-energy", "--max-carbon"),
+        *("--strict", "--audit", "--dask-ca", "--dask-cert", "--dask-key"),
     }
 )
 """Options of the contract that this version refuses by name instead of calling them unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,13 @@ class Attempt:
     changes: int = 0
     open: bool = False
     """Between the start and the outcome."""
+    cost: dict[str, Any] = field(default_factory=dict)
+    """Energy and carbon of the newest attempt, where they are measured."""
+
+
+def unseen(key: str, step: str) -> str:
+    """What is wrong with a read of ``key``, which ``step`` sets without being an ancestor of the reader."""
+    return f"it read the context key {key!r}, which step {step!r} sets: add {step!r} to its depends_on"
 
 
 class Attempts:
@@ -64,6 +71,11 @@ class Attempts:
         with suppress(CannotAttempt):
             return for_attempt(self._run.session, instance, known.number + 1).resources
         return instance.resources
+
+    def cost(self, instance: str) -> dict[str, Any]:
+        """Energy and carbon of the newest attempt of ``instance``, empty where they are not measured."""
+        attempt = self._by_name.get(instance)
+        return attempt.cost if attempt is not None else {}
 
     def retries(self, instance: Instance) -> int:
         """How many failures are followed by another attempt."""
@@ -104,15 +116,17 @@ class Attempts:
         self._by_name[instance.name] = self._by_token[token] = attempt
         return bundle
 
-    def discard(self, attempt: Attempt, keep: bool = True) -> None:
+    def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.
 
-        Without ``keep`` it is removed: a file cut off by a full disk must not go on filling it.
+        Without ``keep`` it is removed: a file cut off by a full disk must not go on filling it. Not ``failed``:
+        it ended through no fault of the step, or was never started.
         """
         attempt.open = False
         run = self._run
         run.outputs.set_aside([path for path, _ in attempt.bundle.outputs], keep)
-        run.session.store.append_fail({"instance": attempt.instance.name, "token": attempt.bundle.token})
+        closing: dict[str, Any] = {"instance": attempt.instance.name, "token": attempt.bundle.token}
+        run.session.store.append_fail(closing if failed else {**closing, "lost": True})
 
     def changed_input(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
         """An input that is not what it was when the attempt began, None when all are."""
@@ -143,6 +157,11 @@ class Attempts:
             absent = [key for key in required if key not in there]
             if absent:
                 return f"the context has no {absent[0]!r}, which success.ctx_has_keys asks for"
+        if outcome.missing_reads:
+            foreign = run.foreign(node)
+            for key in outcome.missing_reads:
+                if key in foreign:
+                    return unseen(key, foreign[key])
         for path in self._discovered(attempt, outcome, inputs):
             maker = run.graph.producer_of(path)
             if maker is not None and maker not in run.graph.closure([node]):
@@ -175,11 +194,10 @@ class Attempts:
             sources=self._keep_sources(instance),
             test_meta=run.session.recipe.test_meta,
         )
+        record.update(attempt.cost)
         run.session.store.append_record(record)
         if run.decider.shared is not None and outcome.stored:
             run.decider.shared.put(record["key"], record)
-        if outcome.missing_reads:
-            self.missing_reads[instance.name] = set(outcome.missing_reads)
         return record
 
     def _inside(self, outcome: Outcome, path: str) -> str | None:

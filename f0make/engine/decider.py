@@ -97,7 +97,11 @@ class Decider:
         return verdict
 
     def value_of(self, index: int) -> Callable[[str], tuple[bool, Any]]:
-        """How the instance ``index`` sees the context: key -> (there, value)."""
+        """How the instance ``index`` sees the context: key -> (there, value).
+
+        A key that only steps which are no ancestors set counts as there: a record of a read that missed it
+        must not stand in for the error that the read is now.
+        """
         view: dict[str, Any] | None = None
 
         def value(key: str) -> tuple[bool, Any]:
@@ -106,7 +110,7 @@ class Decider:
                 view = self.contexts.view(index)
             if key == ALL_KEYS:
                 return True, sorted(view)
-            return key in view, view.get(key)
+            return key in view or key in self.contexts.foreign(index), view.get(key)
 
         return value
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.engine.tokens import Tokens
 from f0make.files import place
+from f0make.files.signature import clock_ns
 from f0make.model import Instance, Output
 from f0make.session import Session
 
@@ -61,6 +62,8 @@ class Outputs:
 
     def _make_parents(self, path: str) -> None:
         """Make the directories above ``path``; a file that lies where one must be is taken out of the way."""
+        if os.path.isdir(os.path.dirname(os.path.join(self.root, path))):
+            return
         blocker = place.blocking_parent(self.root, path)
         if blocker is not None:
             self._take_away(blocker)
@@ -118,9 +121,15 @@ class Outputs:
                 else:
                     self._take_away(output.path)
             self._make_parents(output.path)
-            have = self.tokens.contents.tree(output.path) if tree is not None else None
-            place.restore(self.root, output.path, token, tree, blobs, have)
-            self.tokens.contents.forget(output.path)
+            contents = self.tokens.contents
+            have = contents.tree(output.path) if tree is not None else None
+            clock = clock_ns()
+            written = place.restore(self.root, output.path, token, tree, blobs, have)
+            contents.forget(output.path)
+            if tree is None:
+                # Every byte was compared with the digest on its way in.
+                for path, signature in written.items():
+                    contents.learn(path, signature, token, clock)
             self.tokens.keep(output.path)
             if output.protected:
                 place.protect(os.path.join(self.root, output.path))

@@ -15,14 +15,16 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt
-from f0make.engine.attempts import MOST_CHANGES, Attempt, Attempts
+from f0make.engine.attempts import MOST_CHANGES, Attempt, Attempts, unseen
 from f0make.engine.contexts import Contexts
 from f0make.engine.decider import Decider, Kind, Verdict
 from f0make.engine.nodes import State
 from f0make.engine.outputs import Outputs, ProtectedOutput
+from f0make.engine.pace import Pace
 from f0make.engine.tokens import Tokens
 from f0make.execution.bundle import Backend, Outcome
 from f0make.files.place import BlobCorrupt, BlobMissing
+from f0make.governor.tally import Tally
 from f0make.graph.build import Graph
 from f0make.model import Instance, Output
 from f0make.options import Event, Reporter, RunOptions
@@ -30,8 +32,11 @@ from f0make.scheduler import DEFAULT_SECONDS, Demand, Scheduler, bottom_levels, 
 from f0make.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import ActionCache
+    from f0make.governor.governor import Governor
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
@@ -52,6 +57,7 @@ class Run:
         blobs: Blobs | None,
         shared: ActionCache | None,
         fingerprints: Callable[[Instance], list[str] | None],
+        governor: Governor | None = None,
     ) -> None:
         self.session = session
         self.options = options
@@ -67,8 +73,21 @@ class Run:
         self.tokens = Tokens(session.contents)
         self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
         self.scheduler = Scheduler(jobs, options.resource)
+        self.governor = governor
+        """None: nothing is limited and no energy is measured."""
+        if governor is not None:
+            self.scheduler.admit = self._admits
+            self.scheduler.so_far = governor.so_far
+        self.over_budget = ""
+        """The sum that ended the run: ``time``, ``energy`` or ``carbon``."""
+        self.cut_off: list[Instance] = []
+        """What that sum did not suffice for."""
+        self.tally = Tally()
         self._new_backend = backend
         self._backend: Backend | None = None
+        self._ahead = 0
+        """How many bundles the backend takes beyond its slots (it gives them back when a step fails)."""
+        self.pace = Pace(self)
         self._events: list[Event] = []
         self._due: list[tuple[float, int]] = []
         """(monotonic time, node) of retries that wait for their delay."""
@@ -106,6 +125,8 @@ class Run:
         self.released: set[int] = set()
         """Nodes whose dependents were told."""
         self.consumers = [sum(1 for n in users if n in self.wanted) for users in graph.needed_by]
+        self.ranked = any(i.priority or i.step.idx for i in graph.instances)
+        """Somebody cares about the order: nothing starts before all that is ready is known."""
         self.position = [0] * size
         for position, node in enumerate(graph.order):
             self.position[node] = position
@@ -176,16 +197,45 @@ class Run:
                 if not self.scheduler.running and not self._due:
                     if self.failing or self.interrupted or self.disk_full or not self._work_left():
                         break
+                    if self._nothing_fits():
+                        break
                     continue
                 if self.interrupted:
                     self._abandon_running()
                     break
                 self._wait()
         finally:
+            if self.governor is not None:
+                self.governor.release()
             if self._backend is not None:
                 self._backend.stop(GRACE)
+            if self.governor is not None:
+                self.governor.close()
         self._settle_rest()
         self._flush()
+
+    def _admits(self, node: int) -> bool:
+        return self.governor is None or self.governor.admits(self.graph.instances[node])
+
+    def _nothing_fits(self) -> bool:
+        """Whether a sum of the budget is too small for all that is ready. Raises UsageError when it always was."""
+        if self.governor is None or self.undecided or not self.governor.refused:
+            return False
+        ready = [
+            instance
+            for node, instance in enumerate(self.graph.instances)
+            if node in self.wanted and self.state[node] is State.READY
+        ]
+        self.governor.refuse_hopeless(ready)
+        self.over_budget = next(iter(self.governor.refused.values()))
+        self.cut_off = list(self.unsettled())
+        return True
+
+    def unsettled(self) -> Iterable[Instance]:
+        """The wanted instances of which nothing has become yet."""
+        for node in self.wanted:
+            if node < len(self.graph.instances) and not self.state[node].settled:
+                yield self.graph.instances[node]
 
     def _work_left(self) -> bool:
         return bool(self.undecided or len(self.scheduler))
@@ -196,19 +246,19 @@ class Run:
             if self.state[node] is not State.WAITING or self.remaining[node]:
                 continue
             self._decide(node)
-            if len(self.scheduler) and self.scheduler.running < self.scheduler.jobs:
+            if not self.ranked and len(self.scheduler) and self.scheduler.running < self.scheduler.jobs:
                 self._start_what_fits()
             if not self.inbox.empty():
                 self._collect()
+            if self.governor is not None and self.scheduler.running:
+                self.governor.look(self._backend)
 
     def _stopping(self) -> bool:
         return bool(self.interrupted or self.disk_full or self.failing)
 
     def _decide(self, node: int) -> None:
         if node in self.doom:
-            skipped = self.doom[node] is State.SKIPPED
-            why = "it needs a skipped step" if skipped else "something that it needs did not get there"
-            self._settle(node, self.doom[node], why)
+            self._settle(node, self.doom[node], self._why_doomed(node))
             return
         if node in self.graph.barriers:
             self._settle(node, State.CURRENT, "")
@@ -236,6 +286,9 @@ class Run:
         except OSError as error:
             self._os_error(node, error)
 
+    def _why_doomed(self, node: int) -> str:
+        return "it needs a skipped step" if self.doom[node] is State.SKIPPED else "something that it needs failed"
+
     def _os_error(self, node: int, error: OSError) -> None:
         """A file could not be read or written: this instance has failed; a full disk ends the run."""
         where = f" ({error.filename})" if error.filename else ""
@@ -259,10 +312,15 @@ class Run:
             if stale:
                 self.session.store.append_made(stale, instance.name)
             self._remember_writes(node, record)
+            self.tally.spared(record)
         self._settle(node, State.CURRENT, verdict.reason, quiet=node in self.virtual)
 
     def _remember_writes(self, node: int, record: Mapping[str, Any]) -> None:
-        self.contexts.settle(node, self.graph.instances[node].step.name, record.get("writes", ()))
+        instance = self.graph.instances[node]
+        self.contexts.settle(node, instance.step.name, record.get("writes", ()))
+        if record.get("missing_reads"):
+            self.attempts.missing_reads[instance.name] = set(record["missing_reads"])
+        self._late_readers(node, record)
 
     def _restore(self, node: int, verdict: Verdict, wrong: list[Output] | None = None) -> None:
         instance = self.graph.instances[node]
@@ -282,6 +340,8 @@ class Run:
         self._remember_writes(node, verdict.record)
         if self.state[node].settled:
             self.counts[self.state[node]] -= 1
+        else:
+            self.tally.spared(verdict.record)
         self._settle(node, State.RESTORED, verdict.reason)
 
     def _enqueue(self, node: int) -> None:
@@ -290,9 +350,12 @@ class Run:
         instance = self.graph.instances[node]
         self.state[node] = State.READY
         self.demands[node] = demand_of(self.attempts.resources(instance), self.scheduler.jobs)
-        self.scheduler.push(
-            node, priority=instance.priority, level=self.levels[node], idx=instance.step.idx or 0
-        )
+        level = self.levels[node]
+        if self.governor is not None:
+            level = self.governor.urgency(instance, level, self.unsettled)
+        elif self.scheduler.jobs == 1:
+            level = 0.0  # No order is quicker than another: the person's counts.
+        self.scheduler.push(node, priority=instance.priority, level=level, idx=instance.step.idx or 0)
 
     def _durations(self) -> list[float]:
         """Predicted seconds of each node: its own last duration, else its step's mean, else a default."""
@@ -320,6 +383,8 @@ class Run:
                 self._enqueue(node)
         while len(self.scheduler) and not self._stopping():
             popped = self.scheduler.pop(self.demands)
+            if popped is None and self._ahead and not self.ranked:
+                popped = self.scheduler.pop_ahead(self._ahead, self.demands, self.pace.may_wait)
             if popped is None:
                 return
             node = popped
@@ -366,6 +431,7 @@ class Run:
                 return
         else:
             verdict.kind, verdict.reason = Kind.RUN, "a consumer needs it and it is not in the cache"
+            self.tally.spared(verdict.record, -1)
             self._enqueue(maker)
         self.virtual.pop(maker, None)
         self.counts[State.CURRENT] -= 1
@@ -375,19 +441,24 @@ class Run:
     def _start(self, node: int) -> None:
         if self._backend is None:
             self._backend = self._new_backend()
+            self._ahead = getattr(self._backend, "ahead", 0)
+            if self._ahead:
+                self._backend.careful = True  # type: ignore[attr-defined]
             self._backend.start(self.inbox.put)
         instance = self.graph.instances[node]
         context: dict[str, Any] = {}
         foreign: dict[str, str] = {}
         if instance.step.type == "python":
-            context, foreign = self.contexts.view(node), self._foreign(node)
+            context, foreign = self.contexts.view(node), self.foreign(node)
         bundle = self.attempts.prepare(node, context, foreign)
         self.state[node] = State.RUNNING
         self.session.store.flush()
         self.reporter.running(instance.name, bundle.attempt, "")
+        if self.governor is not None:
+            self.governor.started(instance, bundle.token)
         self._backend.submit(bundle)
 
-    def _foreign(self, node: int) -> dict[str, str]:
+    def foreign(self, node: int) -> dict[str, str]:
         """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""
         foreign = self.contexts.foreign(node)
         if self.session.setters:
@@ -410,6 +481,10 @@ class Run:
         elif self._due and not self.scheduler.running:
             self._due.clear()
             return
+        if self.governor is not None:
+            self.governor.look(self._backend)
+            patience = self.governor.patience()
+            timeout = patience if timeout is None else timeout if patience is None else min(timeout, patience)
         try:
             outcome = self.inbox.get(timeout=timeout)
         except Empty:
@@ -423,6 +498,8 @@ class Run:
                 attempt = self.attempts.of(outcome.token)
                 if attempt is not None:
                     self._complete(attempt, outcome)
+                if self._ahead and not outcome.ok and not outcome.lost:
+                    self._release_backend()
             try:
                 outcome = self.inbox.get_nowait()
             except Empty:
@@ -432,18 +509,31 @@ class Run:
     def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
         node = self.graph.by_name[attempt.instance.name]
         self.scheduler.end(node)
+        if self.governor is not None:
+            attempt.cost = self.governor.ended(outcome)
+        self.tally.ran(outcome)
         if self.interrupted:
             return
+        if outcome.ok:
+            self.pace.note(attempt.instance, outcome.seconds)
         try:
             self._judge(node, attempt, outcome)
         except OSError as error:
             self._os_error(node, error)
 
+    def _release_backend(self) -> None:
+        """A step has failed, and the backend starts nothing more until it is told whether the run goes on."""
+        backend: Any = self._backend
+        if self._stopping():
+            backend.recall()
+        else:
+            backend.go_on()
+
     def _judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         instance = self.graph.instances[node]
         log, inputs = attempt.bundle.log, self.verdicts[node].inputs
-        if outcome.lost:
-            self.attempts.discard(attempt)
+        if outcome.lost or (self.governor is not None and self.governor.spared(outcome)):
+            self.attempts.discard(attempt, failed=False)
             self._enqueue(node)
             return
         if not outcome.ok:
@@ -485,7 +575,6 @@ class Run:
         self._remember_writes(node, record)
         self.reporter.output(instance.name, log, False)
         self._settle(node, State.RAN, self.verdicts[node].reason, outcome=outcome)
-        self._late_readers(node, record)
 
     def _again(self, node: int, delay: float) -> None:
         self.state[node] = State.READY
@@ -507,18 +596,15 @@ class Run:
         for name, missing in self.attempts.missing_reads.items():
             reader = self.graph.by_name[name]
             clash = keys & missing
-            if clash and self.state[reader] is State.RAN and writer not in self.contexts.above(reader):
-                key = sorted(clash)[0]
-                step = self.graph.instances[writer].step.name
+            if clash and reader != writer and self.state[reader].good and writer not in self.contexts.above(reader):
                 self.session.store.forget(self.verdicts[reader].key)
-                self.counts[State.RAN] -= 1
+                self.counts[self.state[reader]] -= 1
                 self.counts[State.FAILED] += 1
+                self.state[reader] = State.FAILED
                 self.failing = self.failing or not self.options.keep_going
                 self.steps[name] = State.FAILED.value
-                self.reporter.note(
-                    f"{name} read the context key {key!r}, which step {step} sets: "
-                    f"add {step} to its depends_on; its result is not kept"
-                )
+                step = self.graph.instances[writer].step.name
+                self.reporter.note(f"{name}: {unseen(sorted(clash)[0], step)}; its result is not kept")
 
     # -- settling ----------------------------------------------------------------------------------------
 
@@ -595,6 +681,7 @@ class Run:
         if outcome is not None:
             event["cpu_seconds"] = round(outcome.cpu_seconds, 6)
             event.update(peak_mem=outcome.peak_mem, read=outcome.read, written=outcome.written)
+            event.update(self.attempts.cost(instance.name))
             if outcome.exit_code is not None:
                 event["exit_code"] = outcome.exit_code
             if outcome.host:
@@ -620,6 +707,8 @@ class Run:
     def _abandon_running(self) -> None:
         """Interrupted: stop every process, then put aside what was half made."""
         assert self._backend is not None
+        if self.governor is not None:
+            self.governor.release()
         self._backend.stop(GRACE)
         for attempt in self.attempts.open():
             self.attempts.discard(attempt)
@@ -635,7 +724,10 @@ class Run:
                 state = self.doom.get(node, State.CANCELLED)
                 self.state[node] = state
                 self.counts[state] += 1
-                self._announce(node, state, "the run ended first", None)
+                why = self._why_doomed(node) if node in self.doom else "the run ended first"
+                if self.over_budget and node not in self.doom:
+                    why = f"the {self.over_budget} budget ended the run first"
+                self._announce(node, state, why, None)
 
     def interrupt(self, signum: int) -> None:
         """Called from a signal handler: end the run (see `_abandon_running`)."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from f0make.errors import Problem, Where
-from f0make.model import TEMPLATE_OPEN, Recipe, Step
+from f0make.errors import Problem
+from f0make.model import TEMPLATE_OPEN, Step
 from f0make.session import Session
 
 HERE = "local"
@@ -14,8 +13,8 @@ HERE = "local"
 
 
 def unsupported(session: Session) -> list[Problem]:
-    """A problem for a `budget`, and for each step wanted that asks for another place than this machine."""
-    problems = [_budget(session.recipe)] if session.recipe.budget else []
+    """A problem for each step wanted that asks for another place than this machine."""
+    problems = []
     for step, label in _labels(session):
         if label != HERE:
             problems.append(
@@ -27,13 +26,6 @@ def unsupported(session: Session) -> list[Problem]:
                 )
             )
     return list(dict.fromkeys(problems))
-
-
-def _budget(recipe: Recipe) -> Problem:
-    text = recipe.sources.get(recipe.path, "")
-    found = re.search(r"^[\"']?budget\b", text, flags=re.MULTILINE)
-    place = Where(recipe.path, text.count("\n", 0, found.start()) + 1, 1) if found else Where(recipe.path)
-    return Problem("this version of f0make has no budgets", place, "budget", "leave it out")
 
 
 def _labels(session: Session) -> Iterator[tuple[Step, str]]:

@@ -131,7 +131,7 @@ def kill_leftovers(workspace: str) -> int:
     scripts = [os.path.join(directory, n) for n in names if n.startswith("script-")]
     for path in files + scripts:
         unlink(path)
-    steplog.forget(_logs(directory), {entry.pid for _, entry in entries if entry is not None})
+    steplog.forget(_logs(directory), {entry.pid for _, entry in entries if entry is not None} - spared)
     return len(seen)
 
 

@@ -40,8 +40,14 @@ class LocalBackend:
             os.fsencode(k): os.fsencode(v) for k, v in (os.environ if environ is None else environ).items()
         }
         self._directory = os.path.join(workspace, groups.RUN)
-        self._told: deque[Bundle | str | float] = deque()
-        """A bundle to run, the token of an attempt to kill, or the grace in seconds to stop with."""
+        self.ahead = jobs
+        """Bundles that may well be submitted beyond ``slots``."""
+        self.careful = False
+        """When a step fails, nothing that is queued starts before `go_on`."""
+        self._told: deque[Bundle | str | float | bool] = deque()
+        """A bundle to run, the token of an attempt to kill, the grace in seconds to stop with, or after a failure:
+        whether to go on with what is queued."""
+        self._held = False
         self._queue: deque[Bundle] = deque()
         self._slots: list[Slot] = []
         self._retired: list[Slot] = []
@@ -51,6 +57,8 @@ class LocalBackend:
         self._done: Done = lambda outcome: None
         self._bell_in, self._bell = socket.socketpair()
         self._bell.setblocking(False)
+        self._rung = False
+        """Rung, and the backend's thread has not begun to look at what it was told."""
 
     @property
     def slots(self) -> int:
@@ -99,6 +107,19 @@ class LocalBackend:
         """End one attempt and all its processes; its outcome still arrives through ``done``."""
         self._tell(token)
 
+    def go_on(self) -> None:
+        """What is queued may start although a step has failed."""
+        self._tell(True)
+
+    def recall(self) -> None:
+        """Start nothing more; the outcome of what was queued is ``lost``."""
+        self._tell(False)
+
+    def placed(self) -> dict[str, tuple[int, bool]]:
+        """Token of each running attempt -> its worker's process id, and whether the step runs inside of it."""
+        running = [(slot.bundle, slot.pid) for slot in list(self._slots)]
+        return {bundle.token: (pid, bundle.kind == "python") for bundle, pid in running if bundle and pid}
+
     def stop(self, grace: float) -> None:
         """End everything; returns within ``grace`` + 1 seconds.
 
@@ -111,8 +132,11 @@ class LocalBackend:
             self._tell(float(grace))
             thread.join()
 
-    def _tell(self, about: Bundle | str | float) -> None:
+    def _tell(self, about: Bundle | str | float | bool) -> None:
         self._told.append(about)
+        if self._rung:
+            return
+        self._rung = True
         try:
             self._bell.send(b"!")
         except OSError:
@@ -145,6 +169,7 @@ class LocalBackend:
             for key, _ in self._selector.select(self._patience()):
                 if key.data is None:
                     self._bell_in.recv(4096)
+                    self._rung = False
                 else:
                     self._hear(key.data)
             while self._told:
@@ -153,6 +178,10 @@ class LocalBackend:
                     self._queue.append(about)
                 elif isinstance(about, str):
                     self._kill(about)
+                elif isinstance(about, bool):
+                    self._held = False
+                    while self._queue and not about:
+                        self._lose(self._queue.popleft(), "the run ended before it was started")
                 else:
                     return about
             self._keep_time()
@@ -173,7 +202,7 @@ class LocalBackend:
 
     def _hand_out(self) -> None:
         for slot in self._slots:
-            if not self._queue:
+            if not self._queue or self._held:
                 return
             if slot.ready and slot.bundle is None and not slot.last:
                 slot.send(self._queue.popleft())
@@ -233,7 +262,8 @@ class LocalBackend:
         if bundle is not None:
             if reason and not outcome.ok:
                 outcome.message = reason
-            if self._queue and not slot.last:
+            self._held |= self.careful and not (outcome.ok or outcome.lost)
+            if self._queue and not slot.last and not self._held:
                 slot.send(self._queue.popleft())
             self._done(outcome)
 
@@ -250,6 +280,7 @@ class LocalBackend:
         self._retired.append(slot)
         groups.forget(self._directory, [slot.pid])
         if slot.bundle is not None:
+            self._held = self.careful
             self._done(self._obituary(slot, slot.bundle, code))
         elif not slot.ready:
             self._not_started(f"it ended with {code}" if code is not None else "it ended at once")

@@ -33,6 +33,8 @@ def blocking_parent(root: str, path: str) -> str | None:
 def make_parents(root: str, path: str) -> None:
     """Make the directories above ``path``. Raises FileError naming what is in the way, OSError without space."""
     parent = os.path.dirname(os.path.join(root, path))
+    if os.path.isdir(parent):
+        return
     try:
         os.makedirs(parent, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -49,7 +49,8 @@ def restore(
     """
     clearing.make_parents(root, path)
     scratch = os.path.join(root, SCRATCH)
-    os.makedirs(scratch, exist_ok=True)
+    if not os.path.isdir(scratch):
+        os.makedirs(scratch, exist_ok=True)
     full = os.path.join(root, path)
     if tree is None:
         _write_one(full, token, blobs, scratch, replace)

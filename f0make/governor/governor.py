@@ -30,8 +30,10 @@ READ_EVERY = 0.02
 """Least seconds between two readings of the meter: a hundred short steps a second need no more."""
 METER_EVERY = 10.0
 """Seconds after which the meter is read at the latest: a counter wraps around in minutes."""
-_MOST_SHARE = 0.02
-"""Share of the time that looking may take; a machine of many processes is looked at more seldom."""
+_MOST_SHARE = 0.05
+"""Share of one core that looking may take; a machine of many processes is looked at more seldom."""
+_SELDOM = 1.0
+"""Seconds; but never more seldom than this."""
 
 
 class _Running:
@@ -83,7 +85,6 @@ class Governor:
         self._needs: dict[str, Need] = {}
         self._started = 0
         self._done_cpu = 0.0
-        self._live_cpu = 0.0
         self._base_mem = 0
         self._tree = measure.Tree()
         self._looked = 0.0
@@ -133,24 +134,28 @@ class Governor:
         if not self._scarce:
             return level
         limits = {name: getattr(self.budget, name) for name in admit.SUMS}
-        return -max(taken[name] / limit for name, limit in limits.items() if limit)
+        return -max(taken[name] / float(limit) for name, limit in limits.items() if limit)
 
-    def hopeless(self, waiting: Iterable[Instance]) -> tuple[Instance, str] | None:
-        """The cheapest of ``waiting`` when not one of them would fit even an untouched budget, and the sum.
+    def refuse_hopeless(self, waiting: Iterable[Instance]) -> None:
+        """Raise UsageError when not one of ``waiting`` would fit even an untouched budget.
 
-        None as soon as anything has run: then the next run goes on.
+        Not once anything has run: then there was something that it sufficed for.
         """
         if self._started:
-            return None
+            return
         found = None
         for instance in waiting:
             name = admit.never_fits(self.budget, self.need(instance), self.intensity)
             if not name:
-                return None
+                return
             taken = admit.takes(self.need(instance), self.intensity)[name]
             if found is None or taken < found[2]:
                 found = instance, name, taken
-        return (found[0], found[1]) if found else None
+        if found is not None:
+            from f0make.errors import UsageError
+            from f0make.governor.limits import hopeless
+
+            raise UsageError(hopeless(self.budget, found[0].name, found[1], found[2]))
 
     def _left(self) -> admit.Left:
         """What is left of the sums for one more instance: what running ones will still take is spoken for."""
@@ -205,7 +210,6 @@ class Governor:
         member = react.Member(token, self._clock(), expected_mem=need.mem.value, cores=need.cores.value)
         self._running[token] = _Running(instance, need, member)
         self._started += 1
-        self._next_look = min(self._next_look, member.started + LOOK_EVERY)
 
     def ended(self, outcome: Outcome) -> dict[str, Any]:
         """An attempt is over: learn from it; its energy and carbon, where they are measured.
@@ -235,8 +239,7 @@ class Governor:
                     "energy_kwh": cost.get("energy_kwh"),
                 },
             )
-            if running.instance.step.foreach or not self._needs:
-                self._needs.clear()  # What is known of a step has changed for its other instances.
+            self._needs.clear()  # What is known of a step has changed for its other instances.
         elif self._pausing.was_evicted(outcome.token):
             peak = max(running.member.mem, outcome.peak_mem)
             self.predictor.learn(running.instance.name, running.instance.step.name, {"peak_mem": peak})
@@ -258,7 +261,7 @@ class Governor:
 
     def look(self, backend: Any) -> None:
         """Look at the machine if that is due, and pause, continue or put back a step if it has to be."""
-        now = self._clock()
+        now, spent = self._clock(), time.thread_time()
         if self.meter is not None and now - self._last_read > METER_EVERY:
             self._read(force=True)
         if not self.budget.momentary or not self._running or now < self._next_look:
@@ -280,7 +283,8 @@ class Governor:
             if said:
                 reason = ", ".join(react.short_of(self.budget, machine, self.cores))
                 self._note(f"{running.instance.name} {said} (beyond the limit: {reason})")
-        self._next_look = now + max(LOOK_EVERY, (self._clock() - now) / _MOST_SHARE)
+        spent = time.thread_time() - spent
+        self._next_look = self._clock() + min(_SELDOM, max(LOOK_EVERY, spent / _MOST_SHARE))
 
     def _look(self, backend: Any = None) -> None:
         """Measure f0make's processes and divide them among the steps."""
@@ -302,7 +306,6 @@ class Governor:
                 spent = sum(found.cpu.get(pid, 0.0) - was.cpu.get(pid, 0.0) for pid in pids)
                 member.cores = max(0.0, spent) / (now - before)
         self._base_mem = found.total_mem - of_steps
-        self._live_cpu = sum(cpu for pid, cpu in found.cpu.items() if pid != os.getpid())
 
     # -- energy ------------------------------------------------------------------------------------------
 
@@ -323,15 +326,14 @@ class Governor:
             return max(known, own - self._own[0] + below - self._own[1])
         return known
 
-    def so_far(self) -> dict[str, float | None]:
-        """Watts of the moment and kWh of the run, None while nothing is metered."""
+    def so_far(self, cores: float) -> dict[str, float | None]:
+        """Watts with ``cores`` in use, and kWh of the run so far; None while nothing is metered.
+
+        The watts are the model's: what f0make's own part of a measured machine is, no counter tells.
+        """
         if self.meter is None:
             return {"power_w": None, "energy_kwh": None}
-        before, then = self._ledger.total, self._last_read
-        self._read(force=True)
-        passed = self._last_read - then
-        watts = (self._ledger.total - before) / passed if passed > 0 else None
-        return {"power_w": watts, "energy_kwh": self._ledger.total / JOULES_PER_KWH}
+        return {"power_w": self.model.joules(1.0, cores), "energy_kwh": self._ledger.total / JOULES_PER_KWH}
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -341,7 +343,6 @@ class Governor:
 
     def close(self) -> None:
         """No step runs any more: the last reading."""
-        self._pausing.close()
         if self.meter is not None and not self._final:
             self._final = True
             self._ledger.reading(*self.meter.stop())
@@ -365,7 +366,7 @@ class Governor:
         """What ``waiting`` instances are predicted to need, as the summary says it."""
         listed = list(waiting)
         rest = admit.rest((self.need(i) for i in listed), self.intensity, self.jobs)
-        return {"instances": len(listed), **{name: round(value, 9) for name, value in rest.items()}}
+        return {"instances": len(listed), **{name: round(value, 12) for name, value in rest.items()}}
 
 
 def _own_cpu() -> tuple[float, float]:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-_SCRIPT = "while read -r pids; do last=$pids; done; [ -z \"$last\" ] || kill -CONT $last 2>/dev/null"
+_SCRIPT = 'while read -r pids; do last=$pids; done; [ -z "$last" ] || kill -CONT $last 2>/dev/null'
 """Each line names all processes that are stopped now. At the end of the pipe they are continued: those that
 watch f0make then find that it is gone and end themselves and their steps."""
+
+
+def _inherited() -> list[int]:
+    """Descriptors that a child would get: somebody may wait for the other end of one to be closed."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        try:
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+        except OSError:
+            continue  # The one that listed them.
+    return found
 
 
 class Guardian:
@@ -34,6 +46,7 @@ class Guardian:
                     (os.POSIX_SPAWN_DUP2, reading, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_DUP2, 1, 2),
+                    *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
                 ),
                 setsid=True,
             )

@@ -151,3 +151,13 @@ def beyond(budget: Budget, instances: Iterable[Instance], cores: int) -> list[Pr
                 )
             ] = None
     return list(problems)
+
+
+def hopeless(budget: Budget, instance: str, name: str, taken: float) -> str:
+    """The message that the sum ``name`` can never fit ``instance``, the cheapest of what is to be done."""
+    unit = {"time": "s", "energy": "kWh", "carbon": "g"}[name]
+    limit = getattr(budget, name)
+    return (
+        f"the {name} budget of {limit:.4g} {unit} can never fit a step that is to run: {instance} is predicted to "
+        f"need {taken:.4g} {unit} (raise {option_of(name)})"
+    )

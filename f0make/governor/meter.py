@@ -78,9 +78,7 @@ class Meter:
         return self.read()
 
 
-def choose(
-    model: PowerModel, own_busy: Callable[[], float], intensity: float, country: str | None
-) -> Meter:
+def choose(model: PowerModel, own_busy: Callable[[], float], intensity: float, country: str | None) -> Meter:
     """The best meter here, started."""
     from f0make.governor.measure import machine_busy
     from f0make.governor.rapl import Rapl

@@ -40,7 +40,9 @@ def model_of(tdp: float | None, threads: int, cores: int, name: str = "") -> Pow
 
     ``tdp``: watts of the package, None when the CPU is not in the table.
     """
-    source = f"TDP {tdp:g} W of {name}" if tdp else f"{WATTS_PER_THREAD:g} W for each thread, CPU not in the table"
+    source = (
+        f"TDP {tdp:g} W of {name}" if tdp else f"{WATTS_PER_THREAD:g} W for each thread, CPU not in the table"
+    )
     per_thread = tdp / max(1, threads) if tdp else WATTS_PER_THREAD
     return PowerModel(IDLE * per_thread * cores, (1 - IDLE) * per_thread, source)
 

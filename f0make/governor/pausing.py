@@ -100,13 +100,9 @@ class Pausing:
         return outcome.token in self._evicted or late
 
     def release(self) -> None:
-        """Let every paused step go on."""
+        """Let every paused step go on; nothing is stopped any more."""
         for token in list(self._stopped):
             self._go_on(token)
-
-    def close(self) -> None:
-        """Nothing is stopped any more."""
-        self.release()
         try:
             self._guardian.dismiss()
         except OSError:

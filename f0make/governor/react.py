@@ -91,10 +91,11 @@ def short_of(budget: Budget, machine: Machine, cores: int) -> list[str]:
 def decide(
     members: Sequence[Member], machine: Machine, budget: Budget, cores: int, now: float
 ) -> list[tuple[Act, str]]:
-    """At most one action (its next look will see what came of it), by token.
+    """What to do, by token; the next look will see what came of it.
 
-    The oldest step always goes on. Pauses the youngest that runs while the machine is beyond a limit, puts the
-    youngest paused one back when memory stays short, and lets the oldest paused one go on when there is room.
+    The oldest step always goes on. Short of CPU or beyond the load, the youngest that runs is paused. Short of
+    memory, all others are, because each may grow; when that lasts the youngest are put back until what is left
+    fits. When there is room again the oldest paused one goes on.
     """
     running = sorted((m for m in members if m.paused is None), key=lambda m: m.started)
     paused = sorted((m for m in members if m.paused is not None), key=lambda m: m.started)
@@ -102,14 +103,28 @@ def decide(
         return [(Act.RESUME, paused[0].token)]
     short = short_of(budget, machine, cores)
     if short:
-        memory = "mem" in short or "machine" in short
-        worst = budget.mem is not None and machine.own_mem > AT_ONCE * budget.mem
-        if memory and paused and (worst or now - min(m.paused or now for m in paused) >= LASTING):
-            return [(Act.EVICT, paused[-1].token)]
+        if "mem" in short or "machine" in short:
+            actions = [(Act.PAUSE, member.token) for member in running[1:]]
+            worst = budget.mem is not None and machine.own_mem > AT_ONCE * budget.mem
+            if worst or (paused and now - min(m.paused or now for m in paused) >= LASTING):
+                actions += _evict([*paused, *running[1:]], machine, budget)
+            return actions
         return [(Act.PAUSE, running[-1].token)] if len(running) > 1 else []
     if paused and _room(paused[0], machine, budget, cores):
         return [(Act.RESUME, paused[0].token)]
     return []
+
+
+def _evict(members: Sequence[Member], machine: Machine, budget: Budget) -> list[tuple[Act, str]]:
+    """The youngest of ``members``, as many as it takes to be inside the limit; at least one, if there is any."""
+    excess = machine.own_mem - budget.mem if budget.mem is not None else 0
+    actions: list[tuple[Act, str]] = []
+    for member in sorted(members, key=lambda m: -m.started):
+        if actions and excess <= 0:
+            break
+        actions.append((Act.EVICT, member.token))
+        excess -= member.mem
+    return actions
 
 
 def _room(member: Member, machine: Machine, budget: Budget, cores: int) -> bool:

@@ -101,9 +101,10 @@ class Tracker:
         # Its module attaches a handler to its logger when it is imported: nothing may reach that.
         logger = logging.getLogger("codecarbon")
         logger.disabled = True
-        from codecarbon import __version__, emissions_tracker
+        from importlib import import_module
 
-        self.version = __version__
+        emissions_tracker: Any = import_module("codecarbon.emissions_tracker")
+        self.version = str(emissions_tracker.__version__)
         # Settings come from here alone. The function is where environment and files would be read.
         emissions_tracker.get_hierarchical_config = dict
         logger.disabled = True

@@ -13,6 +13,7 @@ from f0make.errors import Problem
 from f0make.graph.order import closure, dependents, find_cycles, topological
 from f0make.model import Instance
 
+
 class MissingInput(NamedTuple):
     """An input that nothing makes and that does not exist."""
 

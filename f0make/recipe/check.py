@@ -58,7 +58,7 @@ def check_together(placed: Sequence[Placed], files: Sequence[str]) -> list[Probl
             if TEMPLATE_OPEN not in path.text:
                 fault = recipe_fault(path.text, recipes)
                 if fault:
-                    problems.append(this.problem(path.key, fault))
+                    problems.append(this.problem(path.key, fault, f"{path.text!r} of step {step.name!r}"))
     return problems
 
 

@@ -86,7 +86,8 @@ def _check_outputs(values: dict[str, Any], fields: dict[str, Any], checker: Chec
         else:
             fault = output_fault(text)
             if fault:
-                checker.at(key, fault)
+                name = fields["name"]
+                checker.at(key, fault, f"{text!r} of step {name!r}" if name else repr(text))
                 continue
             plain = normal(text)
         if plain in seen:

@@ -109,6 +109,9 @@ def _finish(
         name=head.get("recipe") or os.path.splitext(os.path.basename(shown))[0] or "recipe",
         description=head.get("description", ""),
         steps=[placed.step for placed in whole.placed],
+        faulty=[placed.step for placed in whole.all_steps if not any(placed is p for p in whole.placed)]
+        if problems
+        else [],
         config=config,
         targets=[target for target in as_list(targets) if target],
         targets_where=_target_places(shown, whole.parts[-1][0].marks if whole.parts else {}),

@@ -161,7 +161,8 @@ class Index:
         instance = payload["instance"]
         _check_texts(instance)
         self.begins.pop(instance, None)
-        self.fails[instance] = offset
+        if not payload.get("lost"):
+            self.fails[instance] = offset
 
     def _forget(self, payload: Any, offset: int) -> None:
         key, variant = payload["key"], payload.get("variant")

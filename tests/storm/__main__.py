@@ -26,7 +26,10 @@ def main() -> int:
         for number in range(1, given.rounds + 1):
             one.one()
             if number % 20 == 0:
-                print(f"{number} rounds, {time.monotonic() - began:.0f} s, killed: {dict(one.killed)}", flush=True)
+                print(
+                    f"{number} rounds, {time.monotonic() - began:.0f} s, killed: {dict(one.killed)}",
+                    flush=True,
+                )
     except AssertionError as error:
         print(f"FAILED, the workspace is kept in {place}\n{error}")
         return 1

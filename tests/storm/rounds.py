@@ -123,7 +123,9 @@ class Storm:
             return
         if victim != "main":
             mine = self.marked()
-            workers = [p for p, (parent, command) in mine.items() if parent == process.pid and "loky" in command]
+            workers = [
+                p for p, (parent, command) in mine.items() if parent == process.pid and "loky" in command
+            ]
             workers = [p for p in workers if "resource_tracker" not in mine[p][1]]
             steps = [p for p in mine if p != process.pid and mine[p][0] != process.pid]
             pids = {"worker": workers, "step": steps, "everything": list(mine)}[victim]

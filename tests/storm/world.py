@@ -20,9 +20,10 @@ for entry in os.listdir("/proc"):
     except (OSError, ValueError):
         continue
     run = os.fsdecode(environ.get(b"STORM_RUN", b""))
+    storm, _, number = run.partition(":")
     # loky's trackers are no steps and write nothing.
-    if run and run != mine and run.split(":")[0] == mine.split(":")[0] and b"resource_tracker" not in command:
-        if state not in "ZX":
+    if storm == mine.partition(":")[0] and int(number) < int(mine.partition(":")[2]) and state not in "ZX":
+        if b"resource_tracker" not in command:
             with open(os.environ["STORM"] + "/stale", "a") as file:
                 file.write(f"{mine}: {entry} of run {run}, {state}, child of {parent}: {os.fsdecode(command)!r}\\n")
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from f0make.cli.reporters.plain import Plain
@@ -26,7 +27,14 @@ class Live(Plain):
         self._worked = 0
         self._began = time.monotonic()
         self._display: Any = None
+        self._monitor: Callable[[], Mapping[str, Any]] | None = None
+        self._used = ""
+        self._asked = 0.0
         self._console: Any = None
+
+    def watch(self, monitor: Callable[[], Mapping[str, Any]]) -> None:
+        """``monitor`` tells what f0make and its steps use at the moment."""
+        self._monitor = monitor
 
     def start(self, event: Event) -> None:
         """Remember how many instances there are."""
@@ -96,4 +104,14 @@ class Live(Plain):
         remaining = self._total - self._done
         if self._worked and remaining > 0:
             left = f", about {duration(passed / self._worked * remaining)} left at most"
-        return f"[{self._done}/{self._total}] {running} running, {duration(passed)}{left}"
+        return f"[{self._done}/{self._total}] {running} running, {duration(passed)}{left}{self._usage(now)}"
+
+    def _usage(self, now: float) -> str:
+        """`, CPU 180 %, 420 MB, 12 W`: what the run uses, looked at once a second."""
+        if self._monitor is not None and now - self._asked >= 1.0:
+            self._asked = now
+            seen = self._monitor()
+            power = seen.get("power_w")
+            watts = f", {power:.3g} W" if power is not None else ""
+            self._used = f", CPU {seen['cpu']:.0f} %, {seen['mem'] / 1e6:.0f} MB{watts}"
+        return self._used

@@ -39,8 +39,56 @@ def summary_line(event: Mapping[str, Any]) -> str:
         did = any(event.get(state) for state in ("ran", "restored"))
         head = "ok" if did else "nothing to do"
     else:
-        head = {"budget": "the budget ended the run"}.get(status, status)
-    return f"{head}: {counts(event)} in {duration(float(event.get('seconds', 0)))}"
+        head = f"the {event.get('budget', '')} budget ended the run".replace("  ", " ")
+        head = head if status == "budget" else status
+    return (
+        f"{head}: {counts(event)} in {duration(float(event.get('seconds', 0)))}{_rest(event)}{_cost(event)}"
+    )
+
+
+def _rest(event: Mapping[str, Any]) -> str:
+    """What a run that its budget ended has left undone."""
+    rest = event.get("rest")
+    if not isinstance(rest, Mapping):
+        return ""
+    energy = energy_words(rest["energy_kwh"], rest["carbon_g"])
+    return f"; the rest ({rest['instances']}) is predicted to need {duration(rest['seconds'])}, {energy}"
+
+
+def _cost(event: Mapping[str, Any]) -> str:
+    """Energy and carbon of a run, where they were measured."""
+    if event.get("energy_kwh") is None:
+        return ""
+    return (
+        f"; {energy_words(event['energy_kwh'], event.get('carbon_g') or 0.0)} by {event.get('energy_method')}"
+    )
+
+
+def usage_line(event: Mapping[str, Any]) -> str:
+    """What the last run took, and what it did not have to: `CPU 3.2 s, up to 120 MB; saved 12 s`."""
+    parts = []
+    if event.get("cpu_seconds"):
+        peak = float(event.get("peak_mem") or 0)
+        parts.append(f"CPU {duration(float(event['cpu_seconds']))}, up to {peak / 1e6:.0f} MB in one step")
+    if event.get("saved_seconds"):
+        saved = f"saved {duration(float(event['saved_seconds']))}"
+        energy = float(event.get("saved_energy_kwh") or 0)
+        parts.append(f"{saved} and {energy * 3_600_000:.3g} J" if energy else saved)
+    return "; ".join(parts)
+
+
+def energy_words(kwh: float, grams: float) -> str:
+    """`1.2 kWh, 67 g CO2e`, in the unit that fits; three digits."""
+    joules = kwh * 3_600_000
+    unit, factor = ("kWh", 3_600_000) if kwh >= 1 else ("Wh", 3_600) if joules >= 3_600 else ("J", 1)
+    carbon = (
+        f"{grams / 1000:.3g} kg"
+        if grams >= 1000
+        else f"{grams:.3g} g"
+        if grams >= 0.1
+        else f"{grams * 1000:.3g} mg"
+    )
+    return f"{joules / factor:.3g} {unit}, {carbon} CO2e"
 
 
 def step_line(event: Mapping[str, Any]) -> str:

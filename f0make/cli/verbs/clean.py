@@ -27,6 +27,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     try:
         session = Session.open(recipe, options, readonly=dry or not os.path.isdir(".f0make"))
         try:
+            if session.pending:
+                from f0make.engine.planning import plan
+
+                plan(session, options, None, None)  # grows the graph by what current steps have made known
             declared, orphans = sort_out(session, recipe)
             paths = orphans if extras.get("orphans") else declared + orphans
             return _remove(session, paths, dry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -18,6 +19,8 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         return plan.main("plan", options, {**extras, "exit_code": False})
     from f0make.executor import Executor
 
+    # What a run makes, it keeps: looking through all of it for cycles after every 700 objects finds none.
+    gc.set_threshold(200_000, 10, 1_000)
     reporter = reporters.choose(options, extras)
     try:
         result = Executor(options, reporter).execute(extras["recipe"], targets)

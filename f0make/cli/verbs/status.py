@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from f0make.cli.reporters.wording import summary_line
+from f0make.cli.reporters.wording import summary_line, usage_line
 from f0make.cli.streams import shown
 from f0make.cli.verbs.past import clock, runs
 from f0make.execution.lognames import log_name
@@ -32,6 +32,9 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         return 0
     print(f"{shown(str(last.get('recipe', '?')))}  {clock(last.get('started'))}")
     print(summary_line(last))
+    used = usage_line(last)
+    if used:
+        print(used)
     steps = last.get("steps")
     for instance, status in steps.items() if isinstance(steps, dict) else ():
         if status not in LISTED and not options.verbose:

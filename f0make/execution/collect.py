@@ -159,7 +159,7 @@ def _tree(
     path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]
 ) -> dict[str, str]:
     def hash_file(found: str, _: os.stat_result) -> str:
-        sig, token, clock, _ = digest.read_stable(found)
+        sig, token, clock, _data = digest.read_stable(found)
         outcome.signatures[path + found[len(root) :]] = (*sig, clock)
         blobs[found] = (token, None)
         return token

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at the machine while something is limited at every moment."""
+BASE_EVERY = 2.0
+"""Seconds for which the memory of f0make itself is taken as known while steps are too short to be looked at."""
 READ_EVERY = 0.02
 """Least seconds between two readings of the meter: a hundred short steps a second need no more."""
 METER_EVERY = 10.0
@@ -87,7 +89,9 @@ class Governor:
         self._done_cpu = 0.0
         self._base_mem = 0
         self._tree = measure.Tree()
-        self._looked = 0.0
+        self._looked = float("-inf")
+        self._load_read = float("-inf")
+        self._load_average = 0.0
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
@@ -178,7 +182,7 @@ class Governor:
         return left
 
     def _load(self) -> admit.Load:
-        if self.budget.mem is not None and self._clock() - self._looked > LOOK_EVERY:
+        if self.budget.mem is not None and self._clock() - self._looked > BASE_EVERY:
             self._look()
         found = admit.Load(count=len(self._running), mem=self._base_mem)
         now = self._clock()
@@ -190,7 +194,9 @@ class Governor:
                 found.cores += max(member.cores, running.need.cores.value)
             fresh += now - running.began < 1.0
         if self.budget.load is not None:
-            found.load = measure.load()[0] + fresh
+            if now - self._load_read > LOOK_EVERY:
+                self._load_read, self._load_average = now, measure.load()[0]
+            found.load = self._load_average + fresh
         return found
 
     # -- starting and ending -----------------------------------------------------------------------------
@@ -266,6 +272,11 @@ class Governor:
             self._read(force=True)
         if not self.budget.momentary or not self._running or now < self._next_look:
             return
+        oldest = min(running.began for running in self._running.values())
+        if now - oldest < LOOK_EVERY:
+            # What ends at once is not worth a look; it was let in by its prediction.
+            self._next_look = oldest + LOOK_EVERY
+            return
         self._look(backend)
         members = [running.member for running in self._running.values()]
         load, runnable = measure.load() if self.budget.load is not None else (0.0, 0)
@@ -302,9 +313,9 @@ class Governor:
             pids = found.below(*place)
             member.mem = found.mem_of(pids)
             of_steps += member.mem
-            if member.paused is None and before and now - before > 0.05:
+            if member.paused is None and now - before > 0.05:
                 spent = sum(found.cpu.get(pid, 0.0) - was.cpu.get(pid, 0.0) for pid in pids)
-                member.cores = max(0.0, spent) / (now - before)
+                member.cores = max(0.0, spent) / min(now - before, max(0.05, now - running.began))
         self._base_mem = found.total_mem - of_steps
 
     # -- energy ------------------------------------------------------------------------------------------

@@ -54,23 +54,30 @@ def tree(root: int, memory: bool = True) -> Tree:
 
 
 def _linux_tree(root: int, memory: bool) -> Tree:
-    from f0make.execution import host
-
     found = Tree()
-    children: dict[int, list[int]] = {}
-    for pid, about in host.everyone().items():
-        children.setdefault(about[1], []).append(pid)
-        found.parent[pid] = about[1]
-    kept, pending = {root}, [root]
+    found.parent[root] = 0
+    pending = [root]
     while pending:
-        for child in children.get(pending.pop(), ()):
-            kept.add(child)
+        parent = pending.pop()
+        for child in _children(parent):
+            found.parent[child] = parent
             pending.append(child)
-    found.parent = {pid: parent for pid, parent in found.parent.items() if pid in kept}
     for pid in found.parent:
         found.cpu[pid] = _cpu_seconds(pid)
         if memory:
             found.mem[pid] = _pss(pid)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Children of all threads of ``pid``; none of a process that is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"{PROC}/{pid}/task"):
+            with open(f"{PROC}/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found += map(int, file.read().split())
+    except (OSError, ValueError):
+        pass
     return found
 
 

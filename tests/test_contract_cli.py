@@ -111,10 +111,10 @@ def test_stdout_is_for_results_and_stderr_for_people(chain: Traced) -> None:
 
 
 def test_keep_going(chain: Traced) -> None:
-    chain.edit("recipe.yaml", "cat in.txt > a.txt", "sleep 0.1; exit 1")
+    chain.edit("recipe.yaml", "cat in.txt > a.txt", "while [ ! -e begun ]; do sleep 0.02; done; exit 1")
     chain.edit("recipe.yaml", "  - name: x\n    inputs: in.txt\n", "  - name: x\n    depends_on: y\n")
     chain.edit("recipe.yaml", "cat in.txt > x.txt", "touch x.txt")
-    chain.write("recipe.yaml", chain.read("recipe.yaml") + "  - name: y\n    run: sleep 0.3\n")
+    chain.write("recipe.yaml", chain.read("recipe.yaml") + "  - name: y\n    run: touch begun; sleep 0.3\n")
     result = chain.run("-j2", code=1)
     assert result.states == {"a": "failed", "b": "cancelled", "c": "cancelled", "y": "ran", "x": "cancelled"}
     result = chain.run("-j2", "-k", code=1)

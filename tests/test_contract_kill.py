@@ -289,6 +289,25 @@ def test_what_a_step_leaves_in_the_background_is_ended(traced: Traced) -> None:
     assert traced.run().states == {"a": "current"} and traced.read("a") == "a\n"
 
 
+def test_a_failed_step_leaves_no_writer_behind(traced: Traced) -> None:
+    """Not even one in a session of its own, which a step that succeeds may leave (a server, say)."""
+    writer = "setsid bash -c \"trap '' TERM; while true; do touch a; sleep 0.01; done\" > /dev/null 2>&1 &"
+    traced.recipe(
+        f"steps:\n  - name: a\n    outputs: a\n    run: |\n      {writer}\n      sleep 0.1; false\n"
+    )
+    traced.run(code=1)
+    assert marked(marker(traced)) == [] and not traced.exists("a")
+    traced.write(
+        "work.py",
+        "import subprocess\n\n\ndef main():\n"
+        "    subprocess.Popen(['bash', '-c', 'while true; do touch a; sleep 0.01; done'], start_new_session=True)\n"
+        "    raise ValueError('no')\n",
+    )
+    traced.recipe("steps:\n  - name: a\n    outputs: a\n    module: work\n    function: main\n")
+    traced.run(code=1)
+    assert marked(marker(traced)) == [] and not traced.exists("a")
+
+
 def test_the_reader_of_events_may_go_away(traced: Traced) -> None:
     traced.recipe(
         "steps:\n  - name: a\n    foreach:\n      n:\n        range: 1..4\n    outputs: o${{ n }}\n"

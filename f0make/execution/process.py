@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +51,14 @@ def run(
     output: int,
     timeout: float | None = None,
     note: Callable[[int, int, int], None] | None = None,
+    exit_codes: Container[int] = (0,),
 ) -> Ended:
     """Run ``launch`` in the current directory with stdin from the caller's and both outputs to ``output``.
 
     The process starts with every signal at its default and none blocked. After ``timeout`` seconds it and all
     its descendants get TERM, two seconds later KILL. When it ends, what is left of it is ended too (see
-    `end_session`); processes in sessions of their own (daemons) stay. ``note`` hears (pid, stamp before, stamp after) of the
-    start. Raises OSError when it cannot be started.
+    `end_session`); processes in sessions of their own (daemons) stay when it ends with one of ``exit_codes``.
+    ``note`` hears (pid, stamp before, stamp after) of the start. Raises OSError when it cannot be started.
 
     The kernel counts the memory of the starting process (this one) into the peak of a child that never grew
     larger than it; `Ended.peak_mem` cannot be less.
@@ -81,7 +82,7 @@ def run(
     if not _something_left(pid):
         ended.alone = host.REAPER
     else:
-        end_session(pid, before)
+        end_session(pid, before, daemons=ended.timed_out or ended.code not in exit_codes)
         cpu, peak = ending.reap()
         ended.cpu_seconds += cpu
         ended.peak_mem = max(ended.peak_mem, peak)
@@ -153,14 +154,16 @@ def _step_processes(since: int) -> list[int]:
     return [pid for pid, about in ending.descendants([os.getpid()]).items() if about[4] >= since - 1]
 
 
-def end_session(session: int, since: int) -> bool:
+def end_session(session: int, since: int, daemons: bool = False) -> bool:
     """End what is left of the step ``session`` below this process; whether there was anything that had to be told.
 
     That is everything in its group or session and, where steps share this process's session, in that one; what
-    has a session of its own (a daemon) stays.
+    has a session of its own (a daemon) stays, but with ``daemons`` (as far as the system tells whose it is):
+    what a step that failed has left would go on writing to outputs that are made again.
     """
     me = os.getpid()
     sessions = {session, os.getsid(0)} if host.REAPER else {session}
+    everything = daemons and host.REAPER
 
     def find() -> list[int]:
         known = host.everyone()
@@ -168,7 +171,9 @@ def end_session(session: int, since: int) -> bool:
         return [
             pid
             for pid, about in below.items()
-            if pid != me and (about[2] == session or about[3] in sessions) and about[4] >= since - 1
+            if pid != me
+            and (everything or about[2] == session or about[3] in sessions)
+            and about[4] >= since - 1
         ]
 
     until = time.monotonic() + _LINGER

@@ -119,7 +119,7 @@ class Runner:
             start = launch(bundle.command or "", bundle.shell, self._shell, environ, script)
             if start.otherwise is not None:
                 environ[b"_"] = os.fsencode(start.program)  # as bash tells every program its own path
-            ended = process.run(start, environ, log, bundle.timeout, self._note)
+            ended = process.run(start, environ, log, bundle.timeout, self._note, bundle.exit_codes)
         except CommandError as error:
             outcome.exit_code, outcome.message = error.code, str(error)
             _write(log, f"f0make: {error}\n")
@@ -184,7 +184,7 @@ class Runner:
         me = os.getpid()
         self._alone = host.REAPER and host.no_children()
         if not host.no_children():
-            self.worn_out |= process.end_session(me, since)
+            self.worn_out |= process.end_session(me, since, daemons=not outcome.ok)
             ending.reap()
         outcome.cpu_seconds = _cpu() - before
         outcome.peak_mem = max(host.own_peak(), self._sampled)

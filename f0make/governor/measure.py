@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -56,10 +56,11 @@ def tree(root: int, memory: bool = True) -> Tree:
 def _linux_tree(root: int, memory: bool) -> Tree:
     found = Tree()
     found.parent[root] = 0
+    children = _children if os.path.exists(f"{PROC}/{root}/task/{root}/children") else _lookup()
     pending = [root]
     while pending:
         parent = pending.pop()
-        for child in _children(parent):
+        for child in children(parent):
             found.parent[child] = parent
             pending.append(child)
     for pid in found.parent:
@@ -67,6 +68,16 @@ def _linux_tree(root: int, memory: bool) -> Tree:
         if memory:
             found.mem[pid] = _pss(pid)
     return found
+
+
+def _lookup() -> Callable[[int], list[int]]:
+    """As `_children`, for kernels without CONFIG_PROC_CHILDREN: by looking at every process once."""
+    from f0make.execution import host
+
+    table: dict[int, list[int]] = {}
+    for pid, about in host.everyone().items():
+        table.setdefault(about[1], []).append(pid)
+    return lambda pid: table.get(pid, [])
 
 
 def _children(pid: int) -> list[int]:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from f0make.cli.reporters.wording import counts, duration
+from f0make.cli.reporters.wording import counts, duration, energy_words
 from f0make.cli.streams import shown
 from f0make.cli.verbs.past import clock, runs
 from f0make.options import RunOptions
@@ -21,7 +21,13 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         else:
             took = duration(float(run.get("seconds", 0)))
             status, recipe = str(run.get("status", "?")), shown(str(run.get("recipe", "?")))
-            print(f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}")
+            print(f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}{_energy(run)}")
     if not found and not extras.get("json"):
         print("f0make: no run yet", file=sys.stderr)
     return 0
+
+
+def _energy(run: dict[str, Any]) -> str:
+    if run.get("energy_kwh") is None:
+        return ""
+    return f"  {energy_words(float(run['energy_kwh']), float(run.get('carbon_g') or 0))}"

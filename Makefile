@@ -25,10 +25,10 @@ check: $(VENV)/.developing
 	$(BIN)/mypy
 
 bench: $(VENV)/.developing
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --install
 
 bench-quick: $(VENV)/.developing
-	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench --install --quick
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,26 +1,35 @@
-"""`python -m bench [--quick] [CASE …]`: run the measurements and write bench/RESULTS.md."""
+"""`python -m bench [--quick] [--install] [CASE …]`: run the measurements and write bench/RESULTS.md."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import cases
+from bench import peers
+from bench.cases import change, cold, growth, makespan, noop, plan, start
 from bench.measure import machine
+from bench.setting import Setting
+from bench.table import HEAD, Row
 
 HERE = Path(__file__).parent
-Case = Callable[[cases.Setting], list[cases.Row]]
+Case = Callable[[Setting], Iterator[Row]]
 
 CASES: dict[str, Case] = {
-    "start": cases.start,
-    "noop": cases.noop,
-    "cold": cases.cold,
-    "validate": cases.validate,
+    "start": start.start,
+    "noop": noop.noop,
+    "change": change.change,
+    "cold": cold.cold,
+    "python": cold.python_steps,
+    "plan": plan.plan,
+    "validate": plan.validate,
+    "makespan": makespan.makespan,
+    "growth": growth.growth,
+    "chain": cold.long_chain,
 }
 
 
@@ -28,37 +37,44 @@ def main() -> int:
     """Measure, print the table as it grows, and publish it."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: under 3 minutes")
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="only these")
+    parser.add_argument("--install", action="store_true", help="first install the peers into bench/.peers")
+    parser.add_argument(
+        "cases", nargs="*", choices=[[], *CASES], help="only these (RESULTS.md stays as it is)"
+    )
     chosen = parser.parse_args()
     f0make = Path(sysconfig.get_path("scripts")) / "f0make"
     if not f0make.exists():
         print("bench: f0make is not installed beside this Python: use `make bench`", file=sys.stderr)
         return 2
-    rows: list[cases.Row] = []
-    place = Path(tempfile.mkdtemp(prefix="f0make-bench-"))
+    if chosen.install:
+        peers.install()
+    rows: list[Row] = []
+    setting = Setting(str(f0make), Path(tempfile.mkdtemp(prefix="f0make-bench-")), chosen.quick)
+    began = time.monotonic()
     try:
-        setting = cases.Setting(str(f0make), place, chosen.quick)
         for name in chosen.cases or CASES:
             for row in CASES[name](setting):
                 rows.append(row)
                 print(row.text(), flush=True)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        setting.close()
+    print(f"{time.monotonic() - began:.0f} s")
     if not chosen.cases:
         publish(rows, chosen.quick)
     return 0
 
 
-def publish(rows: list[cases.Row], quick: bool) -> None:
+def publish(rows: list[Row], quick: bool) -> None:
     """Write RESULTS.md."""
     lines = [
         "# Measurements",
         "",
-        "Whole processes, alternately in one run, medians of pairwise ratios; each run's work was checked.",
-        f"{'Quick sizes. ' if quick else ''}{machine()}; Python {sys.version.split()[0]}; {cases.versions()}.",
+        "Whole processes, alternately in one run after a warm-up, medians of pairwise ratios; every timed run's",
+        "outputs and number of executed steps were checked. A measure is `missed` when it does not reach its bar.",
         "",
-        "| measure | f0make (s) | peer (s) | ratio |",
-        "| --- | --- | --- | --- |",
+        f"{'Quick sizes. ' if quick else ''}{machine()}; Python {sys.version.split()[0]}; {peers.versions()}.",
+        "",
+        HEAD,
         *[row.markdown() for row in rows],
         "",
     ]

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+PEAK = """
+import os, sys
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+print(os.wait4(pid, 0)[2].ru_maxrss)
+"""
+"""Run by a small Python: the kernel counts the memory of whoever starts a process into that process's peak."""
 
 
 @dataclass
 class Command:
-    """Something to time; ``before`` puts its directory into the state it starts from."""
+    """Something to time; ``before`` puts its directory into the state it starts from, ``after`` checks the work."""
 
     name: str
     argv: Sequence[str]
     place: Path
     before: Callable[[], None] = lambda: None
+    after: Callable[[str], None] = lambda said: None
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Timing:
-    """Seconds of each run, and the largest resident set of any process of them (bytes)."""
+    """Seconds of each run."""
 
     seconds: list[float]
-    peak: int
 
     @property
     def median(self) -> float:
@@ -35,33 +42,51 @@ class Timing:
         return statistics.median(self.seconds)
 
 
-def once(command: Command) -> tuple[float, int]:
-    """Seconds and peak memory (bytes) of one run; raises CalledProcessError when it fails."""
+def environment(command: Command) -> dict[str, str]:
+    """The environment without what would change how Python starts."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, **command.env}
+
+
+def once(command: Command) -> float:
+    """Seconds of one run; raises CalledProcessError when it fails."""
     command.before()
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command.argv, cwd=command.place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    done = subprocess.run(
+        command.argv, cwd=command.place, env=environment(command), capture_output=True, text=True, check=False
     )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command.argv, stderr=said)
-    return seconds, usage.ru_maxrss * 1024
+    if done.returncode:
+        print(done.stdout[-2000:], done.stderr[-2000:])
+        raise subprocess.CalledProcessError(done.returncode, command.argv)
+    command.after(done.stdout + done.stderr)
+    return seconds
 
 
-def alternately(commands: Sequence[Command], rounds: int) -> list[Timing]:
-    """Every command once to warm up, then ``rounds`` times in turn."""
-    for command in commands:
-        once(command)
-    timings = [Timing([], 0) for _ in commands]
+def peak(command: Command, python: str) -> int:
+    """Largest resident set in bytes of one more run, of any of its processes."""
+    command.before()
+    done = subprocess.run(
+        [python, "-I", "-S", "-c", PEAK, *command.argv],
+        cwd=command.place,
+        env=environment(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout.split()[-1]) * 1024
+
+
+def alternately(commands: Sequence[Command], rounds: int, warm: int = 1) -> list[Timing]:
+    """Every command ``warm`` times to warm up, then ``rounds`` times in turn."""
+    for _ in range(warm):
+        for command in commands:
+            once(command)
+    timings = [Timing([]) for _ in commands]
     for _ in range(rounds):
         for command, timing in zip(commands, timings, strict=True):
-            seconds, peak = once(command)
-            timing.seconds.append(seconds)
-            timing.peak = max(timing.peak, peak)
+            timing.seconds.append(once(command))
     return timings
 
 
@@ -73,6 +98,6 @@ def ratio(ours: Timing, theirs: Timing) -> float:
 def machine() -> str:
     """One line about where this was measured."""
     system = os.uname()
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    load = os.getloadavg()[0]
     cores = len(os.sched_getaffinity(0))
-    return f"{system.sysname} {system.release} {system.machine}, {cores} cores, {soft} open files"
+    return f"{system.sysname} {system.release} {system.machine}, {cores} cores, load {load:.1f} at the end"

@@ -294,7 +294,9 @@ class Session:
 
         unmet = self.expansion.would_need(path)
         if unmet is not None:
-            raise UsageError(f"target {target!r}: {unmet[0]} would make it, but its input {unmet[1]!r} does not exist")
+            raise UsageError(
+                f"target {target!r}: {unmet[0]} would make it, but its input {unmet[1]!r} does not exist"
+            )
         known = [*graph.by_name, *(s.name for s in self.recipe.steps), *graph.producer]
         near = nearest(target, known)
         hint = f"; did you mean {near!r}?" if near else f"; see `f0make list {self.recipe.path}`"

@@ -138,7 +138,11 @@ def _sets(definition: ast.AST) -> list[str]:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
             continue
         first = node.args[0]
-        if node.func.attr == "set" and last_name(node.func.value) == "ctx" and isinstance(first, ast.Constant):
+        if (
+            node.func.attr == "set"
+            and last_name(node.func.value) == "ctx"
+            and isinstance(first, ast.Constant)
+        ):
             keys.add(first.value)
     return sorted(key for key in keys if isinstance(key, str))
 

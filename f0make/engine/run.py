@@ -287,7 +287,11 @@ class Run:
             self._os_error(node, error)
 
     def _why_doomed(self, node: int) -> str:
-        return "it needs a skipped step" if self.doom[node] is State.SKIPPED else "something that it needs failed"
+        return (
+            "it needs a skipped step"
+            if self.doom[node] is State.SKIPPED
+            else "something that it needs failed"
+        )
 
     def _os_error(self, node: int, error: OSError) -> None:
         """A file could not be read or written: this instance has failed; a full disk ends the run."""
@@ -596,7 +600,12 @@ class Run:
         for name, missing in self.attempts.missing_reads.items():
             reader = self.graph.by_name[name]
             clash = keys & missing
-            if clash and reader != writer and self.state[reader].good and writer not in self.contexts.above(reader):
+            if (
+                clash
+                and reader != writer
+                and self.state[reader].good
+                and writer not in self.contexts.above(reader)
+            ):
                 self.session.store.forget(self.verdicts[reader].key)
                 self.counts[self.state[reader]] -= 1
                 self.counts[State.FAILED] += 1

@@ -155,9 +155,7 @@ def _one(
         raise Unfit(f"its output {path!r} is empty (success.not_empty)")
 
 
-def _tree(
-    path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]
-) -> dict[str, str]:
+def _tree(path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]) -> dict[str, str]:
     def hash_file(found: str, _: os.stat_result) -> str:
         sig, token, clock, _data = digest.read_stable(found)
         outcome.signatures[path + found[len(root) :]] = (*sig, clock)

@@ -86,7 +86,9 @@ def find_cycles(needs: Needs, most: int = 20) -> list[list[int]]:
     while len(found) < most and (cycle := find_cycle(rest)) is not None:
         found.append(cycle)
         gone = set(cycle)
-        rest = [[] if node in gone else [n for n in wanted if n not in gone] for node, wanted in enumerate(rest)]
+        rest = [
+            [] if node in gone else [n for n in wanted if n not in gone] for node, wanted in enumerate(rest)
+        ]
     return found
 
 

@@ -180,7 +180,13 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
     Raises OSError when it cannot be written.
     """
     instances = [run.graph.instances[n] for n in sorted(run.wanted) if n < len(run.graph.instances)]
-    if any(i.fingerprint or i.always for i in instances) or options.force or options.only or options.skip or options.rehash:
+    if (
+        any(i.fingerprint or i.always for i in instances)
+        or options.force
+        or options.only
+        or options.skip
+        or options.rehash
+    ):
         return False
     contents = session.contents
     asked = contents.rows()

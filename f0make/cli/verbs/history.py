@@ -21,7 +21,9 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         else:
             took = duration(float(run.get("seconds", 0)))
             status, recipe = str(run.get("status", "?")), shown(str(run.get("recipe", "?")))
-            print(f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}{_energy(run)}")
+            print(
+                f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}{_energy(run)}"
+            )
     if not found and not extras.get("json"):
         print("f0make: no run yet", file=sys.stderr)
     return 0

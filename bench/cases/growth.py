@@ -1,0 +1,44 @@
+"""How time and memory grow from 10,000 to 100,000 instances, as the exponent of a power law."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bench.measure import Command, alternately, once, peak
+from bench.setting import Setting, counted
+from bench.table import Row
+from bench.workloads import Workload
+
+
+def growth(setting: Setting) -> Iterator[Row]:
+    """No-op, plan and cold."""
+    small, large = (1_000, 10_000) if setting.quick else (10_000, 100_000)
+    found: dict[str, list[tuple[float, float]]] = {"plan": [], "cold": [], "no-op": []}
+    for size in (small, large):
+        work = Workload("flat", size)
+        command = setting.prepared(work, ())["f0make"]
+        plan = replace(command, argv=[setting.f0make, "plan", "recipe.yaml", "-q"])
+        found["plan"].append(_both(plan, 3))
+        if not setting.quick or size == small:
+            cold = replace(command, after=counted(ran=size))
+            found["cold"].append((once(cold), 0.0))
+        else:
+            once(command)
+        once(command)
+        found["no-op"].append(_both(replace(command, argv=[a for a in command.argv if a != "--json"]), 5))
+        setting.done(work)
+    for name, pair in found.items():
+        if len(pair) == 2:
+            for what, at in (("time", 0), ("memory", 1)):
+                if pair[0][at]:
+                    exponent = math.log10(pair[1][at] / pair[0][at])
+                    label = f"growth of {name} from {small:,} to {large:,}, {what}, exponent"
+                    yield Row(label, bar=1.15, goal=1.05, value=exponent)
+
+
+def _both(command: Command, rounds: int) -> tuple[float, float]:
+    (timing,) = alternately([command], rounds)
+    return timing.median, float(peak(command, sys.executable))

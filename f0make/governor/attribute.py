@@ -56,7 +56,8 @@ class Ledger:
 
     def charge(self, began: float, ended: float, cpu_seconds: float) -> float:
         """Joules of an instance that spent ``cpu_seconds`` between ``began`` and ``ended``; booked as charged."""
-        joules = min(self._share(began, ended, cpu_seconds), self.overhead)
+        # Sums of floats: a share of nothing may come out a hair below zero.
+        joules = max(0.0, min(self._share(began, ended, cpu_seconds), self.overhead))
         self.charged += joules
         return joules
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from conftest import F0
 
-BUDGET = "budget:\n  time: 2h\nsteps:\n  - name: a\n    outputs: a.txt\n    run: echo > a.txt\n"
 ELSEWHERE = (
     "steps:\n"
     "  - name: a\n"
@@ -18,15 +17,6 @@ ELSEWHERE = (
     "      - gpu\n"
     "    run: echo\n"
 )
-
-
-@pytest.mark.parametrize("verb", ["run", "plan"])
-def test_budget(f0: F0, verb: str) -> None:
-    f0.recipe(BUDGET)
-    result = f0(verb, "recipe.yaml")
-    assert result.code == 2
-    assert result.stderr.startswith("recipe.yaml:1:1: budget: ")
-    assert not f0.exists("a.txt")
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])

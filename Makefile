@@ -17,6 +17,7 @@ demo: $(VENV)/.installed
 	@echo "--- the page: build/penguins/index.html"
 
 test: $(VENV)/.developing
+	@sh tests/system-packages.sh
 	$(BIN)/python -m pytest -n $(JOBS)
 
 check: $(VENV)/.developing
@@ -25,9 +26,11 @@ check: $(VENV)/.developing
 	$(BIN)/mypy
 
 bench: $(VENV)/.developing
+	@sh tests/system-packages.sh
 	$(BIN)/python -m bench --install
 
 bench-quick: $(VENV)/.developing
+	@sh tests/system-packages.sh
 	$(BIN)/python -m bench --install --quick
 
 $(BIN)/python:

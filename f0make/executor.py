@@ -240,7 +240,7 @@ class Executor:
         watch = getattr(self.reporter, "watch", None)
         if watch is not None:
             watch(run.scheduler.monitor)
-        count = sum(1 for n in run.wanted if n < len(run.graph.instances))
+        count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
         self.reporter.start(
             {"event": "start", "recipe": recipe_path, "run": run_id, "instances": count, "jobs": jobs}
         )
@@ -325,7 +325,12 @@ class Executor:
         code = {"ok": Exit.OK, "failed": Exit.FAILED, "budget": Exit.BUDGET}.get(
             summary["status"], Exit.FAILED
         )
-        steps = {i.name: run.state[n].value for n, i in enumerate(run.graph.instances) if n in run.wanted}
+        progress = run.progress
+        steps = {
+            i.name: progress.state[n].value
+            for n, i in enumerate(progress.graph.instances)
+            if n in progress.wanted
+        }
         return RunResult(
             summary["status"],
             steps,

@@ -179,7 +179,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
 
     Raises OSError when it cannot be written.
     """
-    instances = [run.graph.instances[n] for n in sorted(run.wanted) if n < len(run.graph.instances)]
+    instances = [run.graph.instances[n] for n in sorted(run.progress.wanted) if run.progress.is_instance(n)]
     if (
         any(i.fingerprint or i.always for i in instances)
         or options.force

@@ -173,7 +173,7 @@ class _Builder:
                     node = self._flow(event)
                 elif len(stack) + (top is not None) >= self._deepest:
                     self._report(start, f"nested more than {MAX_DEPTH} levels deep")
-                    node = self._skip(start)
+                    node = self._skip_reported(start)
                 else:
                     line = start.line + 1 + offset
                     container: Items | Entries = (
@@ -272,13 +272,20 @@ class _Builder:
         if line[mark.column :].startswith("{{"):
             hint = "a template is written ${{ … }}"
         self._report(mark, f"{STYLE.get(opener, 'flow style')} is not allowed", hint)
-        known = len(self._findings)
+        return self._skip_reported(mark)
+
+    def _skip_reported(self, mark: Any) -> Node:
+        """Read past a list or map of which the last finding tells.
+
+        Where the parser gives up in it (an unclosed bracket, nesting beyond PyYAML's own limit), that finding
+        stands alone: what comes after says nothing more about the text.
+        """
         import yaml
 
+        known = len(self._findings)
         try:
             return self._skip(mark)
         except yaml.YAMLError:
-            # what follows an unclosed or misread bracket says nothing more about the text
             self._findings[known - 1] = _as_syntax(self._findings[known - 1])
             raise
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["remote_tools"]
+
 TIMEOUT = 60.0
 """Seconds after which a run that hangs has failed its test."""
 
@@ -65,6 +67,8 @@ class F0:
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
+        self.prefix: list[str] = []
+        """Words before the command: what starts it somewhere else."""
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """This process's environment, f0make importable, no jobserver of a make above."""
@@ -83,7 +87,7 @@ class F0:
     ) -> Result:
         """Run to the end. Output is read as UTF-8, other bytes as surrogates."""
         done = subprocess.run(
-            [*command(), *args],
+            [*self.prefix, *command(), *args],
             cwd=self.workspace,
             env=self.environment(env),
             input=input,
@@ -107,7 +111,7 @@ class F0:
     def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start in the background, as the leader of a process group of its own."""
         return subprocess.Popen(
-            [*command(), *args],
+            [*self.prefix, *command(), *args],
             cwd=self.workspace,
             env=self.environment(env),
             stdin=subprocess.DEVNULL,

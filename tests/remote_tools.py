@@ -1,0 +1,150 @@
+"""What the tests of remote hosts share: hosts for a whole worker of pytest, and the command line that uses them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import F0, Result
+from sshd.client import Client
+from sshd.host import Host, namespaces, unavailable
+from sshd.proxy import Proxy
+
+
+class Farm:
+    """A user and hosts that stay up between tests; a test that breaks a host takes a fresh one."""
+
+    def __init__(self, below: Path) -> None:
+        self.below = below
+        self.client = Client(below)
+        self.standing: dict[str, Host] = {}
+        self.count = itertools.count(1)
+
+    def host(self, name: str) -> Host:
+        """The host ``name`` of this worker, started when it is first asked for."""
+        if name not in self.standing:
+            self.standing[name] = Host(name, self.client.public, below=self.below)
+        return self.standing[name]
+
+    def close(self) -> None:
+        for host in self.standing.values():
+            host.close()
+        self.client.close()
+
+
+class Remote(F0):
+    """The command line of a user who has hosts."""
+
+    def __init__(self, workspace: Path, farm: Farm) -> None:
+        super().__init__(workspace)
+        self.farm = farm
+        self.client = farm.client
+        self.number = next(farm.count)
+        self.mine: list[Host] = []
+        self.used: list[Host] = []
+        self.proxies: list[Proxy] = []
+        self.prefix = self.client.prefix
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """As for every test, with the home of that user and no agent of the developer's."""
+        env = super().environment({"HOME": str(self.client.home), **(more or {})})
+        if "SSH_AUTH_SOCK" not in (more or {}):
+            env.pop("SSH_AUTH_SOCK", None)
+        return env
+
+    def standing(self, *names: str) -> list[Host]:
+        """Hosts that other tests use, too: leave them as they are."""
+        hosts = [self.farm.host(name) for name in names]
+        self.used += [host for host in hosts if host not in self.used]
+        return hosts
+
+    def fresh(self, name: str, **how: Any) -> Host:
+        """A host for this test alone."""
+        host = Host(name, self.client.public, below=self.farm.below, **how)
+        self.mine.append(host)
+        return host
+
+    def proxy(self, host: Host) -> Proxy:
+        """Another way to ``host``, that can be cut and stalled."""
+        self.proxies.append(Proxy(host))
+        return self.proxies[-1]
+
+    def item(self, host: Host | Proxy, **more: object) -> str:
+        """The item of a hosts file; on a standing host with a workdir of this test's own."""
+        if (host.host if isinstance(host, Proxy) else host) in self.used:
+            more = {"workdir": f"{host.layout.home}/work/{self.number}", **more}
+        return self.client.item(host, **more)
+
+    def workdir(self, host: Host) -> Path:
+        """What `item` names, from outside."""
+        return host.inside(f"work/{self.number}") if host in self.used else host.workdir
+
+    def hosts(self, *hosts: Host | Proxy, **more: object) -> None:
+        """Write `hosts.yaml` beside the workspace for ``hosts``, whose keys are known; ``more`` goes to every item."""
+        self.client.trust(*hosts)
+        self.hosts_text("".join(self.item(host, **more) for host in hosts))
+
+    def hosts_text(self, items: str) -> None:
+        """Write `hosts.yaml` with these items."""
+        self.file.write_text("hosts:\n" + items)
+
+    @property
+    def file(self) -> Path:
+        """The hosts file."""
+        return self.workspace.parent / "hosts.yaml"
+
+    def there(self, *args: str, jobs: int = 0, code: int | None = 0, **how: Any) -> Result:
+        """A run with the hosts file; by default nothing runs here."""
+        return self.run("--hosts", str(self.file), f"-j{jobs}", *args, code=code, **how)
+
+    def close(self) -> None:
+        """Close this test's hosts; on the others nothing of it may run any more."""
+        try:
+            if not namespaces():
+                for host in self.used:
+                    left = host.quiet()
+                    assert not left, (host.name, left)
+        finally:
+            for one in [*self.proxies, *self.mine]:
+                one.close()
+
+
+def ran_at(result: Result) -> dict[str, str]:
+    """Instance -> host, of the step events that name one."""
+    return {e["step"]: e["host"] for e in result.events if e["event"] == "step" and "host" in e}
+
+
+def host_events(result: Result, name: str | None = None) -> list[tuple[str, str]]:
+    """(status, reason) of the host events, of one host or all."""
+    return [
+        (e["status"], e.get("reason", ""))
+        for e in result.events
+        if e["event"] == "host" and name in (None, e["host"])
+    ]
+
+
+apart = pytest.mark.skipif(bool(namespaces()), reason=f"hosts have no namespaces: {namespaces()}")
+"""For tests that need a host that is a machine of its own."""
+
+
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """The hosts of this worker."""
+    if unavailable():
+        pytest.skip(f"no ssh server here: {unavailable()}")
+    farm = Farm(tmp_path_factory.mktemp("farm"))
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def remote(tmp_path: Path, farm: Farm) -> Iterator[Remote]:
+    """The command line in an empty workspace, of a user with hosts."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    one = Remote(workspace, farm)
+    yield one
+    one.close()

@@ -209,9 +209,11 @@ def _reason(error: OSError) -> str:
 
 
 def _cpu() -> float:
-    """CPU seconds of this process and the children it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    """CPU seconds of this process and the children it has waited for (`os.times` counts in hundredths only)."""
+    import resource
+
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def _write(log: int, text: str) -> None:

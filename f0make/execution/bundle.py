@@ -56,6 +56,14 @@ class Bundle:
     """What `ctx.get` sees: key -> value, from ancestors only."""
     foreign_keys: dict[str, str] = field(default_factory=dict)
     """Context keys set by steps that are no ancestors -> the step's name; reading one is an error."""
+    host: str = ""
+    """The place that it is to run at, one of the names in ``Backend.places``; empty: here."""
+    contents: dict[str, Token] = field(default_factory=dict)
+    """Only for another place: path -> token of every input."""
+    trees: dict[str, dict[str, Token]] = field(default_factory=dict)
+    """Only for another place: input directory -> relative path -> token of everything in it."""
+    modules: dict[str, str] = field(default_factory=dict)
+    """Only for another place: path -> SHA-256 (hex) of the workspace's modules that a python step imports."""
 
 
 @dataclass(slots=True)
@@ -93,6 +101,10 @@ class Outcome:
     read: int = 0
     written: int = 0
     host: str = ""
+    log: str = ""
+    """SHA-256 (hex) of the log where it lies in another place's store; empty when there is none, or it is here."""
+    unfit: bool = False
+    """With ``lost``: the place cannot run this step (``message`` says why), another one may."""
 
 
 class Backend(Protocol):

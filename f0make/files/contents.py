@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import Optional
 
 from f0make.files import digest, signature
 from f0make.files.atomic import write_atomic
 from f0make.files.signature import Signature
 from f0make.state import sealed
 
-Row = tuple[Signature | None, str | None, bool]
+Row = tuple[Optional[Signature], Optional[str], bool]  # noqa: UP045 - read by Python 3.9 on other hosts, too
 """(signature, token, racy); no signature: the path does not exist. A directory's row has no token."""
 
 MAGIC = b"f0make signatures 1\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from typing import Protocol
 
 from f0make.cache.blobs import Blobs
 from f0make.files import clearing, signature
@@ -12,7 +14,19 @@ from f0make.files.signature import Signature
 SCRATCH = ".f0make/run"
 
 
-def keep(root: str, path: str, token: str, tree: dict[str, str] | None, blobs: Blobs) -> None:
+class Keeps(Protocol):
+    """What `keep` needs of a blob store."""
+
+    def add(self, path: str, digest: str) -> None:
+        """Store the file ``path``, which has ``digest``."""
+        ...
+
+    def add_bytes(self, data: bytes) -> str:
+        """Store ``data``; its digest."""
+        ...
+
+
+def keep(root: str, path: str, token: str, tree: dict[str, str] | None, blobs: Keeps) -> None:
     """Store in ``blobs`` what `restore` needs for the output ``path`` with ``token`` (and ``tree``).
 
     Raises ContentChanged, CacheUnusable, or OSError (no space, a file that has vanished).
@@ -67,7 +81,7 @@ def restore(
     return {f"{path}/{rel}": signature.of(os.lstat(os.path.join(full, rel))) for rel in files}
 
 
-def _keep_one(full: str, token: str, blobs: Blobs) -> None:
+def _keep_one(full: str, token: str, blobs: Keeps) -> None:
     if token.startswith("@"):
         blobs.add_bytes(os.fsencode(os.readlink(full)))
     elif token != EMPTY_DIR:
@@ -76,7 +90,7 @@ def _keep_one(full: str, token: str, blobs: Blobs) -> None:
 
 def _build_aside(full: str, tree: dict[str, str], blobs: Blobs, scratch: str) -> None:
     """Make a whole directory elsewhere and move it in place at once."""
-    building = os.path.join(scratch, f"restore-{os.getpid()}")
+    building = os.path.join(scratch, f"restore-{os.getpid()}-{threading.get_ident()}")
     clearing.remove("", building)
     try:
         os.mkdir(building)

@@ -1,0 +1,212 @@
+"""One attempt at another place: a private directory with its inputs, the runner, outputs kept by digest.
+
+The same on a host over SSH and in a worker of another engine; nothing here knows how the bundle came. Part of
+what is sent to hosts: standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.execution import inherited
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.collect import NO_ROOM, fail
+from f0make.execution.runner import Runner
+from f0make.files import clearing
+from f0make.files.digest import EMPTY_DIR, blob_of
+from f0make.files.restore import keep
+
+LOGS = "logs"
+SCRATCH = "scratch"
+_count = itertools.count(1)
+
+
+class Store(Protocol):
+    """Where contents lie by digest: `cache.blobs.Blobs`, or what looks like it."""
+
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+        """Write the blob to ``target``, verified. Raises BlobError when it cannot be had."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """The blob's bytes, verified. Raises BlobError."""
+        ...
+
+    def add(self, path: str, digest: str) -> None:
+        """Store the file ``path``, which has ``digest``."""
+        ...
+
+    def add_bytes(self, data: bytes) -> str:
+        """Store ``data``; its digest."""
+        ...
+
+
+class Unfit(Exception):
+    """This place cannot run the step; the text says why."""
+
+
+def run_attempt(
+    bundle: Bundle,
+    place: str,
+    store: Store,
+    environ: Mapping[bytes, bytes],
+    runner: Runner | None = None,
+) -> Outcome:
+    """Run ``bundle`` in a new private directory below ``place`` (absolute), which is removed afterwards.
+
+    ``store`` holds the inputs and python modules that ``bundle.contents``, ``trees`` and ``modules`` name, and
+    gets the outputs and the log (``outcome.log``). Steps inherit ``environ`` and a private TMPDIR, nothing
+    else. ``runner`` may be kept for the next attempt: it is pointed at this one's directory. The current
+    directory is that one meanwhile, and ``place`` afterwards.
+
+    Raises BlobError (with ``digest``) when the store lacks an input, or its copy was damaged. A full disk or a
+    place that cannot be written to gives an outcome with ``lost``.
+    """
+    own = os.path.join(place, f"{os.getpid()}-{next(_count)}")
+    work, temporary = os.path.join(own, "work"), os.path.join(own, "tmp")
+    log = os.path.join(place, LOGS, os.path.basename(own))
+    scratch = os.path.join(place, SCRATCH)
+    try:
+        for directory in (own, work, temporary):
+            os.mkdir(directory, 0o700)
+        os.makedirs(scratch, exist_ok=True)
+        _lay_out(bundle, work, scratch, store)
+        os.chdir(work)
+        inner = replace(
+            bundle,
+            workspace=work,
+            scratch=scratch,
+            log=log,
+            store=store.directory if isinstance(store, Blobs) else None,
+        )
+        outcome = _run(inner, temporary, environ, runner)
+        _keep(inner, outcome, store)
+        return outcome
+    except BlobError:
+        raise
+    except Unfit as error:
+        return Outcome(bundle.token, False, str(error), lost=True, unfit=True)
+    except (OSError, CacheUnusable) as error:
+        return _place_failed(Outcome(bundle.token, False), error, place)
+    finally:
+        _remove(own, log, place)
+
+
+def _run(inner: Bundle, temporary: str, environ: Mapping[bytes, bytes], runner: Runner | None) -> Outcome:
+    private = {**environ, b"TMPDIR": os.fsencode(temporary)}
+    private = inherited.for_steps(private, inner.workspace, {})
+    if runner is not None:
+        runner.workspace, runner.environ = inner.workspace, private
+        return runner.run(inner)
+    runner = Runner(inner.workspace, private)
+    try:
+        return runner.run(inner)
+    finally:
+        runner.close()
+
+
+def _lay_out(bundle: Bundle, work: str, scratch: str, store: Store) -> None:
+    """Put the inputs and modules where they lie in the workspace, and make the directories above outputs."""
+    for path in sorted(bundle.contents, key=len):
+        _input(bundle, path, work, scratch, store)
+    for path, digest in bundle.modules.items():
+        target = os.path.join(work, path)
+        if not os.path.lexists(target):
+            clearing.make_parents(work, path)
+            store.fetch(digest, target, False, scratch)
+    for path, _ in bundle.outputs:
+        clearing.make_parents(work, path)
+
+
+def _input(bundle: Bundle, path: str, work: str, scratch: str, store: Store) -> None:
+    token = bundle.contents[path]
+    if path.startswith("/"):
+        _same_here(path, token)
+        return
+    target = os.path.join(work, path)
+    if os.path.lexists(target):
+        return  # It came with a directory around it.
+    clearing.make_parents(work, path)
+    if token.startswith("@"):
+        text = os.fsdecode(store.read(blob_of(token)))
+        token = token.partition("+")[2]
+        end = os.path.normpath(os.path.join(os.path.dirname(path), text))
+        if token in ("", "-") or not (os.path.isabs(text) or end == ".." or end.startswith("../")):
+            os.symlink(text, target)
+            target = os.path.join(work, end)
+            if token in ("", "-") or os.path.lexists(target):
+                return
+            clearing.make_parents(work, end)
+        # A link that leads out of the workspace leads nowhere here: its content stands in for it.
+    if token.endswith("/"):
+        os.mkdir(target)
+        made = {""}
+        for relative, entry in bundle.trees[path].items():
+            directory = relative if entry == EMPTY_DIR else os.path.dirname(relative)
+            if directory not in made:
+                made.add(directory)
+                os.makedirs(os.path.join(target, directory), exist_ok=True)
+            if entry != EMPTY_DIR:
+                _one(os.path.join(target, relative), entry, scratch, store)
+    else:
+        _one(target, token, scratch, store)
+
+
+def _one(target: str, token: str, scratch: str, store: Store) -> None:
+    if token.startswith("@"):
+        os.symlink(os.fsdecode(store.read(blob_of(token))), target)
+    else:
+        store.fetch(blob_of(token), target, token.endswith("x"), scratch)
+
+
+def _same_here(path: str, token: str) -> None:
+    """An input outside of the workspace has no place in the private directory: it must be here, and the same."""
+    from f0make.files.contents import Contents
+
+    if Contents("/").token(path) != token:
+        raise Unfit(f"its input {path} lies outside of the workspace, and is not the same there as here")
+
+
+def _keep(inner: Bundle, outcome: Outcome, store: Store) -> None:
+    """Put the outputs and the log into the store; signatures mean nothing elsewhere."""
+    outcome.signatures = {}
+    if outcome.ok and inner.store is None:
+        for path, token in outcome.outputs.items():
+            keep(inner.workspace, path, token, outcome.trees.get(path), store)
+        outcome.stored = True
+    if outcome.ok and not outcome.stored:
+        message, full = outcome.message, outcome.disk_full
+        fail(outcome, message)
+        outcome.lost, outcome.disk_full = True, full
+    elif not outcome.ok and outcome.disk_full:
+        outcome.lost = True
+    if os.path.exists(inner.log):
+        from f0make.files.digest import file_digest
+
+        outcome.log = file_digest(inner.log)
+        store.add(inner.log, outcome.log)
+
+
+def _place_failed(outcome: Outcome, error: Exception, place: str) -> Outcome:
+    outcome.lost = True
+    if isinstance(error, OSError):
+        outcome.disk_full = error.errno in NO_ROOM
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else place
+        outcome.message = f"{name}: {error.strerror or error}"
+    else:
+        outcome.message = str(error)
+    return outcome
+
+
+def _remove(own: str, log: str, place: str) -> None:
+    os.chdir(place)
+    try:
+        clearing.remove_path(own)
+        os.unlink(log)
+    except OSError:
+        pass  # The next agent of this place clears it away.

@@ -1,0 +1,99 @@
+"""What a bundle needs at another place, by digest, and where each content is to be had here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from f0make.execution.bundle import Bundle, Token
+from f0make.files.digest import EMPTY_DIR, blob_of
+
+if TYPE_CHECKING:
+    from f0make.code.digest import CodeFacts
+    from f0make.files.contents import Contents
+
+Source = str | bytes
+"""An absolute path, or the content itself (the text of a symlink)."""
+
+
+class InputGone(Exception):
+    """An input is no longer what it was when its instance was decided; the text is its path."""
+
+
+def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts: CodeFacts | None) -> None:
+    """Note in ``bundle`` what must lie in its private directory: ``inputs`` (path -> token) and python modules.
+
+    Raises FileError.
+    """
+    bundle.contents = dict(inputs)
+    for path, token in inputs.items():
+        if token.endswith("/"):
+            bundle.trees[path] = contents.tree(path)
+    if facts is not None:
+        prefix = bundle.workspace.rstrip("/") + "/"
+        ours = {path[len(prefix) :] for path in facts.files if path.startswith(prefix)}
+        bundle.modules = {
+            path: sha256(data).hexdigest() for path, data in facts.sources.items() if path in ours
+        }
+
+
+def sources(bundle: Bundle) -> dict[str, Source]:
+    """Digest -> where the content lies, for everything that ``bundle`` needs. Raises InputGone."""
+    found: dict[str, Source] = {}
+    for path, token in bundle.contents.items():
+        if path.startswith("/"):
+            continue  # It lies outside of the workspace and does not travel.
+        full = os.path.join(bundle.workspace, path)
+        if token.startswith("@"):
+            found[blob_of(token)] = _link(full, path)
+            token = token.partition("+")[2]
+            full = os.path.realpath(full)
+        if token in ("", "-"):
+            continue
+        if not token.endswith("/"):
+            found.setdefault(blob_of(token), full)
+            continue
+        for relative, entry in bundle.trees[path].items():
+            inside = os.path.join(full, relative)
+            if entry.startswith("@"):
+                found[blob_of(entry)] = _link(inside, f"{path}/{relative}")
+            elif entry != EMPTY_DIR:
+                found.setdefault(blob_of(entry), inside)
+    for path, digest in bundle.modules.items():
+        found.setdefault(digest, os.path.join(bundle.workspace, path))
+    return found
+
+
+def digests(bundle: Bundle) -> dict[str, None]:
+    """The digests of everything that ``bundle`` needs, in order."""
+    found: dict[str, None] = {}
+
+    def add(token: Token) -> None:
+        if token.startswith("@"):
+            found[blob_of(token)] = None
+            token = token.partition("+")[2]
+        if token not in ("", "-") and not token.endswith("/"):
+            found[blob_of(token)] = None
+
+    for path, token in bundle.contents.items():
+        if not path.startswith("/"):
+            add(token)
+    for tree in bundle.trees.values():
+        for entry in tree.values():
+            add(entry)
+    found.update(dict.fromkeys(bundle.modules.values()))
+    return found
+
+
+def lacking(bundle: Bundle, has: Callable[[str], bool]) -> list[str]:
+    """What ``bundle`` needs and a store does not have."""
+    return [digest for digest in digests(bundle) if not has(digest)]
+
+
+def _link(full: str, path: str) -> bytes:
+    try:
+        return os.fsencode(os.readlink(full))
+    except OSError:
+        raise InputGone(path) from None

@@ -18,7 +18,7 @@ from f0make.options import Event, Reporter, RunOptions, Silent
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import ActionCache
+    from f0make.cache.shared import SharedRecords
     from f0make.context import Context
     from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
@@ -167,23 +167,11 @@ class Executor:
 
         return budget_of(options, session.recipe) or None
 
-    def _caches(self, create: bool) -> tuple[Blobs | None, ActionCache | None]:
+    def _caches(self, create: bool) -> tuple[Blobs | None, SharedRecords | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
-        if self.options.no_cache:
-            return None, None
-        from f0make.cache.blobs import Blobs, CacheUnusable
-        from f0make.cache.shared import ActionCache
+        from f0make.cache.opening import open_caches
 
-        given = self.options.cache
-        directory = os.path.join(self.workspace, given or os.path.join(".f0make", "cache"))
-        try:
-            blobs = Blobs(directory, readonly=not create)
-            if create:
-                blobs.prepare()
-            return blobs, ActionCache(directory) if given else None
-        except CacheUnusable as error:
-            self.reporter.note(f"{error}; going on without it")
-            return None, None
+        return open_caches(self.workspace, self.options, self.reporter.note, create)
 
     def _backend(self, jobs: int) -> Backend:
         from f0make.execution.local import LocalBackend
@@ -247,6 +235,9 @@ class Executor:
         with _signals(run):
             self._clean_up_crash(session, run)
             run.run()
+            if shared is not None:
+                shared.close(lambda: bool(run.interrupted))
+                run.asking.tell()
         summary = self._summary(run, time.monotonic() - began)
         if run.disk_full:
             self.reporter.note(run.disk_full)
@@ -278,6 +269,8 @@ class Executor:
         summary.update({name: counts.get(name, 0) for name in STATUSES})
         summary["seconds"] = round(seconds, 3)
         summary.update(run.tally.fields())
+        if run.shared is not None:
+            summary.update(run.shared.fields())
         if run.governor is not None:
             summary.update(run.governor.fields())
             if run.over_budget:

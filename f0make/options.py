@@ -32,6 +32,8 @@ class RunOptions:
     cache: str | None = None
     """`--cache`: a directory or an http(s) address; None: the workspace's own."""
     no_cache: bool = False
+    cache_readonly: bool = False
+    """Take results from the cache's server, send none."""
     wait: bool = False
     retries: int | None = None
     """`--retries N`: overrides what the steps say."""

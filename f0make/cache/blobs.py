@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os
 import time
+from collections.abc import Iterable
 from io import FileIO
 
 from f0make.cache import reflink
@@ -97,6 +98,13 @@ class Blobs:
         self._touch(path, st)
         return True
 
+    def size(self, digest: str) -> int | None:
+        """The blob's size in bytes, None when it is not there; this is no use of it."""
+        try:
+            return os.stat(self.path(digest)).st_size
+        except OSError:
+            return None
+
     def add(self, path: str, digest: str) -> None:
         """Store the regular file ``path``, whose content is expected to have ``digest``.
 
@@ -144,6 +152,31 @@ class Blobs:
         except BaseException:
             _unlink(temporary)
             raise
+
+    def receive(self, digest: str, chunks: Iterable[bytes]) -> int:
+        """Store what comes in ``chunks``, which is expected to have ``digest``: its size in bytes.
+
+        Raises BlobCorrupt when it has not (nothing is kept), CacheUnusable, OSError (no space), and what
+        ``chunks`` raise.
+        """
+        self.prepare()
+        temporary, target = self._temporary()
+        found, size = hashlib.sha256(), 0
+        try:
+            try:
+                for data in chunks:
+                    found.update(data)
+                    reflink.write_all(target, data)
+                    size += len(data)
+            finally:
+                os.close(target)
+            if found.hexdigest() != digest:
+                raise BlobCorrupt(digest, f"what came as blob {digest} is something else")
+            self._place(temporary, digest)
+        except BaseException:
+            _unlink(temporary)
+            raise
+        return size
 
     def read(self, digest: str) -> bytes:
         """The blob's bytes, verified. Raises BlobMissing or BlobCorrupt."""

@@ -6,12 +6,49 @@ A file holds one line of the record log's format, so a torn or damaged one is no
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from f0make.cache.blobs import NO_ROOM, CacheUnusable
 from f0make.cache.variant import variant_of
 from f0make.files.atomic import write_atomic
 from f0make.state import log, sealed
+
+
+class SharedRecords(Protocol):
+    """Records that others made: in a directory (answers at once), or on a server (answers later)."""
+
+    def find(self, key: str) -> Sequence[dict[str, Any]] | None:
+        """All records of ``key``, newest first; None while the answer is on its way."""
+        ...
+
+    def bring(self, key: str, digests: list[str]) -> bool | None:
+        """Whether these blobs, of a record of ``key``, could be brought here; None while that goes on."""
+        ...
+
+    def wait(self, key: str) -> None:
+        """Wait for the answers about ``key``."""
+        ...
+
+    def put(self, key: str, record: dict[str, Any]) -> None:
+        """Add ``record`` (which holds ``key``)."""
+        ...
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called, from any thread, with the key that an answer is about."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What a person should know and was not told yet."""
+        ...
+
+    def close(self, stopped: Callable[[], bool]) -> None:
+        """The run is over: wait, within a bound or until ``stopped``, for what is still under way."""
+        ...
+
+    def fields(self) -> dict[str, Any]:
+        """What a run's summary says of it."""
+        ...
 
 
 class ActionCache:
@@ -43,6 +80,27 @@ class ActionCache:
                 raise
             message = f"the cache {self.directory!r} cannot be used: {error.strerror or error}"
             raise CacheUnusable(message) from None
+
+    def bring(self, key: str, digests: list[str]) -> bool:
+        """Whether blobs that are not in this directory could be had elsewhere: there is no elsewhere."""
+        return False
+
+    def wait(self, key: str) -> None:
+        """Nothing is ever outstanding."""
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Every answer is given at once."""
+
+    def notes(self) -> list[str]:
+        """Nothing: what goes wrong is raised."""
+        return []
+
+    def close(self, stopped: Callable[[], bool]) -> None:
+        """Nothing is under way."""
+
+    def fields(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
     def forget(self, key: str) -> None:
         """Remove all records of ``key`` that can be removed."""

@@ -152,7 +152,9 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
             f"--backend {options.backend}: this version of f0make supports only the backend local"
         )
     if options.cache is not None:
-        _check_cache(options.cache)
+        _check_cache(options.cache, options.cache_readonly)
+    elif options.cache_readonly:
+        raise UsageError("--cache-readonly says how to use a server: --cache http://… names it")
     if any(values.get(field) for field in BUDGET):
         from f0make.governor.limits import budget_of
 
@@ -210,13 +212,17 @@ def _size(text: str | None) -> int:
         raise UsageError(f"--size {text}: {error}") from None
 
 
-def _check_cache(text: str) -> None:
+def _check_cache(text: str, readonly: bool) -> None:
     from f0make.errors import UsageError
 
-    if "://" in text:
-        raise UsageError(f"--cache {text}: this version of f0make supports only a directory")
     if not text:
-        raise UsageError("--cache: expected a directory")
+        raise UsageError("--cache: expected a directory or an http(s) address")
+    if "://" in text:
+        from f0make.cache.http.address import parse_address
+
+        parse_address(text)
+    elif readonly:
+        raise UsageError("--cache-readonly goes with a server (--cache http://…), not with a directory")
 
 
 def _one_recipe(extras: dict[str, Any]) -> None:

@@ -67,7 +67,10 @@ OPTIONS = {
         Option("config", "--config", MANY, "Override the recipe's config with that of a YAML file.", "FILE"),
         Option("resource", "--resource", MANY, "Limit a resource: --resource mem=8GB.", "NAME=N"),
         Option("backend", "--backend", TEXT, "Where steps run: local.", "URL"),
-        Option("cache", "--cache", TEXT, "Directory of the cache (default: .f0make/cache).", "DIR"),
+        Option("cache", "--cache", TEXT, "Directory or http(s) address of a cache to share.", "DIR|URL"),
+        Option(
+            "cache_readonly", "--cache-readonly", FLAG, "Take results from the cache's server, send none."
+        ),
         Option("no_cache", "--no-cache", FLAG, "Neither read nor store blobs: what is lost runs again."),
         Option(
             "wait", "--wait", FLAG, "Wait for another run in this workspace instead of ending with exit 4."
@@ -113,7 +116,7 @@ LAST_RECIPE = Positional("recipe_argument", "The recipe (default: that of the la
 _COMMON = "debug workspace"
 _LOAD = f"set config {_COMMON}"
 _BUDGET = "max_cpu max_mem max_load max_time max_energy max_carbon country energy"
-_DECIDE = f"force only skip resource cache no_cache rehash {_LOAD}"
+_DECIDE = f"force only skip resource cache cache_readonly no_cache rehash {_LOAD}"
 
 VERBS = {
     verb.name: verb

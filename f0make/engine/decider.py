@@ -19,7 +19,7 @@ from f0make.session import Session
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import ActionCache
+    from f0make.cache.shared import SharedRecords
 
 
 class Kind(Enum):
@@ -28,6 +28,8 @@ class Kind(Enum):
     CURRENT = "current"
     RESTORE = "restore"
     RUN = "run"
+    ASKED = "asked"
+    """Nobody knows yet: a cache that is far away was asked about ``key``; to be decided again."""
     BLOCKED = "blocked"
     """It cannot run: something it reads is not there. ``reason`` says what."""
 
@@ -58,7 +60,7 @@ class Decider:
         tokens: Tokens,
         contexts: Contexts,
         blobs: Blobs | None,
-        shared: ActionCache | None,
+        shared: SharedRecords | None,
         fingerprints: Callable[[Instance], list[str] | None],
     ) -> None:
         self.session = session
@@ -119,7 +121,11 @@ class Decider:
         value_of = self.value_of(index)
         record = matching(self.session.store.find(verdict.key), self.tokens.of, value_of)
         if record is None and self.shared is not None:
-            record = matching(self.shared.find(verdict.key), self.tokens.of, value_of)
+            found = self.shared.find(verdict.key)
+            if found is None:
+                verdict.kind = Kind.ASKED
+                return
+            record = matching(found, self.tokens.of, value_of)
             verdict.imported = record is not None
         if record is None:
             self._explain(instance, verdict)
@@ -131,7 +137,10 @@ class Decider:
             return
         first = verdict.wrong[0].path
         present = self.tokens.on_disk(first) is not None
-        if self.restorable(record, verdict.wrong):
+        restorable = self.restorable(record, verdict.wrong)
+        if restorable is None:
+            verdict.kind = Kind.ASKED
+        elif restorable:
             ours = present and self.session.store.made.get(first) == self.tokens.on_disk(first)
             what = "holds another result" if ours else "was altered" if present else "is missing"
             verdict.kind, verdict.reason = Kind.RESTORE, f"output {first} {what}"
@@ -170,12 +179,23 @@ class Decider:
         except (OSError, BlobMissing, BlobCorrupt):
             return None
 
-    def restorable(self, record: Record, outputs: list[Output]) -> bool:
-        """Whether the cache holds everything that ``outputs`` need."""
+    def restorable(self, record: Record, outputs: list[Output], wait: bool = False) -> bool | None:
+        """Whether the cache holds everything that ``outputs`` need.
+
+        None while a cache that is far away is asked for it (not if ``wait``: then its answer is waited for).
+        """
         if self.blobs is None:
             return False
-        return all(
-            self.blobs.has(digest)
+        missing = [
+            digest
             for output in outputs
             for digest in blobs_of(record["outputs"][output.path], record.get("trees", {}).get(output.path))
-        )
+            if not self.blobs.has(digest)
+        ]
+        if not missing or self.shared is None:
+            return not missing
+        brought = self.shared.bring(record["key"], missing)
+        if brought is None and wait:
+            self.shared.wait(record["key"])
+            brought = self.shared.bring(record["key"], missing)
+        return brought

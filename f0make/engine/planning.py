@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from f0make.engine.contexts import Contexts
@@ -15,11 +16,11 @@ from f0make.session import Session
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import ActionCache
+    from f0make.cache.shared import SharedRecords
 
 
 def plan(
-    session: Session, options: RunOptions, blobs: Blobs | None, shared: ActionCache | None
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: SharedRecords | None
 ) -> list[Planned]:
     """What would become of every wanted instance, in topological order.
 
@@ -47,7 +48,7 @@ def plan(
 
 
 def _walk(
-    session: Session, options: RunOptions, blobs: Blobs | None, shared: ActionCache | None
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: SharedRecords | None
 ) -> list[Planned]:
     graph = session.graph
     tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
@@ -62,8 +63,10 @@ def _walk(
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
-    for node in graph.order:
-        if node not in wanted:
+    later: dict[int, str] = {}
+    for node in _in_waves([n for n in graph.order if n in wanted], later, shared):
+        if any(need in later for need in graph.needs[node]):
+            later[node] = ""
             continue
         doomed = any(need in skipped for need in graph.needs[node])
         if node in graph.barriers:
@@ -77,6 +80,9 @@ def _walk(
             found[node] = Planned(instance, "skip", why)
             continue
         verdict = decider.decide(node)
+        if verdict.kind is Kind.ASKED:
+            later[node] = verdict.key
+            continue
         planned = Planned(instance, verdict.kind.value, verdict.reason, verdict.changes)
         found[node] = planned
         record = verdict.record
@@ -96,6 +102,20 @@ def _walk(
             contexts.settle(node, instance.step.name, record.get("writes", ()))
     _demand_temps(session, decider, found, reruns)
     return [found[node] for node in graph.order if node in found]
+
+
+def _in_waves(nodes: list[int], later: dict[int, str], shared: SharedRecords | None) -> Iterator[int]:
+    """``nodes``, then those of them that were put into ``later``, once the keys there are answered, and so on.
+
+    So the questions to a cache that is far away go out together: as many rounds as the graph is deep.
+    """
+    while nodes:
+        yield from nodes
+        nodes = [node for node in nodes if node in later]
+        for key in later.values():
+            if key and shared is not None:
+                shared.wait(key)
+        later.clear()
 
 
 def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int]) -> bool:
@@ -121,6 +141,6 @@ def _demand_temps(session: Session, decider: Decider, found: dict[int, Planned],
             instance: Instance = graph.instances[maker]
             record = session.store.latest(instance.name)
             missing = [o for o in instance.outputs if decider.tokens.on_disk(o.path) is None]
-            again = record is None or not decider.restorable(record, missing)
+            again = record is None or not decider.restorable(record, missing, wait=True)
             found[maker].status = "run" if again else "restore"
             found[maker].reason = "a consumer needs it"

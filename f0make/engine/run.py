@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt
 from f0make.engine.announce import NO_ROOM, Announcer
+from f0make.engine.asking import Asking
 from f0make.engine.attempts import Attempt, Attempts
 from f0make.engine.contexts import Contexts
 from f0make.engine.decider import Decider, Kind, Verdict
@@ -41,7 +42,7 @@ from f0make.session import Session
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import ActionCache
+    from f0make.cache.shared import SharedRecords
     from f0make.governor.governor import Governor
 
 GRACE = 2.5
@@ -61,7 +62,7 @@ class Run:
         jobs: int,
         backend: Callable[[], Backend],
         blobs: Blobs | None,
-        shared: ActionCache | None,
+        shared: SharedRecords | None,
         fingerprints: Callable[[Instance], list[str] | None],
         governor: Governor | None = None,
     ) -> None:
@@ -101,6 +102,7 @@ class Run:
         self.attempts = Attempts(self)
         self.judge = Judge(self)
         self.growth = Growth(self)
+        self.asking = Asking(shared, lambda: self.inbox.put(None), reporter.note)
         self._announcer = Announcer(session.store, reporter)
         self.lay_out(session.graph)
 
@@ -113,6 +115,7 @@ class Run:
         self.decider = Decider(
             self.session, self.tokens, self.contexts, self.blobs, self.shared, self.fingerprints
         )
+        self.asking.clear()
         self.progress = Progress(graph, self._selected(graph))
         self.temps = Temps(self)
         self.verdicts: dict[int, Verdict] = {}
@@ -139,7 +142,7 @@ class Run:
                 self._decide_ready()
                 self._start_what_fits()
                 self._flush()
-                if not self.scheduler.running and not self.due:
+                if not self.scheduler.running and not self.due and (self._stopping() or not self.asking):
                     if self._stopping() or not self._work_left() or self._nothing_fits():
                         break
                     continue
@@ -180,6 +183,8 @@ class Run:
     # -- deciding ----------------------------------------------------------------------------------------
 
     def _decide_ready(self) -> None:
+        for answered in self.asking.answered():
+            self.progress.queue(answered)
         while not self._stopping():
             node = self.progress.next_undecided()
             if node is None:
@@ -213,6 +218,8 @@ class Run:
                 self._found_current(node, verdict)
             elif verdict.kind is Kind.RESTORE:
                 self.restore(node, verdict, verdict.wrong)
+            elif verdict.kind is Kind.ASKED:
+                self.asking.park(node, verdict.key)
             elif verdict.kind is Kind.BLOCKED:
                 self.fail(node, verdict.reason)
             else:
@@ -303,7 +310,7 @@ class Run:
             _, node = heappop(self.due)
             if self.progress.state[node] is State.READY:
                 self.enqueue(node)
-        while len(self.scheduler) and not self._stopping():
+        while len(self.scheduler) and not self._stopping() and not (self.ranked and self.asking):
             popped = self.scheduler.pop(self.demands)
             if popped is None and self._ahead and not self.ranked:
                 popped = self.scheduler.pop_ahead(self._ahead, self.demands, self.pace.may_wait)
@@ -358,6 +365,8 @@ class Run:
 
     def _wait(self) -> None:
         """Sleep until an outcome, a signal or the next retry."""
+        if self.asking.news:
+            return
         timeout = None
         if self.due and not self._stopping():
             timeout = max(0.0, self.due[0][0] - time.monotonic())

@@ -51,7 +51,7 @@ class Temps:
         instance = run.graph.instances[maker]
         assert verdict.record is not None
         missing = [o for o in instance.outputs if run.tokens.on_disk(o.path) is None]
-        if run.decider.restorable(verdict.record, missing):
+        if run.decider.restorable(verdict.record, missing, wait=True):
             verdict.reason = "a consumer needs it"
             run.restore(maker, verdict, missing)
             if run.progress.state[maker] is State.RESTORED:

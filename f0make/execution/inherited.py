@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from f0make.cache.private import PRIVATE
+
+_HIDDEN = frozenset(map(os.fsencode, PRIVATE))
+
 
 def for_steps(
     environ: Mapping[bytes, bytes], workspace: str, variables: Mapping[str, str]
 ) -> dict[bytes, bytes]:
-    """``environ`` with f0make's own ``variables``, and with what a shell would set in ``workspace``."""
-    found = {**environ, **{os.fsencode(name): os.fsencode(value) for name, value in variables.items()}}
+    """``environ`` with f0make's own ``variables`` and what a shell would set in ``workspace``; no credentials of f0make's."""
+    found = {name: value for name, value in environ.items() if name not in _HIDDEN}
+    found.update({os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
     found[b"PWD"] = _pwd(workspace, environ.get(b"PWD"))
     found.setdefault(b"SHLVL", b"0")  # as `bash -c` gives it to the one program that it becomes
     return found

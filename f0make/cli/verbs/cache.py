@@ -10,11 +10,21 @@ from typing import Any
 from f0make.errors import Exit, F0makeError, UsageError
 from f0make.options import RunOptions
 
+_BEYOND = {
+    "cache stats": "how much a server holds cannot be asked for over HTTP; its own status page may say",
+    "cache gc": "a server trims itself, as it was set up to",
+    "cache verify": "a server's blobs cannot be listed over HTTP; each is verified when it is fetched",
+}
+"""Why a verb cannot do its work on a server."""
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Do `cache stats`, `cache gc` or `cache verify`."""
+    if options.cache is not None and "://" in options.cache:
+        raise UsageError(
+            f"--cache {options.cache}: {_BEYOND[name]} (leave --cache out for this workspace's own)"
+        )
     directory = options.cache or os.path.join(".f0make", "cache")
     if not os.path.isdir(directory):
         if options.cache:

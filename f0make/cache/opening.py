@@ -1,0 +1,46 @@
+"""From the options to the caches of a run: the blob store, and the records that others share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.cache.shared import ActionCache, SharedRecords
+
+if TYPE_CHECKING:
+    from f0make.options import RunOptions
+
+OWN = os.path.join(".f0make", "cache")
+"""The workspace's own cache; with a server it is what lies nearer."""
+
+
+def open_caches(
+    workspace: str, options: RunOptions, note: Callable[[str], None], create: bool
+) -> tuple[Blobs | None, SharedRecords | None]:
+    """The blob store and, with `--cache`, the shared records; None for what is not wanted or cannot be used.
+
+    ``create``: for a run; else nothing is changed, neither here nor on a server. Raises UsageError.
+    """
+    given = options.cache
+    server = given is not None and "://" in given
+    if server:
+        from f0make.cache.http.address import parse_address
+
+        parse_address(given or "")
+    if options.no_cache:
+        return None, None
+    directory = os.path.join(workspace, OWN if server or not given else given)
+    try:
+        blobs = Blobs(directory, readonly=not create)
+        if create:
+            blobs.prepare()
+    except CacheUnusable as error:
+        note(f"{error}; going on without it")
+        return None, None
+    if not server or given is None:
+        return blobs, ActionCache(directory) if given else None
+    from f0make.cache.http.opening import open_cache
+
+    return blobs, open_cache(given, os.environ, blobs, options.cache_readonly, look_only=not create)

@@ -18,11 +18,14 @@ def main() -> int:
 
 
 def _main(argv: list[str]) -> int:
+    seen = None
     if argv[:1] == ["run"]:
-        from f0make.fast import nothing_to_do
+        from f0make.fast import look
 
-        if nothing_to_do(argv):
+        found = look(argv)
+        if found is True:
             return 0
+        seen = found or None
     elif argv == ["--version"]:
         from f0make import __version__
 
@@ -30,7 +33,7 @@ def _main(argv: list[str]) -> int:
         return 0
     from f0make.cli.app import main as command_line
 
-    code = command_line(argv)
+    code = command_line(argv, seen)
     _leave(code)
     return code
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from f0make.errors import Exit, Problem, RecipeError, StateError, UsageError
 from f0make.options import Event, Reporter, RunOptions, Silent
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from f0make.governor.governor import Governor
     from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
+    from f0make.partial.session import PartSession, Rest
     from f0make.plan.decide import Planned
     from f0make.session import Session
+    from f0make.state.snapshot import Look
 
 STATUSES = ("ran", "restored", "current", "failed", "skipped", "cancelled")
 
@@ -62,34 +64,62 @@ class Executor:
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
 
-    def execute(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> RunResult:
+    def execute(
+        self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), look: Look | None = None
+    ) -> RunResult:
         """Bring ``targets`` (default: the recipe's) up to date.
+
+        ``look`` is what `f0make.fast` has found already, with the workspace's lock.
 
         Raises RecipeError and UsageError before anything runs, LockedError when another run holds the
         workspace, StateError when `.f0make` cannot be used. A step that fails is no exception: the result
         says so. Signals are handled only in the main thread.
         """
-        from f0make.execution.groups import kill_leftovers
-        from f0make.session import Session
         from f0make.state.lock import WorkspaceLock
 
         if not os.path.isdir(self.workspace):
             raise UsageError(f"there is no directory {self.workspace}")
         lock = WorkspaceLock(self.workspace)
-        lock.acquire(self.options.wait)
+        path, wanted = os.fspath(recipe_path), list(targets) or list(self.options.targets)
+        if look is not None:
+            lock.adopt(look.lock)
+        else:
+            lock.acquire(self.options.wait)
         try:
-            kill_leftovers(self.workspace)
-            path = os.fspath(recipe_path)
-            wanted = list(targets) or list(self.options.targets)
-            session = Session.open(path, self.options, readonly=False, targets=wanted)
+            session = self._open_part(path, wanted, look) or self._open_whole(path, wanted)
             try:
-                self.check_request(session)
                 return self._run(session, path, wanted)
             finally:
                 with suppress(OSError):
                     session.close()
         finally:
             lock.release()
+
+    def _open_part(self, path: str, targets: list[str], look: Look | None) -> PartSession | None:
+        """The part of the graph that changes since the last run reach; None when the full way must tell."""
+        from f0make.partial.request import request_of_run
+        from f0make.partial.session import look_again, open_part
+
+        options = self.options
+        if options.force or options.rehash or options.energy:
+            return None
+        if look is None:
+            look = look_again(request_of_run(options, path, targets), self.workspace)
+        return open_part(options, self.workspace, look) if look is not None else None
+
+    def _open_whole(self, path: str, targets: list[str]) -> Session:
+        from f0make.execution.groups import kill_leftovers
+        from f0make.session import Session
+
+        kill_leftovers(self.workspace)
+        session = Session.open(path, self.options, readonly=False, targets=targets)
+        try:
+            self.check_request(session)
+        except BaseException:
+            with suppress(OSError):
+                session.close()
+            raise
+        return session
 
     def plan(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> list[Planned]:
         """What `execute` would do, in topological order; changes nothing on disk and runs nothing."""
@@ -106,7 +136,7 @@ class Executor:
         session = Session.open(os.fspath(recipe_path), self.options, targets=wanted)
         try:
             self.check_request(session)
-            for text in session.warnings + session.expansion.warnings:
+            for text in session.notes:
                 self.reporter.note(text)
             blobs, shared = self._caches(create=False)
             planned = plan(session, self.options, blobs, shared)
@@ -201,6 +231,7 @@ class Executor:
 
     def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
         from f0make.engine.fingerprints import Taken
+        from f0make.engine.nodes import State
         from f0make.engine.run import Run
         from f0make.execution.cores import usable_cores
 
@@ -208,7 +239,7 @@ class Executor:
         told = len(session.store.damage)
         run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
         jobs = self.options.jobs or usable_cores()
-        for text in session.warnings + session.expansion.warnings:
+        for text in session.notes:
             self.reporter.note(text)
         blobs, shared = self._caches(create=True)
         fingerprints = Taken(self.workspace, dict(os.environ))
@@ -229,9 +260,18 @@ class Executor:
         if watch is not None:
             watch(run.scheduler.monitor)
         count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
+        rest = session.rest
+        if rest is not None:
+            count += rest.count
         self.reporter.start(
             {"event": "start", "recipe": recipe_path, "run": run_id, "instances": count, "jobs": jobs}
         )
+        if rest is not None:
+            self._tell(rest)
+            run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
+            run.tally.saved_seconds += rest.saved_seconds
+            run.tally.saved_energy_kwh += rest.saved_energy
+            run.steps.update((name, state) for name, state in rest.states().items() if state == "skipped")
         with _signals(run):
             self._clean_up_crash(session, run)
             run.run()
@@ -245,7 +285,18 @@ class Executor:
             self.reporter.note(text)
         self._save(session, run, summary, recipe_path, targets, run_id, started)
         self.reporter.summary(summary)
-        return self._result(run, summary)
+        return self._result(run, summary, rest)
+
+    def _tell(self, rest: Rest) -> None:
+        """Tell of the instances that nothing has changed for, all at once where the reporter can take that."""
+        known = getattr(self.reporter, "known", None)
+        if known is not None:
+            known(rest)
+        else:
+            from json import loads
+
+            for line in rest.lines():
+                self.reporter.step(loads(line))
 
     def _clean_up_crash(self, session: Session, run: Run) -> None:
         """Put aside what steps of a run that was killed left half made."""
@@ -296,7 +347,8 @@ class Executor:
         try:
             contents, state = session.contents, os.path.join(self.workspace, ".f0make")
             contents.settle()
-            contents.save(os.path.join(state, "signatures"))
+            if session.rest is None:
+                contents.save(os.path.join(state, "signatures"))
             if run.blobs is not None and (summary["ran"] or summary["restored"]):
                 note_use(run.blobs.directory, summary["restored"], summary["ran"])
             append_run(
@@ -304,15 +356,24 @@ class Executor:
                 {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta},
             )
             if summary["status"] == "ok" and not session.pending:
-                from f0make.state.snapshot import keep
-
-                keep(session, run, self.options, recipe_path, targets)
+                self._keep(session, run, recipe_path, targets)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise StateError(f"{error.filename or self.workspace}: {error.strerror}") from None
             self.reporter.note(f"no space left on device ({error.filename or self.workspace})")
 
-    def _result(self, run: Run, summary: Event) -> RunResult:
+    def _keep(self, session: Session, run: Run, recipe_path: str, targets: list[str]) -> None:
+        """Write what makes the next run short."""
+        if session.rest is not None:
+            from f0make.partial.renew import renew
+
+            renew(cast("PartSession", session), run)
+        else:
+            from f0make.partial.keep import keep
+
+            keep(session, run, self.options, recipe_path, targets)
+
+    def _result(self, run: Run, summary: Event, rest: Rest | None) -> RunResult:
         from f0make.context import Context
 
         code = {"ok": Exit.OK, "failed": Exit.FAILED, "budget": Exit.BUDGET}.get(
@@ -324,6 +385,8 @@ class Executor:
             for n, i in enumerate(progress.graph.instances)
             if n in progress.wanted
         }
+        if rest is not None:
+            steps.update(rest.states())
         return RunResult(
             summary["status"],
             steps,

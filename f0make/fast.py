@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def nothing_to_do(argv: Sequence[str]) -> bool:
-    """Whether the run that ``argv`` asks for is known to have nothing to do; then it has been reported.
+def look(argv: Sequence[str]) -> snapshot.Look | bool:
+    """True: there was nothing to do and that has been said. A look: what is not as the last run left it.
 
-    False means only that the full way has to look. Another run that holds the workspace is its business too.
+    False: only the full way can tell. Another run that holds the workspace is its business, too. With a look
+    comes the workspace's lock, held since before.
     """
     began = time.perf_counter()
     found = scan(argv)
@@ -34,25 +35,23 @@ def nothing_to_do(argv: Sequence[str]) -> bool:
         if here is not None:
             os.chdir(values["workspace"])
         lock = _try_lock()
-        kept = snapshot.check(request) if lock >= 0 else None
-        if kept is None:
-            if here is not None:
-                os.chdir(here)
+        seen = snapshot.look(request) if lock >= 0 else None
+        if seen is None:
             return False
-        events = snapshot.events_of(kept) if values.get("json") else ""
-        if events is None:
-            if here is not None:
-                os.chdir(here)
-            return False
-        _report(kept, events, values, time.perf_counter() - began)
-        return True
+        if seen.nothing_to_do and not values.get("verbose"):
+            events = snapshot.events_of(seen.kept) if values.get("json") else ""
+            if events is not None:
+                _report(seen.kept, events, values, time.perf_counter() - began)
+                return True
+        seen.lock, lock = lock, -1
+        return seen
     except OSError:
-        if here is not None:
-            os.chdir(here)
         return False
     finally:
         if lock >= 0:
             os.close(lock)
+        if here is not None:
+            os.chdir(here)
 
 
 def _try_lock() -> int:

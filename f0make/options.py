@@ -81,6 +81,19 @@ class Reporter(Protocol):
         ...
 
 
+class Known(Protocol):
+    """Instances that nothing has changed for. A reporter with a method ``known`` is told of all at once."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        ...
+
+    def lines(self) -> list[str]:
+        """Their `step` events, as JSON."""
+        ...
+
+
 class Silent:
     """The reporter of a caller that looks at the result only."""
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
-from f0make.expand.disk import DiskFacts
-from f0make.files.contents import Row
 from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph, MissingInput
 from f0make.model import Instance, Recipe
@@ -25,7 +23,8 @@ from f0make.state import home, sealed
 if TYPE_CHECKING:
     from f0make.code.digest import CodeFacts
     from f0make.expand.expansion import Expansion
-    from f0make.files.contents import Contents
+    from f0make.files.contents import Contents, Row
+    from f0make.partial.session import Rest
     from f0make.state.store import Store
 
 STATE = ".f0make"
@@ -33,21 +32,6 @@ TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 WORTH_KEEPING = 500
 """Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
 CODE_MAGIC = b"f0make code 1\n"
-
-
-class WatchedFacts(DiskFacts):
-    """Facts of the disk that remember which paths were asked for in vain."""
-
-    def __init__(self, workspace: str, made_by: Callable[[str], str | None]) -> None:
-        super().__init__(workspace, made_by)
-        self.absent: set[str] = set()
-
-    def exists(self, path: str) -> bool:
-        """Whether there is anything at ``path``."""
-        found = super().exists(path)
-        if not found:
-            self.absent.add(path)
-        return found
 
 
 class Session:
@@ -62,6 +46,8 @@ class Session:
         self.store = store
         self.contents = contents
         self.options = options
+        self.rest: Rest | None = None
+        """What is not among the instances because nothing has changed for it (`f0make.partial`)."""
         self.targets: list[str] = []
         self.given_targets = False
         """The targets come from the person, not from the recipe."""
@@ -73,6 +59,8 @@ class Session:
         self._code_cache: dict[str, Any] = {}
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
+        self.asked_in_vain: set[str] = set()
+        """Those of them that were not there when the graph was made."""
         self.directory_rows: dict[str, Row] = {}
         """Directories that globs listed: path -> row as in `Contents.rows`."""
 
@@ -141,6 +129,15 @@ class Session:
         """Steps without instances yet -> the step that they wait for (`after:`)."""
         return self.expansion.pending
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before anything runs."""
+        return self.warnings + self.expansion.warnings
+
+    def rerender(self, instance: Instance, attempt: int) -> Instance:
+        """``instance`` as it is in another attempt. Raises TemplateError."""
+        return self.expansion.rerender(instance, attempt)
+
     def build(self, finished: frozenset[str] = frozenset(), faults: Sequence[Problem] = ()) -> None:
         """Expand the recipe and connect its instances, with ``finished`` steps' files there to be listed.
 
@@ -148,12 +145,14 @@ class Session:
         RecipeError with these and every problem of templates, arguments and graph.
         """
         from f0make.expand.expansion import expand
+        from f0make.expand.watched import WatchedFacts
 
         facts = WatchedFacts(self.workspace, self.made_by)
         clock = clock_ns()
         self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
         self._note_directories(clock)
         self.watched_files.update(self.recipe.files, self.expansion.read_files, facts.absent)
+        self.asked_in_vain.update(facts.absent)
         problems = [p for p in self.expansion.problems if not faults or "no step" not in p.message]
         problems += self._check_python()
         self.graph = Graph(self.expansion.instances)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.fast import nothing_to_do
+from f0make.fast import look
 from f0make.state import snapshot
 from tests.inline import InlineExecutor
 
@@ -203,7 +203,8 @@ def _fast_answer(place: Path) -> bool:
     try:
         request = snapshot.request_of({"recipe": "recipe.yaml"})
         assert request is not None
-        return snapshot.check(request) is not None
+        seen = snapshot.look(request)
+        return seen is not None and seen.nothing_to_do
     finally:
         os.chdir(before)
 
@@ -214,6 +215,6 @@ def test_the_fast_way_is_taken_when_nothing_changed(tmp_path: Path, monkeypatch:
     for _ in range(2):
         assert InlineExecutor(str(tmp_path)).execute("recipe.yaml").status == "ok"
     assert _fast_answer(tmp_path)
-    assert nothing_to_do(["run", "-C", str(tmp_path), "recipe.yaml", "-q"])
+    assert look(["run", "-C", str(tmp_path), "recipe.yaml", "-q"]) is True
     (tmp_path / "src/x").write_text("q\n")
-    assert not nothing_to_do(["run", "-C", str(tmp_path), "recipe.yaml", "-q"])
+    assert look(["run", "-C", str(tmp_path), "recipe.yaml", "-q"]) is not True

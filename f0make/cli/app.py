@@ -13,12 +13,16 @@ from f0make.errors import Exit, F0makeError, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from f0make.options import RunOptions
+    from f0make.state.snapshot import Look
 
 
-def main(argv: Sequence[str]) -> int:
-    """Do what ``argv`` (without the program's name) asks for; returns the exit code."""
+def main(argv: Sequence[str], look: Look | None = None) -> int:
+    """Do what ``argv`` (without the program's name) asks for; returns the exit code.
+
+    ``look``: what `f0make.fast` has found of a run that ``argv`` asks for.
+    """
     streams.prepare()
-    code = _guarded(list(argv), "--debug" in argv)
+    code = _guarded(list(argv), "--debug" in argv, look)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -30,10 +34,10 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
-def _guarded(argv: list[str], debug: bool) -> int:
+def _guarded(argv: list[str], debug: bool, look: Look | None) -> int:
     """`_main`, every exception turned into its message and exit code."""
     try:
-        return _main(argv)
+        return _main(argv, look)
     except F0makeError as error:
         if debug:
             _traceback()
@@ -51,7 +55,7 @@ def _guarded(argv: list[str], debug: bool) -> int:
         return int(Exit.FAILED)
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], look: Look | None) -> int:
     request = parse_fast(argv)
     if request is None:
         from f0make.cli import typed
@@ -64,6 +68,8 @@ def _main(argv: list[str]) -> int:
             return parsed
         request = (parsed[0], *finish(*parsed))
     name, options, extras = request
+    if look is not None:
+        extras["look"] = look
     return enter(name, options, extras)
 
 

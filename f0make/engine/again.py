@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
+from f0make.errors import RecipeError
 from f0make.model import Instance
-from f0make.session import Session
-from f0make.template.render import TemplateError
+
+if TYPE_CHECKING:
+    from f0make.session import Session
 
 
 class CannotAttempt(Exception):
@@ -18,9 +21,11 @@ def for_attempt(session: Session, instance: Instance, number: int) -> Instance:
 
     Raises CannotAttempt for a template that fails, or an argument that does not fit, in this attempt only.
     """
+    from f0make.template.render import TemplateError
+
     try:
-        again = session.expansion.rerender(instance, number)
-    except TemplateError as error:
+        again = session.rerender(instance, number)
+    except (TemplateError, RecipeError) as error:
         raise CannotAttempt(f"attempt {number} cannot be made: {error}") from None
     if again is instance or again.module is None or again.args is instance.args:
         return again

@@ -137,7 +137,7 @@ class Attempts:
         started = int(outcome.started * 1e9)
         for path in self._discovered(attempt, outcome, inputs):
             # What another step made is known by its record; of other files only the clock can tell.
-            if run.graph.producer_of(path) is None:
+            if not run.graph.is_made(path):
                 signature = run.session.contents.signature(path)
                 if signature is not None and signature[2] > started:
                     return path
@@ -163,10 +163,9 @@ class Attempts:
                 if key in foreign:
                     return unseen(key, foreign[key])
         for path in self._discovered(attempt, outcome, inputs):
-            maker = run.graph.producer_of(path)
-            if maker is not None and maker not in run.graph.closure([node]):
-                name = run.graph.instances[maker].name
-                return f"it reads {path}, which {name} makes: add {path} to its inputs"
+            maker = run.graph.stranger(node, path)
+            if maker is not None:
+                return f"it reads {path}, which {maker} makes: add {path} to its inputs"
         return None
 
     def commit(self, attempt: Attempt, outcome: Outcome, run_inputs: Mapping[str, str]) -> dict[str, Any]:

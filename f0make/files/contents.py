@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Mapping
 from typing import Optional
 
 from f0make.files import digest, signature
@@ -43,6 +44,8 @@ class Contents:
         self._below: dict[str, list[str]] = {}
         self._names: dict[str, list[str]] = {}
         self._dirty = False
+        self.older: Callable[[str], Row | None] | None = None
+        """Where a row of an earlier run is looked up that was not loaded."""
 
     def token(self, path: str) -> str | None:
         """The token of ``path``, None when nothing is there. Raises FileError."""
@@ -130,6 +133,17 @@ class Contents:
         """
         return dict(self._asked)
 
+    @property
+    def asked(self) -> Mapping[str, Row]:
+        """The same as `rows`, not to be changed."""
+        return self._asked
+
+    def listed(self, path: str) -> Row | None:
+        """A row for the directory ``path``, whose listing follows at once; None when it is not there."""
+        clock = signature.clock_ns()
+        seen = self.signature(path)
+        return None if seen is None else (seen, None, signature.is_racy(seen, clock))
+
     def settle(self, budget: int = SETTLE_BYTES) -> list[str]:
         """Check racy rows of this run again, now that the clock has moved on, so that they become trusted.
 
@@ -179,6 +193,8 @@ class Contents:
 
     def _file(self, path: str, full: str, st: os.stat_result) -> str | None:
         row = self._rows.get(path)
+        if row is None and self.older is not None:
+            row = self.older(path)
         if row is not None and not row[2]:
             sig = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
             if row[0] == sig:

@@ -67,6 +67,17 @@ class Graph:
             cut = path.rfind("/", 0, cut)
         return None
 
+    def is_made(self, path: str) -> bool:
+        """Whether an instance makes ``path``."""
+        return self.producer_of(path) is not None
+
+    def stranger(self, index: int, path: str) -> str | None:
+        """The instance that makes ``path`` and that ``index`` does not need, directly or not; None: there is none."""
+        maker = self.producer_of(path)
+        if maker is None or maker in self.closure([index]):
+            return None
+        return self.instances[maker].name
+
     def real_needs(self, index: int) -> list[int]:
         """Instances that ``index`` needs directly, barriers resolved, without repetition."""
         found: dict[int, None] = {}

@@ -123,6 +123,10 @@ class Journal:
         self._last = next(reversed(self._pending.values()))
         self._pending = {}
 
+    def mark(self) -> tuple[bytes, int]:
+        """The first line, which no two logs share, and the bytes of whole lines."""
+        return self._header or self._line(0), self._size
+
     def sync(self) -> None:
         """Wait until the disk has the log. Raises OSError."""
         getattr(os, "fdatasync", os.fsync)(self._fd)

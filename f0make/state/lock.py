@@ -54,6 +54,11 @@ class WorkspaceLock:
                 if self._fd is None:
                     os.close(fd)
 
+    def adopt(self, fd: int) -> None:
+        """Take over ``fd``, which holds the lock already."""
+        self._fd = fd
+        self._sign(fd)
+
     def release(self) -> None:
         """Give the lock back; fine when it is not held."""
         fd, self._fd = self._fd, None

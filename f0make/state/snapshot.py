@@ -1,9 +1,8 @@
-"""What must hold for "nothing to do": written after a good run, checked by the next one before anything else.
+"""What a request's answer rests on: every file and directory with its signature, written after a good run.
 
-A snapshot is derived and disposable. It names every file and directory that the answer rests on, with its
-stat signature; if all of them are as they were, the full way would find everything current, so its answer is
-given at once. Whatever a snapshot cannot vouch for (a racy file, a fingerprint command, a step that always
-runs) is not written into one. Checking imports nothing but built-in modules.
+If all of them are as they were, the full way would find everything current, so that is the answer. If some
+are not, their names say which instances must be decided again (`f0make.partial`). A snapshot is derived and
+disposable, and what it cannot vouch for is not written into one. Reading imports nothing but built-in modules.
 """
 
 from __future__ import annotations
@@ -21,15 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.engine.run import Run
-    from f0make.model import Instance
-    from f0make.options import RunOptions
-    from f0make.session import Session
-
-MAGIC = b"f0make snapshot 2\n"
+MAGIC = b"f0make snapshot 3\n"
+PATCH_MAGIC = b"f0make snapshot patch 3\n"
 DIRECTORY = os.path.join(".f0make", "snapshots")
-KEPT = 16
-"""Snapshots kept; each kind of request (recipe, targets, overrides) has its own."""
+PATCH = ".new"
+"""What the name of a patch (few signatures that replace those of its snapshot) ends in."""
 
 CHUNK = 512
 """Files whose signatures are compared at once, as one string of bytes: comparing and keeping a tuple for each
@@ -41,13 +36,13 @@ WORTH_A_PROCESS = 4_000
 MOST_PROCESSES = 4
 """More do not help: they meet in the locks of the kernel's directory cache."""
 
-_PLAIN = 2
+PLAIN = 2
 """The newest version of marshal whose bytes depend on the value alone, not on which objects are shared."""
 
-_SIZE = 8
+SIZE = 8
 """Bytes of the number behind the first line: how long the part is that must be read to check the files."""
 
-_signature = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
+signature_of = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
 """What `files.signature.of` takes of a stat result."""
 
 WRITER = f"{__version__} {sys.hexversion:x}"
@@ -56,34 +51,34 @@ WRITER = f"{__version__} {sys.hexversion:x}"
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
 """A budget changes nothing when there is nothing to do, but a wrong one is refused: only the very same is known good."""
 
-REQUEST = (
-    "recipe",
-    "targets",
-    "set",
-    "config",
-    "only",
-    "skip",
-    "resource",
-    "cache",
-    "cache_readonly",
-    "no_cache",
-    *BUDGET,
-)
+REQUEST = ("recipe", "targets", "set", "config", "only", "skip", "resource", "cache", "no_cache", *BUDGET)
 """Fields of a request that the answer depends on."""
 
 HARMLESS = (
-    "jobs",
-    "keep_going",
-    "json",
-    "quiet",
-    "wait",
-    "retries",
-    "workspace",
-    "backend",
-    "energy",
+    *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "backend", "energy"),
     "cache_readonly",
 )
 """Fields that change nothing when there is nothing to do."""
+
+
+class Look:
+    """A snapshot, and what is not as it says."""
+
+    __slots__ = ("appeared", "changed", "kept", "lock")
+
+    def __init__(self, kept: dict[str, Any], changed: list[str], appeared: list[str]) -> None:
+        self.kept = kept
+        self.changed = changed
+        """Paths with another signature, or gone."""
+        self.appeared = appeared
+        """Paths that were not there."""
+        self.lock = -1
+        """The descriptor that holds the workspace's lock since before the look."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the answer still stands."""
+        return not (self.changed or self.appeared or self.kept["restless"])
 
 
 def name_of(request: tuple[object, ...]) -> str:
@@ -109,63 +104,104 @@ def _plain(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def check(request: tuple[object, ...]) -> dict[str, Any] | None:
-    """The snapshot for ``request`` in the current directory if every file is as it says, else None."""
-    kept = _read(name_of(request))
+def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
+    """Compare the snapshot for ``request`` with the files in ``workspace`` (default: the current directory).
+
+    None when there is no snapshot that counts. Everything asked for is relative to the current directory,
+    which must be the workspace or ``workspace`` with a slash at its end.
+    """
+    kept = _read(workspace + name_of(request))
     if kept is None or kept["writer"] != WRITER or kept["request"] != request:
         return None
-    for path in kept["absent"]:
-        if os.path.lexists(path):
-            return None
-    found: dict[str, Any] = kept
-    return found if _unchanged(kept["paths"].split("\0"), kept["signatures"]) else None
+    appeared = [path for path in kept["absent"] if os.path.lexists(workspace + path)]
+    paths = kept["paths"].split("\0") if kept["paths"] else []
+    full = paths
+    if workspace:
+        full = [path if path[:1] == "/" else workspace + path for path in paths]
+    return Look(kept, [paths[n] for n in _changed(full, kept["signatures"])], appeared)
 
 
-def events_of(kept: dict[str, Any]) -> str | None:
+def events_of(kept: dict[str, Any], workspace: str = "") -> str | None:
     """The lines of all `step` events of the snapshot ``kept``; None when it is not as it was written."""
     import zlib
 
-    with FileIO(name_of(kept["request"]), "rb") as file:
-        data = file.readall()
-    text = data[len(data) - kept["events_size"] :]
-    return text.decode("ascii") if zlib.crc32(text) == kept["events_crc"] else None
+    size, crc = kept["events"]
+    text = read_part(kept, 0, size, workspace)
+    return text.decode("ascii") if zlib.crc32(text) == crc else None
+
+
+def read_part(kept: dict[str, Any], offset: int, size: int, workspace: str = "") -> bytes:
+    """``size`` bytes from ``offset`` behind the head of the snapshot ``kept``. Raises OSError."""
+    with FileIO(workspace + name_of(kept["request"]), "rb") as file:
+        return os.pread(file.fileno(), size, kept["body"] + offset)
 
 
 def _read(name: str) -> Any:
-    """The first part of a snapshot: everything but the events, which few ask for."""
+    """The first part of a snapshot, which is all that comparing takes, with its patch applied."""
     try:
         with FileIO(name, "rb") as file:
-            head = file.read(len(MAGIC) + _SIZE)
+            head = file.read(len(MAGIC) + SIZE)
             size = int.from_bytes(head[len(MAGIC) :], "big")
             if not head.startswith(MAGIC) or size > os.fstat(file.fileno()).st_size:
                 return None
-            data = file.read(size)
+            kept = sealed.unseal(MAGIC, file.read(size))
     except OSError:
         return None
-    return sealed.unseal(MAGIC, data)
+    if kept is None:
+        return None
+    kept["body"] = len(MAGIC) + SIZE + size
+    kept["patch"] = {"chunks": {}, "tokens": {}, "saved": {}}
+    data = sealed.read(name + PATCH)
+    patch = sealed.unseal(PATCH_MAGIC, data) if data else None
+    if patch is not None and patch["id"] == kept["id"]:
+        kept["patch"] = patch
+        kept["saved"] = patch["sum"]
+        for number, chunk in patch["chunks"].items():
+            kept["signatures"][number] = chunk
+    return kept
 
 
-def _digest(paths: list[str]) -> bytes:
+def digest(paths: list[str]) -> bytes:
     """The signatures of ``paths`` now, as bytes that are compared at once. Raises OSError, ValueError."""
-    return marshal.dumps(list(map(_signature, map(os.lstat, paths))), _PLAIN)
+    return marshal.dumps(list(map(signature_of, map(os.lstat, paths))), PLAIN)
 
 
-def _unchanged(paths: list[str], signatures: list[bytes]) -> bool:
-    """Whether every chunk of ``paths`` has the signatures it had; large ones are shared with other processes."""
-    chunks = range(len(signatures))
+def _changed(paths: list[str], signatures: list[bytes]) -> list[int]:
+    """Places of the ``paths`` that have other signatures; many are shared with other processes."""
     share = min(len(paths) // WORTH_A_PROCESS, MOST_PROCESSES)
     if share > 1 and hasattr(os, "sched_getaffinity") and _alone():
         share = min(share, len(os.sched_getaffinity(0)))
         if share > 1:
             return _shared(paths, signatures, share)
-    return _same(paths, signatures, chunks)
+    return _singly(paths, signatures, _different(paths, signatures, range(len(signatures))))
 
 
-def _same(paths: list[str], signatures: list[bytes], chunks: range) -> bool:
-    try:
-        return all(_digest(paths[n * CHUNK : (n + 1) * CHUNK]) == signatures[n] for n in chunks)
-    except (OSError, ValueError):
-        return False
+def _different(paths: list[str], signatures: list[bytes], chunks: range) -> list[int]:
+    """Which of ``chunks`` are not as they were."""
+    found = []
+    for n in chunks:
+        try:
+            if digest(paths[n * CHUNK : (n + 1) * CHUNK]) == signatures[n]:
+                continue
+        except (OSError, ValueError):
+            pass
+        found.append(n)
+    return found
+
+
+def _singly(paths: list[str], signatures: list[bytes], chunks: list[int]) -> list[int]:
+    """Places of the paths in ``chunks`` that are not as they were."""
+    found = []
+    for number in chunks:
+        first = number * CHUNK
+        for place, old in enumerate(marshal.loads(signatures[number]), first):
+            try:
+                if signature_of(os.lstat(paths[place])) == old:
+                    continue
+            except (OSError, ValueError):
+                pass
+            found.append(place)
+    return found
 
 
 def _alone() -> bool:
@@ -174,118 +210,31 @@ def _alone() -> bool:
     return threading is None or threading.active_count() == 1
 
 
-def _shared(paths: list[str], signatures: list[bytes], share: int) -> bool:
-    """`_same`, every process looking at each ``share``-th chunk."""
-    pids = []
-    same = True
+def _shared(paths: list[str], signatures: list[bytes], share: int) -> list[int]:
+    """`_changed`, every process looking at each ``share``-th chunk; a child reports by a byte for each of its own."""
+    children = []
+    found: list[int] = []
     try:
         for first in range(1, share):
+            reader, writer = os.pipe()
             pid = os.fork()
             if not pid:
                 code = 1
                 try:
-                    code = 0 if _same(paths, signatures, range(first, len(signatures), share)) else 1
+                    chunks = range(first, len(signatures), share)
+                    different = set(_different(paths, signatures, chunks))
+                    os.write(writer, bytes(n in different for n in chunks))
+                    code = 0
                 finally:
                     os._exit(code)
-            pids.append(pid)
-        same = _same(paths, signatures, range(0, len(signatures), share))
-    except OSError:
-        same = False
+            os.close(writer)
+            children.append((pid, reader, range(first, len(signatures), share)))
+        found += _different(paths, signatures, range(0, len(signatures), share))
     finally:
-        for pid in pids:
-            same = os.waitpid(pid, 0)[1] == 0 and same
-    return same
-
-
-def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targets: list[str]) -> bool:
-    """Write the snapshot of a run that left everything current; False when nothing can vouch for it.
-
-    Raises OSError when it cannot be written.
-    """
-    instances = [run.graph.instances[n] for n in sorted(run.progress.wanted) if run.progress.is_instance(n)]
-    if (
-        any(i.fingerprint or i.always for i in instances)
-        or options.force
-        or options.only
-        or options.skip
-        or options.rehash
-    ):
-        return False
-    contents = session.contents
-    asked = contents.rows()
-    paths = session.watched_files.union(*(i.inputs for i in instances))
-    paths.update(o.path for i in instances for o in i.outputs)
-    for path in paths:
-        if path not in asked:
-            contents.token(path)
-    rows = contents.rows()
-    rows.update(session.directory_rows)
-    if any(row[2] for row in rows.values()):
-        return False
-    if any(contents.signature(path) != row[0] for path, row in session.directory_rows.items()):
-        return False
-    root = session.workspace.rstrip("/") + "/"
-    gone = {o.path for i in instances for o in i.outputs if o.temp}
-    counts = {"current": len(instances), "skipped": 0}
-    lines = []
-    from json import dumps
-    from zlib import crc32
-
-    for instance in instances:
-        skipped = run.steps.get(instance.name) == "skipped"
-        counts["skipped" if skipped else "current"] += skipped
-        counts["current"] -= skipped
-        status, reason = ("skipped", "when") if skipped else ("current", "up to date")
-        event = {"event": "step", "step": instance.name, "status": status, "reason": reason, "seconds": 0}
-        lines.append(dumps(event))
-    values = {
-        "recipe": recipe_path,
-        "targets": targets if targets != session.recipe.targets else [],
-        **{
-            name: getattr(options, name)
-            for name in ("set", "config", "only", "skip", "cache", "cache_readonly", "no_cache", *BUDGET)
-        },
-        "resource": [],
-    }
-    request = tuple(_plain(values.get(field)) for field in REQUEST)
-    present = sorted(
-        (path.removeprefix(root), row[0]) for path, row in rows.items() if row[0] and path not in gone
-    )
-    events = "\n".join(lines).encode("ascii")
-    head = sealed.seal(
-        MAGIC,
-        {
-            "writer": WRITER,
-            "request": request,
-            "paths": "\0".join(path for path, _ in present),
-            "signatures": [
-                marshal.dumps([signature for _, signature in present[n : n + CHUNK]], _PLAIN)
-                for n in range(0, len(present), CHUNK)
-            ],
-            "absent": sorted(p for p, row in rows.items() if row[0] is None and p not in gone),
-            "counts": counts,
-            "events_size": len(events),
-            "events_crc": crc32(events),
-            "saved": _saved(session, instances),
-            "recipe": recipe_path,
-        },
-    )
-    name = os.path.join(session.workspace, name_of(request))
-    os.makedirs(os.path.dirname(name), exist_ok=True)
-    sealed.write_atomic(name, MAGIC + len(head).to_bytes(_SIZE, "big") + head + events)
-    _prune(os.path.dirname(name))
-    return True
-
-
-def _saved(session: Session, instances: list[Instance]) -> tuple[float, float]:
-    """(seconds, kWh) that the last runs of ``instances`` took."""
-    found = [stats for i in instances if (stats := session.store.stats(i.name)) is not None]
-    return round(sum(s.seconds for s in found), 6), sum(s.energy_kwh or 0.0 for s in found)
-
-
-def _prune(directory: str) -> None:
-    names = [os.path.join(directory, name) for name in os.listdir(directory)]
-    if len(names) > KEPT:
-        names.sort(key=os.path.getmtime)
-        for name in names[: len(names) - KEPT]:
-            os.unlink(name)
+        for pid, reader, chunks in children:
+            said = os.read(reader, len(chunks) + 1)
+            os.close(reader)
+            os.waitpid(pid, 0)
+            # One that did not get to its end has said nothing: all of its chunks are looked at again.
+            found += [n for at, n in enumerate(chunks) if at >= len(said) or said[at]]
+    return _singly(paths, signatures, sorted(found))

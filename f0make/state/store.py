@@ -132,6 +132,15 @@ class Store:
             payload = {"key": key, "instances": instances}
             self._journal.append("forget", payload if variant is None else {**payload, "variant": variant})
 
+    def mark(self) -> tuple[bytes, int]:
+        """How far the log has come, for `holds`."""
+        return self._journal.mark()
+
+    def holds(self, mark: tuple[bytes, int]) -> bool:
+        """Whether everything that stood in the log at `mark` still does."""
+        header, size = self._journal.mark()
+        return header == mark[0] and size >= mark[1]
+
     def flush(self) -> None:
         """Write everything appended since the last time, at once.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.options import Event, Reporter
+from f0make.options import Event, Known, Reporter
 
 
 class Both:
@@ -26,6 +26,11 @@ class Both:
         """An instance's state is decided."""
         self._first.step(event)
         self._second.step(event)
+
+    def known(self, rest: Known) -> None:
+        """What nothing has changed for."""
+        for reporter in (self._first, self._second):
+            reporter.known(rest)  # type: ignore[attr-defined]
 
     def output(self, instance: str, log: str, failed: bool) -> None:
         """An ended attempt left a log."""

@@ -6,7 +6,7 @@ import json
 import sys
 
 from f0make.cli import streams
-from f0make.options import Event, Silent
+from f0make.options import Event, Known, Silent
 
 
 class JsonLines(Silent):
@@ -17,10 +17,19 @@ class JsonLines(Silent):
 
     def print(self, event: Event) -> None:
         """One line."""
+        self._write(json.dumps(event))
+
+    def known(self, rest: Known) -> None:
+        """Print step events that are JSON already."""
+        found = rest.lines()
+        if found:
+            self._write("\n".join(found))
+
+    def _write(self, text: str) -> None:
         if not self._open:
             return
         try:
-            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.write(text + "\n")
             sys.stdout.flush()
         except OSError as error:
             self._open = False

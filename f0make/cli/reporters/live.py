@@ -10,7 +10,7 @@ from typing import Any
 from f0make.cli.reporters.plain import Plain
 from f0make.cli.reporters.wording import duration
 from f0make.cli.streams import shown
-from f0make.options import Event
+from f0make.options import Event, Known
 
 ROWS = 8
 """Running instances listed at one time; more are counted."""
@@ -54,6 +54,10 @@ class Live(Plain):
         if self._running.pop(event["step"], None) is not None:
             self._worked += 1
         super().step(event)
+
+    def known(self, rest: Known) -> None:
+        """Count what nothing has changed for."""
+        self._done += rest.count
 
     def summary(self, event: Event) -> None:
         """Stop moving, then the last line."""

@@ -7,7 +7,7 @@ import sys
 from f0make.cli.reporters.logs import excerpt
 from f0make.cli.reporters.wording import step_line, summary_line
 from f0make.cli.streams import shown, shown_block
-from f0make.options import Event
+from f0make.options import Event, Known
 
 WORTH_A_LINE = frozenset({"ran", "restored", "failed"})
 
@@ -45,6 +45,14 @@ class Plain:
         status = event["status"]
         if status == "failed" or (not self._quiet and (self._verbose or status in WORTH_A_LINE)):
             self.line(step_line(event))
+
+    def known(self, rest: Known) -> None:
+        """Step events of what nothing has changed for, as JSON: said with ``verbose``."""
+        if self._verbose and not self._quiet:
+            import json
+
+            for line in rest.lines():
+                self.step(json.loads(line))
 
     def output(self, instance: str, log: str, failed: bool) -> None:
         """The end of a failed step's log; with ``verbose`` the whole log of every step."""

@@ -23,7 +23,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     gc.set_threshold(200_000, 10, 1_000)
     reporter = reporters.choose(options, extras)
     try:
-        result = Executor(options, reporter).execute(extras["recipe"], targets)
+        result = Executor(options, reporter).execute(extras["recipe"], targets, extras.get("look"))
     finally:
         stop = getattr(reporter, "stop", None)
         if stop is not None:

@@ -1,0 +1,98 @@
+"""Which instances the changes since a snapshot can reach; everything else is as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from f0make.files.digest import FileError
+from f0make.partial.owners import EVERYBODY, made, nodes
+from f0make.state import home
+
+if TYPE_CHECKING:
+    from f0make.files.contents import Contents, Row
+    from f0make.partial.compiled import Compiled
+    from f0make.state.snapshot import Look
+
+EMPTY_LISTING = ""
+
+
+def touched(compiled: Compiled, look: Look, contents: Contents, listings: dict[str, Row]) -> set[int] | None:
+    """The instances that a changed path concerns; None when the graph itself may be another.
+
+    Directories that globs listed and that hold the same names go into ``listings`` with their new rows.
+    """
+    found: set[int] = set(compiled.index["restless"])
+    for path in look.appeared:
+        maker = compiled.index["temps"].get(path)
+        if maker is None:
+            return None
+        found.add(maker)
+    for path in look.changed:
+        place = compiled.place(path)
+        assert place is not None
+        owners = compiled.owners[place]
+        if EVERYBODY in owners:
+            if not _same_for_everybody(compiled, path, place, contents, listings):
+                return None
+            owners = [owner for owner in owners if owner != EVERYBODY]
+            if not compiled.tokens[place]:
+                found |= nodes(owners)
+            continue
+        try:
+            token = contents.token(path)
+        except FileError:
+            token = ""
+        if token is None and not made(owners):
+            return None  # an input is gone: that is an error before anything runs
+        if token != (compiled.tokens[place] or None):
+            found |= nodes(owners)
+    return found - set(compiled.index["skipped"])
+
+
+def _same_for_everybody(
+    compiled: Compiled, path: str, place: int, contents: Contents, listings: dict[str, Row]
+) -> bool:
+    """Whether a path that the graph rests on says the same as before."""
+    known = compiled.index["listings"].get(path)
+    if known is None:
+        try:
+            return bool(compiled.tokens[place]) and contents.token(path) == compiled.tokens[place]
+        except FileError:
+            return False
+    fresh = contents.listed(path)
+    if fresh is None or listing(os.path.join(contents.root, path)) != known:
+        return False
+    listings[path] = fresh
+    return True
+
+
+def listing(directory: str) -> str:
+    """A digest of what a glob sees of ``directory``: names and kinds."""
+    from hashlib import sha256
+
+    entries = []
+    try:
+        with os.scandir(directory) as scan:
+            for entry in scan:
+                if entry.name == home.NAME:
+                    continue
+                kinds = entry.is_dir() + 2 * entry.is_file() + 4 * entry.is_symlink()
+                entries.append(b"%b\0%d" % (os.fsencode(entry.name), kinds))
+    except OSError:
+        return EMPTY_LISTING
+    return sha256(b"\n".join(sorted(entries))).hexdigest()
+
+
+def reached(compiled: Compiled, first: Iterable[int]) -> set[int]:
+    """``first`` and everything that needs one of them, directly or not."""
+    skipped = set(compiled.index["skipped"])
+    found = set(first)
+    stack = list(found)
+    while stack:
+        for other in compiled.needed_by[stack.pop()]:
+            if other not in found and other not in skipped:
+                found.add(other)
+                stack.append(other)
+    return found

@@ -1,0 +1,115 @@
+"""The expanded graph beside a snapshot: written whole by a full run, read piece by piece by a partial one."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from f0make.partial.lists import Lists
+from f0make.partial.pack import Unpacker
+from f0make.state import sealed, snapshot
+
+if TYPE_CHECKING:
+    from f0make.files.contents import Row
+    from f0make.model import Instance
+
+INDEX_MAGIC = b"f0make compiled 1 " + sys.byteorder.encode() + b"\n"
+
+
+class Compiled:
+    """Instances by number, and the files that they and the graph rest on.
+
+    ``index`` is what `keep` writes: tables over all instances, small enough to be read whole. Rows of
+    instances are read one by one.
+    """
+
+    def __init__(self, kept: dict[str, Any], index: dict[str, Any], workspace: str) -> None:
+        self.kept = kept
+        self.index = index
+        self.workspace = workspace
+        self.patch: dict[str, Any] = kept["patch"]
+        self.paths: list[str] = kept["paths"].split("\0") if kept["paths"] else []
+        self.tokens: list[str] = index["tokens"].split("\0") if self.paths else []
+        self.names: list[str] = index["names"].split("\0") if index["names"] else []
+        self.absent = frozenset(kept["absent"])
+        self.owners = Lists(index["owners"])
+        self.needed_by = Lists(index["needed_by"])
+        self._offsets = memoryview(index["rows"]).cast("Q")
+        self._crcs = memoryview(index["crcs"]).cast("I")
+        self._unpacker = Unpacker(index["steps"])
+        self._places: dict[str, int] | None = None
+        self._chunks: dict[int, list[Any]] = {}
+        for place, token in self.patch["tokens"].items():
+            self.tokens[place] = token
+
+    @classmethod
+    def read(cls, kept: dict[str, Any], workspace: str) -> Compiled | None:
+        """What was written with the snapshot ``kept``; None when nothing was, or not whole. Raises OSError."""
+        if kept["index"] is None:
+            return None
+        offset, size = kept["index"]
+        index = sealed.unseal(INDEX_MAGIC, snapshot.read_part(kept, offset, size, workspace))
+        return cls(kept, index, workspace) if index is not None else None
+
+    def place(self, path: str) -> int | None:
+        """Where ``path`` stands among the paths of the snapshot."""
+        if self._places is None:
+            self._places = {path: place for place, path in enumerate(self.paths)}
+        return self._places.get(path)
+
+    def chunk(self, number: int) -> list[Any]:
+        """The signatures of a chunk of paths, to be changed only by who writes the next snapshot."""
+        found = self._chunks.get(number)
+        if found is None:
+            found = self._chunks[number] = marshal.loads(self.kept["signatures"][number])
+        return found
+
+    def row(self, path: str) -> Row | None:
+        """What the snapshot knows of ``path``, as a row of `Contents`."""
+        place = self.place(path)
+        if place is None:
+            return None
+        number, at = divmod(place, snapshot.CHUNK)
+        return self.chunk(number)[at], self.tokens[place] or None, False
+
+    def instances(self, numbers: list[int]) -> list[Instance] | None:
+        """The instances with these ``numbers``; None when a row is not as it was written. Raises OSError."""
+        start = self.kept["body"] + self.kept["rows"]
+        found = []
+        with FileIO(self.workspace + snapshot.name_of(self.kept["request"]), "rb") as file:
+            fd = file.fileno()
+            if 4 * len(numbers) > len(self.names):
+                first, end = self._offsets[0], self._offsets[len(self.names)]
+                data = memoryview(os.pread(fd, end - first, start + first))
+                rows = [data[self._offsets[n] - first : self._offsets[n + 1] - first] for n in numbers]
+            else:
+                rows = [
+                    memoryview(
+                        os.pread(fd, self._offsets[n + 1] - self._offsets[n], start + self._offsets[n])
+                    )
+                    for n in numbers
+                ]
+        for number, row in zip(numbers, rows, strict=True):
+            if crc32(row) != self._crcs[number]:
+                return None
+            found.append(self._unpacker.unpack(row))
+        return found
+
+    def rows(self) -> bytes:
+        """The rows of all instances, as they were written. Raises OSError."""
+        count = len(self.names)
+        size = self._offsets[count]
+        return snapshot.read_part(self.kept, self.kept["rows"], size, self.workspace)
+
+    def spared(self, number: int) -> tuple[float, float]:
+        """(seconds, kWh) that the last run of an instance took."""
+        seconds, energy = (
+            memoryview(self.index["seconds"]).cast("d"),
+            memoryview(self.index["energy"]).cast("d"),
+        )
+        known: tuple[float, float] | None = self.patch["saved"].get(number)
+        return known if known is not None else (seconds[number], energy[number])

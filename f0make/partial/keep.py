@@ -1,0 +1,270 @@
+"""Writing what a good run leaves for the next one: its snapshot, and beside it the expanded graph."""
+
+from __future__ import annotations
+
+import marshal
+import os
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from json import dumps
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from f0make.engine.decider import Kind
+from f0make.engine.nodes import State
+from f0make.files.atomic import write_atomic
+from f0make.partial import lists
+from f0make.partial.affected import listing
+from f0make.partial.compiled import INDEX_MAGIC
+from f0make.partial.owners import EVERYBODY, direct, made, owners_of
+from f0make.partial.pack import Packer
+from f0make.partial.request import request_of_run
+from f0make.state import sealed, snapshot
+from f0make.state.snapshot import BUDGET, CHUNK, MAGIC, PATCH, PLAIN, SIZE, WRITER
+
+if TYPE_CHECKING:
+    from f0make.engine.run import Run
+    from f0make.files.contents import Row
+    from f0make.model import Instance
+    from f0make.options import RunOptions
+    from f0make.session import Session
+
+KEPT = 16
+"""Snapshots kept; each kind of request (recipe, targets, overrides) has its own."""
+
+
+@dataclass(slots=True)
+class Files:
+    """Paths with what is known of each, sorted."""
+
+    paths: list[str]
+    signatures: list[Any]
+    tokens: list[str]
+    owners: list[Iterable[int]] = field(default_factory=list)
+
+    def head(self) -> dict[str, Any]:
+        """What comparing them takes."""
+        return {
+            "paths": "\0".join(self.paths),
+            "signatures": [
+                marshal.dumps(self.signatures[n : n + CHUNK], PLAIN)
+                for n in range(0, len(self.signatures), CHUNK)
+            ],
+        }
+
+    def index(self) -> dict[str, Any]:
+        """What attributing a change takes."""
+        return {"tokens": "\0".join(self.tokens), "owners": lists.pack(self.owners)}
+
+
+def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targets: list[str]) -> bool:
+    """Write the snapshot of a full run that left everything as it should be; False when it cannot be vouched for.
+
+    Raises OSError when it cannot be written.
+    """
+    request = request_of_run(options, recipe_path, targets)
+    progress = run.progress
+    numbers = [n for n in sorted(progress.wanted) if progress.is_instance(n)]
+    instances = [run.graph.instances[n] for n in numbers]
+    rows = _rows(session, instances)
+    if request is None or rows is None:
+        return False
+    root = session.workspace.rstrip("/") + "/"
+    skipped = [k for k, n in enumerate(numbers) if progress.state[n] is State.SKIPPED]
+    compiled = _compile(session, run, options, numbers, skipped)
+    restless = [k for k, i in enumerate(instances) if i.fingerprint or i.always]
+    if compiled is None and restless:
+        return False
+    present = sorted({path.removeprefix(root): path for path, row in rows.items() if row[0]}.items())
+    files = Files(
+        [name for name, _ in present],
+        [rows[path][0] for _, path in present],
+        [rows[path][1] or "" for _, path in present],
+    )
+    index = b""
+    data: list[bytes] = []
+    if compiled is not None:
+        index, data = _finish(session, run, compiled, files, numbers, restless, skipped)
+    seconds, energy = _spared(session, instances)
+    head = {
+        "writer": WRITER,
+        "id": os.urandom(8),
+        "request": request,
+        **files.head(),
+        "absent": sorted(path for path, row in rows.items() if row[0] is None),
+        "restless": bool(restless),
+        "counts": {"current": len(instances) - len(skipped), "skipped": len(skipped)},
+        "saved": (round(sum(seconds), 6), sum(energy)),
+        "recipe": recipe_path,
+    }
+    write(session.workspace, head, _events(run, numbers), index, data)
+    return True
+
+
+def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
+    """What is known of every path that the answer rests on; None when some of it is not sure."""
+    contents = session.contents
+    asked = contents.rows()
+    paths = session.watched_files.union(*(i.inputs for i in instances))
+    paths.update(o.path for i in instances for o in i.outputs)
+    for path in paths:
+        if path not in asked:
+            contents.token(path)
+    rows = contents.rows()
+    for path, row in session.directory_rows.items():
+        if contents.signature(path) != row[0]:
+            return None
+        rows[path] = row
+    return None if any(row[2] for row in rows.values()) else rows
+
+
+def _compile(
+    session: Session, run: Run, options: RunOptions, numbers: list[int], skipped: list[int]
+) -> dict[str, Any] | None:
+    """The instances of the graph in packed form; None where a partial run could not do what a full one does."""
+    if run.contexts.writes or run.attempts.missing_reads or session.setters or session.recipe.budget:
+        return None
+    if options.energy or any(getattr(options, name) for name in BUDGET) or session.store.damage:
+        return None
+    if any(entry.after for step in session.recipe.steps for entry in step.foreach):
+        return None  # the graph may grow
+    packer = Packer()
+    try:
+        rows = [packer.pack(run.graph.instances[n]) for n in numbers]
+    except ValueError:
+        return None
+    offsets, place = array("Q", [0]), 0
+    for row in rows:
+        place += len(row)
+        offsets.append(place)
+    node = {n: k for k, n in enumerate(numbers)}
+    barriers = [n for n in sorted(run.graph.barriers) if n in run.progress.wanted]
+    node.update((n, k) for k, n in enumerate(barriers, len(numbers)))
+    users = run.graph.needed_by
+    return {
+        "data": rows,
+        "rows": offsets.tobytes(),
+        "crcs": array("I", map(crc32, rows)).tobytes(),
+        "steps": packer.steps,
+        "needed_by": lists.pack([node[u] for u in users[n] if u in node] for n in (*numbers, *barriers)),
+        "code": _code(session, [run.graph.instances[n] for n in numbers]),
+        "log": session.store.mark(),
+        "warnings": session.notes,
+        "test_meta": dict(session.recipe.test_meta),
+    }
+
+
+def _code(
+    session: Session, instances: list[Instance]
+) -> tuple[dict[str, int], list[tuple[str, dict[str, bytes]]]]:
+    """Instance -> its code, and what each code is: digest and sources."""
+    found: dict[str, int] = {}
+    kinds: dict[str, int] = {}
+    listed: list[tuple[str, dict[str, bytes]]] = []
+    for instance in instances:
+        facts = session.code.get(instance.name)
+        if facts is not None:
+            number = kinds.setdefault(facts.digest, len(listed))
+            if number == len(listed):
+                listed.append((facts.digest, dict(facts.sources)))
+            found[instance.name] = number
+    return found, listed
+
+
+def _finish(
+    session: Session,
+    run: Run,
+    compiled: dict[str, Any],
+    files: Files,
+    numbers: list[int],
+    restless: list[int],
+    skipped: list[int],
+) -> tuple[bytes, list[bytes]]:
+    """The sealed index of ``compiled``, and the rows of its instances."""
+    instances = [run.graph.instances[n] for n in numbers]
+    discovered = {
+        k: found for k, n in enumerate(numbers) if instances[k].depfile and (found := discovered_by(run, n))
+    }
+    known = direct(enumerate(instances), discovered)
+    root = session.workspace.rstrip("/") + "/"
+    general = {path.removeprefix(root) for path in (*session.watched_files, *session.directory_rows)}
+    # What was missing when the graph was made and is made by it now was expected to come.
+    general -= {path for path in session.asked_in_vain if made(known.get(path, ()))}
+    for path in files.paths:
+        owners = owners_of(path, known)
+        if path in general or not owners:
+            owners = owners | {EVERYBODY}
+        files.owners.append(owners)
+    seconds, energy = _spared(session, instances)
+    data = compiled.pop("data")
+    index = {
+        **compiled,
+        **files.index(),
+        "names": "\0".join(i.name for i in instances),
+        "temps": {o.path: k for k, i in enumerate(instances) for o in i.outputs if o.temp},
+        "skipped": skipped,
+        "restless": restless,
+        "listings": {
+            path.removeprefix(root): listing(os.path.join(session.workspace, path))
+            for path in session.directory_rows
+        },
+        "seconds": array("d", seconds).tobytes(),
+        "energy": array("d", energy).tobytes(),
+    }
+    return sealed.seal(INDEX_MAGIC, index), data
+
+
+def discovered_by(run: Run, node: int) -> list[str]:
+    """The paths that the present result of ``node`` discovered."""
+    verdict = run.verdicts.get(node)
+    record = verdict.record if verdict is not None and verdict.kind is not Kind.RUN else None
+    if record is None:
+        record = run.session.store.latest(run.graph.instances[node].name) or {}
+    return list(record.get("discovered", ()))
+
+
+def _spared(session: Session, instances: list[Instance]) -> tuple[list[float], list[float]]:
+    """Seconds and kWh that the last run of each of ``instances`` took."""
+    found = [session.store.stats(i.name) for i in instances]
+    return [s.seconds if s else 0.0 for s in found], [(s.energy_kwh or 0.0) if s else 0.0 for s in found]
+
+
+def _events(run: Run, numbers: list[int]) -> bytes:
+    """What a run that finds nothing to do says of each instance."""
+    lines = []
+    for node in numbers:
+        instance = run.graph.instances[node]
+        status, reason = "current", "gathers" if instance.step.type == "gather" else "up to date"
+        if run.progress.state[node] is State.SKIPPED:
+            status = "skipped"
+            reason = run.progress.why_doomed(node) if node in run.progress.doom else "when"
+        event = {"event": "step", "step": instance.name, "status": status, "reason": reason, "seconds": 0}
+        lines.append(dumps(event))
+    return "\n".join(lines).encode("ascii")
+
+
+def write(workspace: str, head: dict[str, Any], events: bytes, index: bytes, data: Iterable[bytes]) -> None:
+    """Write a snapshot. Raises OSError."""
+    name = os.path.join(workspace, snapshot.name_of(head["request"]))
+    head["events"] = (len(events), crc32(events))
+    head["index"] = (len(events), len(index)) if index else None
+    head["rows"] = len(events) + len(index)
+    first = sealed.seal(MAGIC, head)
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    write_atomic(name, b"".join([MAGIC, len(first).to_bytes(SIZE, "big"), first, events, index, *data]))
+    try:
+        os.unlink(name + PATCH)
+    except FileNotFoundError:
+        pass
+    _prune(os.path.dirname(name))
+
+
+def _prune(directory: str) -> None:
+    names = [os.path.join(directory, name) for name in os.listdir(directory) if not name.endswith(PATCH)]
+    if len(names) > KEPT:
+        names.sort(key=os.path.getmtime)
+        for name in names[: len(names) - KEPT]:
+            os.unlink(name)
+            if os.path.exists(name + PATCH):
+                os.unlink(name + PATCH)

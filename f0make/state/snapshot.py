@@ -51,12 +51,25 @@ WRITER = f"{__version__} {sys.hexversion:x}"
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
 """A budget changes nothing when there is nothing to do, but a wrong one is refused: only the very same is known good."""
 
-REQUEST = ("recipe", "targets", "set", "config", "only", "skip", "resource", "cache", "no_cache", *BUDGET)
+REQUEST = (
+    *(
+        "recipe",
+        "targets",
+        "set",
+        "config",
+        "only",
+        "skip",
+        "resource",
+        "cache",
+        "cache_readonly",
+        "no_cache",
+    ),
+    *BUDGET,
+)
 """Fields of a request that the answer depends on."""
 
 HARMLESS = (
     *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "backend", "energy"),
-    "cache_readonly",
 )
 """Fields that change nothing when there is nothing to do."""
 

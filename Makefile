@@ -2,12 +2,14 @@
 #   make demo   run the penguins pipeline twice: the second time nothing runs
 #   make test   the tests
 #   make check  format, lint, types
+#   make zipapp dist/f0make.pyz and dist/f0make-lean.pyz: one file each, to copy to a machine that has Python only
+#   make lock   the newest versions into the lock files that make zipapp goes by
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test check bench bench-quick clean
+.PHONY: demo test check bench bench-quick zipapp lock clean
 
 demo: $(VENV)/.installed
 	@echo "--- first run: everything is made"
@@ -32,6 +34,25 @@ bench: $(VENV)/.developing
 bench-quick: $(VENV)/.developing
 	@sh tests/system-packages.sh
 	$(BIN)/python -m bench --install --quick
+
+# The tools live apart, one environment for each minor version of Python: extension modules fit no other.
+ZIPAPP_TOOLS = build/zipapp/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+zipapp: $(ZIPAPP_TOOLS)/.installed
+	$(ZIPAPP_TOOLS)/bin/python -m onefile
+
+build/zipapp/%/.installed: onefile/tools.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r onefile/tools.lock
+	@touch $@
+
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade uv
+	build/lock/bin/uv $(LOCK) onefile/tools.in -o onefile/tools.lock
+	build/lock/bin/uv $(LOCK) --extra energy pyproject.toml -o shiv.lock
+
+LOCK = pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

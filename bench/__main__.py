@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import peers
-from bench.cases import change, cold, growth, makespan, noop, plan, start
+from bench.cases import change, cold, growth, makespan, noop, plan, start, zipapp
 from bench.measure import machine
 from bench.setting import Setting
 from bench.table import HEAD, Row
@@ -21,6 +21,7 @@ Case = Callable[[Setting], Iterator[Row]]
 
 CASES: dict[str, Case] = {
     "start": start.start,
+    "zipapp": zipapp.zipapp,
     "noop": noop.noop,
     "change": change.change,
     "cold": cold.cold,

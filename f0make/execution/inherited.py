@@ -1,10 +1,14 @@
-"""What steps inherit from the process that f0make is: its environment, and standard streams that exist."""
+"""What steps inherit from the process that f0make is: its environment, and standard streams that exist.
+
+And what f0make's own workers get beyond that.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+import f0make
 from f0make.cache.private import PRIVATE
 
 _HIDDEN = frozenset(map(os.fsencode, PRIVATE))
@@ -18,6 +22,19 @@ def for_steps(
     found.update({os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
     found[b"PWD"] = _pwd(workspace, environ.get(b"PWD"))
     found.setdefault(b"SHLVL", b"0")  # as `bash -c` gives it to the one program that it becomes
+    return found
+
+
+def for_workers(environ: Mapping[bytes, bytes], safe_path: bool) -> dict[str, str]:
+    """Variables of f0make's own Python processes, beside ``environ``: where they find modules, and where not.
+
+    ``safe_path`` keeps them from importing modules out of the current directory (from Python 3.11 on).
+    """
+    found = {"PYTHONSAFEPATH": "1"} if safe_path else {}
+    if f0make.unpacked is not None:
+        own = os.fsdecode(environ.get(b"PYTHONPATH", b""))
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [f0make.unpacked, own]))
+        found["PYTHONDONTWRITEBYTECODE"] = ""  # as front.py of the zipapp
     return found
 
 

@@ -148,10 +148,11 @@ class LocalBackend:
         grace = 0.0
         try:
             # Workers are started from an empty place: `python -m` looks for modules in the current directory.
-            if host.private_cwd():
+            private = host.private_cwd()
+            if private:
                 os.chdir("/")
-            else:
-                self._variables["PYTHONSAFEPATH"] = "1"
+            self._importing = inherited.for_workers(self._environ, safe_path=not private)
+            self._variables.update(self._importing)
             self._trackers = Trackers()
             with selectors.DefaultSelector() as self._selector:
                 self._selector.register(self._bell_in, selectors.EVENT_READ, None)
@@ -214,7 +215,7 @@ class LocalBackend:
 
     def _add_slot(self) -> bool:
         try:
-            self._trackers.start("PYTHONSAFEPATH" in self._variables)
+            self._trackers.start(self._importing)
             slot = Slot(self._settings, self._variables)
         except OSError as error:
             self._not_started(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from f0make.execution import host
@@ -24,24 +25,25 @@ class Trackers:
     def __init__(self) -> None:
         self._own = [tracker for tracker in _trackers() if tracker._fd is None]
 
-    def start(self, safe_path: bool) -> None:
-        """Start those that do not run. The calling thread blocks every signal afterwards.
+    def start(self, variables: Mapping[str, str]) -> None:
+        """Start those that do not run, with ``variables`` in their environment. Raises OSError.
 
-        ``safe_path`` keeps them from importing modules out of the current directory (from Python 3.11 on).
-
-        They print no warnings: after `kill -9` of f0make they clean up unasked. Raises OSError.
+        The calling thread blocks every signal afterwards. They print no warnings: after `kill -9` of f0make they
+        clean up unasked.
         """
-        before = os.environ.get("PYTHONSAFEPATH")
-        if safe_path:
-            os.environ["PYTHONSAFEPATH"] = "1"
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         sys.warnoptions.append("ignore")
         try:
             for tracker in _trackers():
                 tracker.ensure_running()
         finally:
             sys.warnoptions.remove("ignore")
-            if safe_path and before is None:
-                del os.environ["PYTHONSAFEPATH"]
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
             # multiprocessing blocks SIGINT and SIGTERM for the start and then unblocks them in any case.
             signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
 

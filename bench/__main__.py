@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import peers
-from bench.cases import change, cold, growth, makespan, noop, plan, start, zipapp
+from bench.cases import change, cold, governor, growth, makespan, noop, plan, start, zipapp
 from bench.measure import machine
 from bench.setting import Setting
 from bench.table import HEAD, Row
@@ -25,6 +25,7 @@ CASES: dict[str, Case] = {
     "noop": noop.noop,
     "change": change.change,
     "cold": cold.cold,
+    "governor": governor.governor,
     "python": cold.python_steps,
     "plan": plan.plan,
     "validate": plan.validate,

@@ -213,16 +213,16 @@ class Executor:
         budget = self.budget(session)
         if budget is None:
             return None
+        from f0make.electricity.intensity import intensity
         from f0make.execution.cores import usable_cores
         from f0make.governor import model
-        from f0make.governor.carbon import intensity
         from f0make.governor.governor import Governor
 
         return Governor(
             budget,
             session.store,
             model.here(),
-            intensity(budget.country)[0],
+            intensity(budget.country),
             jobs=jobs,
             cores=usable_cores(),
             began=began,

@@ -197,10 +197,12 @@ class Scheduler:
         """
         from f0make.dependency_graph import DependencyGraph
         from f0make.graph.order import dependents, topological
-        from f0make.recipe.scalars import to_resource
+        from f0make.recipe.scalars import to_country, to_resource
 
         resources = dict(resources)
         country = resources.pop("country", None)
+        if country is not None:
+            to_country(str(country))
 
         def amounts(given: Mapping[str, Any]) -> dict[str, float]:
             return {name: float(to_resource(name, str(value))) for name, value in given.items()}
@@ -250,15 +252,15 @@ class Scheduler:
                 waiting[other] -= 1
                 if not waiting[other]:
                     push(other)
+        from f0make.electricity.intensity import intensity
         from f0make.governor import model
-        from f0make.governor.carbon import intensity
 
         power = model.here()
         kwh = power.joules(now, 0.0) / model.JOULES_PER_KWH
         for n, step in enumerate(listed):
             known = step.get("energy_kwh")
             kwh += power.kwh(seconds[n] * demands[n].cpu) if known is None else float(known)
-        return Schedule(slots, now, kwh, kwh * intensity(country)[0])
+        return Schedule(slots, now, kwh, kwh * intensity(country))
 
     def monitor(self) -> dict[str, float | int | None]:
         """What f0make and its steps use now: CPU in percent of one core since the last call (the first one takes

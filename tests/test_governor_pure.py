@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from f0make.electricity.intensity import intensity
+from f0make.electricity.table import INTENSITY
 from f0make.errors import UsageError
-from f0make.governor import admit, react
+from f0make.governor import admit, machine, react
 from f0make.governor.attribute import Ledger
-from f0make.governor.carbon import intensity
-from f0make.governor.carbon_table import INTENSITY
 from f0make.governor.limits import Budget, budget_of
 from f0make.governor.meter import Meter
 from f0make.governor.model import PowerModel, model_of, simplified
@@ -72,8 +72,8 @@ def test_units_are_understood_and_nothing_is_no_budget() -> None:
 
 
 def test_the_world_and_every_country_have_an_intensity() -> None:
-    assert intensity(None)[0] == 475
-    assert 20 < intensity("FRA")[0] < 120 < intensity("POL")[0]
+    assert intensity(None) == 475
+    assert 20 < intensity("FRA") < 120 < intensity("POL")
     assert len(INTENSITY) > 200
     assert all(len(code) == 3 and 0 <= grams < 1500 for code, grams in INTENSITY.items())
 
@@ -238,7 +238,7 @@ def test_the_model_counts_idle_time_and_cpu_seconds() -> None:
 # Counters
 
 
-def zone(root: Path, name: str, about: str, joules: float, widest: float = 1000.0) -> Path:
+def zone(root: Path, name: str, about: str, joules: float, widest: float = 262_144.0) -> Path:
     path = root / name
     path.mkdir(parents=True)
     (path / "name").write_text(about + "\n")
@@ -259,19 +259,25 @@ def test_packages_are_summed_and_what_they_contain_is_not(tmp_path: Path) -> Non
 
 
 def test_a_counter_wraps_around_goes_back_and_disappears(tmp_path: Path) -> None:
-    path = zone(tmp_path, "intel-rapl:0", "package-0", 990)
-    counter = Rapl(str(tmp_path))
+    now = [50.0]
+    path = zone(tmp_path, "intel-rapl:0", "package-0", 262_134)
+    counter = Rapl(str(tmp_path), lambda: now[0])
     path.write_text(str(20 * 10**6))
     assert counter.joules() == pytest.approx(30)
+    path.write_text(str(200_000 * 10**6))
+    now[0] += 3600
+    assert counter.joules() == pytest.approx(200_010), "an hour's energy"
     path.write_text(str(5 * 10**6))
-    assert counter.joules() == pytest.approx(30), "a reset is no energy"
+    now[0] += 10
+    assert counter.joules() == pytest.approx(200_010), "62 kJ in ten seconds: a reset, no energy"
     path.write_text(str(7 * 10**6))
-    assert counter.joules() == pytest.approx(32)
+    assert counter.joules() == pytest.approx(200_012)
+    assert not counter.failed
     path.write_text("nonsense")
-    assert counter.joules() == pytest.approx(32)
-    assert not counter.alive
+    assert counter.joules() == pytest.approx(200_012)
+    assert counter.failed
     path.unlink()
-    assert counter.joules() == pytest.approx(32)
+    assert counter.joules() == pytest.approx(200_012)
 
 
 def test_no_counter_or_no_permission_is_an_os_error(tmp_path: Path) -> None:
@@ -286,18 +292,26 @@ def test_no_counter_or_no_permission_is_an_os_error(tmp_path: Path) -> None:
         Rapl(str(tmp_path / "missing"))
 
 
+def test_the_second_counter_counts_where_the_first_one_stopped(tmp_path: Path) -> None:
+    paths = [zone(tmp_path / name, "intel-rapl:0", "package-0", 0) for name in "ab"]
+    sources = [lambda name=name: Rapl(str(tmp_path / name)) for name in "ab"]
+    meter = Meter(PowerModel(2.0, 10.0, "test"), lambda: 0.0, lambda: None, sources, lambda: 0.0)
+    for path, joules in zip(paths, (30, 500), strict=True):
+        path.write_text(str(joules * 10**6))
+    assert meter.read()[1] == pytest.approx(30)
+    paths[0].unlink()
+    assert meter.read()[1] == pytest.approx(30), "the second one counts from here on"
+    paths[1].write_text(str(512 * 10**6))
+    assert meter.read()[1] == pytest.approx(42) and meter.stop()[1] == pytest.approx(42)
+
+
 def test_a_meter_goes_on_with_the_model_when_its_counter_is_gone(tmp_path: Path) -> None:
     path = zone(tmp_path, "intel-rapl:0", "package-0", 0)
     now, cpu = [100.0], [5.0]
     model = PowerModel(2.0, 10.0, "test")
-    meter = Meter(
-        model,
-        lambda: cpu[0],
-        lambda: 50.0 + cpu[0],
-        counter=Rapl(str(tmp_path)),
-        method="RAPL",
-        clock=lambda: now[0],
-    )
+    sources = [lambda: Rapl(str(tmp_path / "none")), lambda: Rapl(str(tmp_path))]
+    meter = Meter(model, lambda: cpu[0], lambda: 50.0 + cpu[0], sources, clock=lambda: now[0])
+    assert meter.method == "RAPL"
     now[0], cpu[0] = 101.0, 6.0
     path.write_text(str(40 * 10**6))
     assert meter.read()[:2] == (101.0, pytest.approx(40))
@@ -306,3 +320,38 @@ def test_a_meter_goes_on_with_the_model_when_its_counter_is_gone(tmp_path: Path)
     now[0], cpu[0] = 103.0, 7.0
     assert meter.read()[1] == pytest.approx(40 + 2 * 2 + 10)
     assert meter.method.startswith("RAPL, then model") and meter.ended
+
+
+# What the machine has left
+
+
+def group(root: Path, limit: str, used: int, cache: int, first: bool) -> Path:
+    """A control group's files, of version 1 or 2."""
+    names = ("limit_in_bytes", "usage_in_bytes", "total_") if first else ("max", "current", "")
+    root.mkdir(parents=True, exist_ok=True)
+    (root / f"memory.{names[0]}").write_text(f"{limit}\n")
+    (root / f"memory.{names[1]}").write_text(f"{used}\n")
+    (root / "memory.stat").write_text(f"cache 1\n{names[2]}inactive_file {cache}\nother 3\n")
+    return root
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["version 1", "version 2"])
+def test_memory_is_what_the_tightest_control_group_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    proc, groups = tmp_path / "proc", tmp_path / "groups"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 4000 kB\n")
+    monkeypatch.setattr(machine, "PROC", str(proc))
+    monkeypatch.setattr(machine, "CGROUPS", str(groups))
+    (proc / "self" / "cgroup").write_text("5:memory:/a/b\n" if first else "3:cpu:/x\n0::/a/b\n")
+    machine._groups.cache_clear()
+    assert machine.memory() == (4_096_000, 8_192_000)
+    root = groups / "memory" if first else groups
+    group(root / "a" / "b", "9223372036854771712" if first else "max", 5, 0, first)
+    group(root / "a", "3000000", 2_900_000, 400_000, first)
+    machine._groups.cache_clear()
+    assert machine.memory() == (500_000, 3_000_000), "file pages can be had back"
+    group(root / "a", "3000000", 3_100_000, 0, first)
+    assert machine.memory() == (0, 3_000_000)
+    machine._groups.cache_clear()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import F0
+from conftest import F0, command
 
-from f0make.executor import run_recipe
 from f0make.governor import measure
 
 PYTHON = sys.executable
@@ -26,7 +25,7 @@ def many(f0: F0, count: int, python: str, head: str = "") -> None:
     code = "\n".join(f"      {line}" for line in python.splitlines())
     f0.recipe(
         f"{head}steps:\n  - name: s\n    foreach:\n      n:\n        range: 1..{count}\n"
-        f"    outputs: o/${{{{ n }}}}\n    run: |\n      {PYTHON} -S -c '\n{code}\n      '\n"
+        f"    outputs: o/${{{{ n }}}}\n    run: |\n      echo ${{{{ n }}}} >> begun\n      {PYTHON} -S -c '\n{code}\n      '\n"
         "      echo ${{ n }} >> ran\n      touch ${{ outputs }}\n"
     )
 
@@ -125,26 +124,96 @@ def test_steps_that_outgrow_the_limit_are_put_back_and_finish(f0: F0) -> None:
     assert "is paused" in result.stderr and "will run again" in result.stderr
 
 
-def test_foreign_memory_pressure_pauses_and_steps_come_back(f0: F0, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(f0, 2, "import time\nfor _ in range(40): time.sleep(0.02)")
-    hog = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
-    monkeypatch.setattr(measure, "available_mem", lambda: 1 if hog.poll() is None else 1 << 40)
-    stopped: list[int] = []
+HOG = """
+import sys, time
+from f0make.governor import machine
+held = []
+while machine.memory().available > 45_000_000:
+    held.append(bytearray(5_000_000))
+    held[-1][::4096] = b"1" * len(held[-1][::4096])
+print("full", flush=True)
+sys.stdin.read()
+"""
 
-    def leave() -> None:
-        until(lambda: [p for p in psutil.process_iter() if _stopped_in(p, f0.workspace)])
-        stopped.append(1)
-        time.sleep(0.5)
-        hog.kill()
-        hog.wait()
 
-    watcher = threading.Thread(target=leave)
-    watcher.start()
-    began = time.monotonic()
-    result = run_recipe("recipe.yaml", workspace=str(f0.workspace), jobs=2, max_mem="8GB")
-    watcher.join()
-    assert stopped and result.status == "ok" and result.summary["ran"] == 2
-    assert time.monotonic() - began > 1.2, "one of them waited"
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A control group of 700 MB; processes join it by `joining`."""
+    about = Path("/proc/self/cgroup").read_text().splitlines()
+    first = [line.split(":", 2)[2] for line in about if ":memory:" in line]
+    root = Path("/sys/fs/cgroup") / "memory" / first[0].strip("/") if first else Path("/sys/fs/cgroup")
+    group = root / f"f0make-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text("700000000")
+    except OSError:
+        pytest.skip("control groups of memory cannot be made here")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text().strip(), 10)
+    group.rmdir()
+
+
+def joining(group: Path, *words: str) -> list[str]:
+    """``words`` inside of ``group``."""
+    return ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *words]
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_foreign_process_takes_the_memory_and_steps_come_back(
+    f0: F0, memory_group: Path, lasting: bool
+) -> None:
+    many(f0, 2, 'import os, time\nwhile not os.path.exists("go"): time.sleep(0.02)')
+    environment = f0.environment()
+    run = subprocess.Popen(
+        joining(memory_group, *command(), "run", "recipe.yaml", "--json", "-j2", "--max-mem=8GB"),
+        cwd=f0.workspace,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: (f0.workspace / "begun").exists() and len(f0.read("begun").split()) == 2)
+    hog = subprocess.Popen(
+        joining(memory_group, PYTHON, "-c", HOG),
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert hog.stdout is not None and hog.stdout.readline() == "full\n"
+    until(lambda: _stopped_any(f0.workspace))
+    if not lasting:
+        hog.communicate()
+    until(lambda: not _stopped_any(f0.workspace))
+    hog.communicate()
+    f0.write("go", "")
+    out, err = run.communicate(timeout=30)
+    summary = json.loads(out.splitlines()[-1])
+    assert run.returncode == 0 and (summary["ran"], summary["failed"]) == (2, 0), err
+    assert "is paused: the machine is short of memory" in err
+    assert ("will run again" in err) == lasting
+    assert len(f0.read("begun").split()) == (3 if lasting else 2), "only what was put back began twice"
+    assert "attempt" not in err
+
+
+def test_steps_that_take_more_cpu_than_they_declare_are_paused_and_finish(f0: F0) -> None:
+    many(f0, 2, burn(0.6), "defaults:\n  resources:\n    cpu: 0.05\n")
+    result = f0.run("-j2", "--max-cpu=10%")
+    assert (result.summary["ran"], result.summary["failed"]) == (2, 0)
+    assert "is paused: the steps take more than the CPU limit" in result.stderr
+    assert "will run again" not in result.stderr
+    assert len(f0.read("begun").split()) == 2
+
+
+def test_beyond_the_load_only_one_step_runs_at_a_time(f0: F0) -> None:
+    many(f0, 3, "import time; time.sleep(0.3)")
+    f0.recipe(f0.read("recipe.yaml").replace("      touch", "      echo ended >> begun\n      touch"))
+    f0.run("-j3", "--max-load=0.01")
+    assert [word.isdigit() for word in f0.read("begun").split()] == [True, False] * 3
+
+
+def _stopped_any(workspace: Path) -> bool:
+    return any(_stopped_in(each, workspace) for each in psutil.process_iter())
 
 
 def _stopped_in(process: psutil.Process, workspace: Path) -> bool:
@@ -202,14 +271,23 @@ def test_a_paused_run_is_interrupted_in_order(f0: F0) -> None:
     ("head", "args", "message"),
     [
         ("", ["--country=XXX"], "--country XXX: nothing is known about the electricity of country 'XXX'"),
+        ("", ["--country=GBB"], "'GBB' (did you mean"),
+        (
+            "budget:\n  tim: 3s\n",
+            [],
+            "recipe.yaml:2:3: budget.tim: `budget` has no key 'tim' (did you mean 'time'?)",
+        ),
+        ("budget:\n  max_energy: 3J\n", [], "has no key 'max_energy' (did you mean 'energy'?)"),
+        ("budget:\n  cpu: 80\n", [], "recipe.yaml:2:8: budget.cpu: expected a percentage"),
+        ("budget:\n  time: 0s\n", [], "recipe.yaml:2:9: budget.time: expected a duration above 0"),
         ("", ["--max-energy=5"], "--max-energy 5: expected an energy"),
         ("", ["--max-time=0s"], "--max-time 0s: expected a duration above 0"),
-        ("budget:\n  time: 2h\n  country: ZZZ\n", [], "recipe.yaml:3:3: budget.country: nothing is known"),
+        ("budget:\n  time: 2h\n  country: ZZZ\n", [], "recipe.yaml:3:12: budget.country: nothing is known"),
         ("budget:\n  energy: 5\n", [], "recipe.yaml:2:11: budget.energy: expected an energy"),
         (
             "defaults:\n  resources:\n    mem: 9GB\n",
             ["--max-mem=8GB"],
-            "asks for mem=9e+09, more than the budget's limit",
+            "asks for mem=9GB, more than the budget's limit 8GB",
         ),
         (
             "defaults:\n  resources:\n    cpu: 3\n",

@@ -86,7 +86,7 @@ class Run:
         """None: nothing is limited and no energy is measured."""
         if governor is not None:
             self.scheduler.admit = self._admits
-            self.scheduler.so_far = governor.so_far
+            self.scheduler.so_far = governor.account.so_far
         self.over_budget = ""
         """The sum that ended the run: ``time``, ``energy`` or ``carbon``."""
         self.cut_off: list[Instance] = []

@@ -30,10 +30,12 @@ class Load:
     """Bytes, with f0make and its workers."""
     load: float = 0.0
     """Load average of the machine, and one for each step that started within its last second."""
+    room: float | None = None
+    """Bytes that the machine can still give when running steps have grown as predicted; None: not known."""
 
 
 def crosses_now(budget: Budget, need: Need, load: Load, cores: int) -> str:
-    """The limit that starting ``need`` would cross at this moment: ``cpu``, ``mem``, ``load`` or nothing.
+    """The limit that starting ``need`` would cross at this moment: ``cpu``, ``mem``, ``machine`` (its memory), ``load`` or nothing.
 
     With nothing running, nothing is crossed: one step may always start. ``cores``: how many f0make may use.
     """
@@ -43,6 +45,8 @@ def crosses_now(budget: Budget, need: Need, load: Load, cores: int) -> str:
         return "cpu"
     if budget.mem is not None and load.mem + need.mem.value > budget.mem:
         return "mem"
+    if budget.mem is not None and load.room is not None and need.mem.value > load.room:
+        return "machine"
     if budget.load is not None and load.load >= budget.load:
         return "load"
     return ""

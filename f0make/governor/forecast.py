@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from f0make.electricity.intensity import intensity
 from f0make.governor import model
 from f0make.governor.admit import rest
-from f0make.governor.carbon import intensity
 from f0make.governor.limits import budget_of
 from f0make.governor.predict import Need, Predictor
 
@@ -30,7 +30,7 @@ def forecast(session: Session, planned: Sequence[Planned], options: RunOptions) 
 
     budget = budget_of(options, session.recipe)
     power = model.here()
-    grams = intensity(budget.country)[0]
+    grams = intensity(budget.country)
     predictor = Predictor(session.store.stats, session.store.step_stats, power.kwh)
     graph = session.graph
     needs = {

@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from f0make.governor import admit, measure, react
-from f0make.governor.attribute import Ledger
+from f0make.governor import account, admit, machine, measure, react
+from f0make.governor.account import Account
 from f0make.governor.limits import Budget
-from f0make.governor.model import JOULES_PER_KWH, PowerModel
+from f0make.governor.model import PowerModel
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
 
 if TYPE_CHECKING:
     from f0make.execution.bundle import Outcome
-    from f0make.governor.meter import Meter
     from f0make.model import Instance
     from f0make.state.store import Store
 
@@ -28,10 +27,6 @@ LOOK_EVERY = 0.2
 """Seconds between two looks at the machine while something is limited at every moment."""
 BASE_EVERY = 2.0
 """Seconds for which the memory of f0make itself is taken as known while steps are too short to be looked at."""
-READ_EVERY = 0.02
-"""Least seconds between two readings of the meter: a hundred short steps a second need no more."""
-METER_EVERY = 10.0
-"""Seconds after which the meter is read at the latest: a counter wraps around in minutes."""
 _MOST_SHARE = 0.05
 """Share of one core that looking may take; a machine of many processes is looked at more seldom."""
 _SELDOM = 1.0
@@ -71,32 +66,28 @@ class Governor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
-        self.model = model
         self.intensity = intensity
         self.jobs = jobs
         self.cores = cores
         self.predictor = Predictor(store.stats, store.step_stats, model.kwh)
         self.refused: dict[str, str] = {}
         """Instance -> the sum that it did not fit when it was asked about last."""
-        self.meter: Meter | None = None
-        self._ledger = Ledger(model.idle_watts)
+        self.account = Account(model, intensity, budget.country, clock)
         self._began = began
         self._clock = clock
         self._note = note
         self._running: dict[str, _Running] = {}
         self._needs: dict[str, Need] = {}
         self._started = 0
-        self._done_cpu = 0.0
         self._base_mem = 0
         self._tree = measure.Tree()
         self._looked = float("-inf")
-        self._load_read = float("-inf")
+        self._machine_read = float("-inf")
         self._load_average = 0.0
+        self._memory: machine.Memory | None = None
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
-        self._own = _own_cpu()
-        self._final = False
 
     # -- before a start ----------------------------------------------------------------------------------
 
@@ -168,8 +159,8 @@ class Governor:
         if self.budget.time is not None:
             left.time = self.budget.time - (now - self._began)
         if self.budget.energy is not None or self.budget.carbon is not None:
-            self._read()
-            kwh = self._ledger.total / JOULES_PER_KWH
+            self.account.refresh()
+            kwh = self.account.kwh
             for running in self._running.values():
                 need = running.need
                 if need.energy.known:
@@ -186,32 +177,29 @@ class Governor:
             self._look()
         found = admit.Load(count=len(self._running), mem=self._base_mem)
         now = self._clock()
-        fresh = 0
+        if now - self._machine_read > LOOK_EVERY:
+            self._machine_read = now
+            self._load_average = machine.load()[0] if self.budget.load is not None else 0.0
+            self._memory = machine.memory() if self.budget.mem is not None else None
+        fresh, growth = 0, 0.0
         for running in self._running.values():
             member = running.member
             found.mem += max(member.mem, running.need.mem.value)
+            growth += max(0.0, running.need.mem.value - member.mem)
             if member.paused is None:
                 found.cores += max(member.cores, running.need.cores.value)
             fresh += now - running.began < 1.0
-        if self.budget.load is not None:
-            if now - self._load_read > LOOK_EVERY:
-                self._load_read, self._load_average = now, measure.load()[0]
-            found.load = self._load_average + fresh
+        found.load = self._load_average + fresh
+        if self._memory is not None:
+            found.room = self._memory.available - react.reserve(self._memory.total) - growth
         return found
 
     # -- starting and ending -----------------------------------------------------------------------------
 
-    def open(self, country: str | None) -> None:
-        """Something really runs: begin to measure energy, if that was asked for."""
-        if self.budget.metered and self.meter is None:
-            from f0make.governor.meter import choose
-
-            self.meter = choose(self.model, self._own_busy, self.intensity, country)
-            self._read(force=True)
-
     def started(self, instance: Instance, token: str) -> None:
         """The attempt ``token`` of ``instance`` was handed to the backend."""
-        self.open(self.budget.country)
+        if self.budget.metered:
+            self.account.open()
         need = self.need(instance)
         member = react.Member(token, self._clock(), expected_mem=need.mem.value, cores=need.cores.value)
         self._running[token] = _Running(instance, need, member)
@@ -226,14 +214,8 @@ class Governor:
         if running is None:
             return {}
         outcome.seconds = max(0.0, outcome.seconds - self._pausing.forget(outcome.token))
-        self._done_cpu += outcome.cpu_seconds
         self._needs.pop(running.instance.name, None)
-        cost: dict[str, Any] = {}
-        if self.meter is not None:
-            self._read()
-            joules = self._ledger.charge(running.began, self._clock(), outcome.cpu_seconds)
-            kwh = joules / JOULES_PER_KWH
-            cost = {"energy_kwh": kwh, "carbon_g": kwh * self.intensity, "energy_method": self.meter.method}
+        cost = self.account.charge(running.began, outcome.cpu_seconds)
         if outcome.ok:
             self.predictor.learn(
                 running.instance.name,
@@ -263,13 +245,12 @@ class Governor:
             return None
         if self.budget.momentary:
             return max(0.0, self._next_look - self._clock())
-        return METER_EVERY if self.meter is not None else None
+        return account.LATEST if self.account.running else None
 
     def look(self, backend: Any) -> None:
         """Look at the machine if that is due, and pause, continue or put back a step if it has to be."""
         now, spent = self._clock(), time.thread_time()
-        if self.meter is not None and now - self._last_read > METER_EVERY:
-            self._read(force=True)
+        self.account.refresh(account.LATEST)
         if not self.budget.momentary or not self._running or now < self._next_look:
             return
         oldest = min(running.began for running in self._running.values())
@@ -279,21 +260,22 @@ class Governor:
             return
         self._look(backend)
         members = [running.member for running in self._running.values()]
-        load, runnable = measure.load() if self.budget.load is not None else (0.0, 0)
-        machine = react.Machine(
+        load, runnable = machine.load() if self.budget.load is not None else (0.0, 0)
+        memory = machine.memory() if self.budget.mem is not None else None
+        found = react.Machine(
             self._tree.total_mem,
             sum(member.cores for member in members if member.paused is None),
             load,
             runnable,
-            measure.available_mem() if self.budget.mem is not None else None,
-            measure.total_mem(),
+            memory.available if memory is not None else None,
+            memory.total if memory is not None else 0,
         )
-        for act, token in react.decide(members, machine, self.budget, self.cores, now):
+        for act, token in react.decide(members, found, self.budget, self.cores, now):
             running = self._running[token]
             said = self._pausing.do(act, running.member, backend)
             if said:
-                reason = ", ".join(react.short_of(self.budget, machine, self.cores))
-                self._note(f"{running.instance.name} {said} (beyond the limit: {reason})")
+                reasons = (react.WORDS[name] for name in react.short_of(self.budget, found, self.cores))
+                self._note(f"{running.instance.name} {said}: {', '.join(reasons)}")
         spent = time.thread_time() - spent
         self._next_look = self._clock() + min(_SELDOM, max(LOOK_EVERY, spent / _MOST_SHARE))
 
@@ -318,34 +300,6 @@ class Governor:
                 member.cores = max(0.0, spent) / min(now - before, max(0.05, now - running.began))
         self._base_mem = found.total_mem - of_steps
 
-    # -- energy ------------------------------------------------------------------------------------------
-
-    _last_read = float("-inf")
-
-    def _read(self, force: bool = False) -> None:
-        now = self._clock()
-        if self.meter is None or (not force and now - self._last_read < READ_EVERY):
-            return
-        self._last_read = now
-        self._ledger.reading(*self.meter.read())
-
-    def _own_busy(self) -> float:
-        """CPU seconds of f0make and its steps so far, as far as they are known yet."""
-        own, below = _own_cpu()
-        known = own - self._own[0] + self._done_cpu
-        if self._final:
-            return max(known, own - self._own[0] + below - self._own[1])
-        return known
-
-    def so_far(self, cores: float) -> dict[str, float | None]:
-        """Watts with ``cores`` in use, and kWh of the run so far; None while nothing is metered.
-
-        The watts are the model's: what f0make's own part of a measured machine is, no counter tells.
-        """
-        if self.meter is None:
-            return {"power_w": None, "energy_kwh": None}
-        return {"power_w": self.model.joules(1.0, cores), "energy_kwh": self._ledger.total / JOULES_PER_KWH}
-
     # -- the end -----------------------------------------------------------------------------------------
 
     def release(self) -> None:
@@ -353,34 +307,16 @@ class Governor:
         self._pausing.release()
 
     def close(self) -> None:
-        """No step runs any more: the last reading."""
-        if self.meter is not None and not self._final:
-            self._final = True
-            self._ledger.reading(*self.meter.stop())
-            if self.meter.ended:
-                self._note(f"energy: {self.meter.ended}; the rest of the run is counted by the model")
+        """No step runs any more."""
+        for why in self.account.close():
+            self._note(f"energy: {why}; the rest of the run is counted otherwise")
 
     def fields(self) -> dict[str, Any]:
         """What the summary says of energy; empty when it was not asked for."""
-        if not self.budget.metered:
-            return {}
-        total, overhead = (j / JOULES_PER_KWH for j in (self._ledger.total, self._ledger.overhead))
-        return {
-            "energy_kwh": total,
-            "carbon_g": total * self.intensity,
-            "energy_overhead_kwh": overhead,
-            "energy_method": self.meter.method if self.meter is not None else "nothing ran",
-            "carbon_intensity": self.intensity,
-        }
+        return self.account.fields() if self.budget.metered else {}
 
     def rest(self, waiting: Iterable[Instance]) -> Mapping[str, Any]:
         """What ``waiting`` instances are predicted to need, as the summary says it."""
         listed = list(waiting)
         rest = admit.rest((self.need(i) for i in listed), self.intensity, self.jobs)
         return {"instances": len(listed), **{name: round(value, 12) for name, value in rest.items()}}
-
-
-def _own_cpu() -> tuple[float, float]:
-    """CPU seconds of this process, and of its children that are gone."""
-    times = os.times()
-    return times.user + times.system, times.children_user + times.children_system

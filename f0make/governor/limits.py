@@ -1,4 +1,4 @@
-"""The budget of a run: what the options say, else the recipe; checked before anything runs. Pure but for sources."""
+"""The budget of a run: what the options say, else the recipe; checked before anything runs. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f0make.errors import Problem, UsageError, Where
+from f0make.errors import Problem, UsageError
 from f0make.recipe import scalars
 
 if TYPE_CHECKING:
@@ -71,60 +71,24 @@ def option_of(key: str) -> str:
     return "--country" if key == "country" else f"--max-{key}"
 
 
-def convert(key: str, text: str) -> Any:
-    """The value of ``text`` for ``key``.
-
-    Raises:
-        ValueError: a wrong unit, and a sum of 0, which could never fit a step.
-    """
-    value = CONVERT[key](text)
-    if key in ("energy", "carbon") and value <= 0:
-        raise ValueError(f"expected more than 0 (nothing could ever run), found {scalars.shown(text)}")
-    return value
-
-
 def budget_of(options: RunOptions, recipe: Recipe | None = None) -> Budget:
     """The budget that ``options`` and ``recipe`` come to; an option wins over the recipe.
 
     Raises:
-        UsageError: a wrong unit, a sum that nothing fits, or an unknown country; the message names the
-            option or the place in the recipe.
+        UsageError: an option with a wrong unit, a sum of 0, or an unknown country. What the recipe says was
+            checked when it was read.
     """
     values: dict[str, Any] = {}
     said = recipe.budget if recipe is not None else {}
-    for key in CONVERT:
+    for key, convert in CONVERT.items():
         given = getattr(options, "country" if key == "country" else f"max_{key}")
-        text, where = (given, f"{option_of(key)} {given}") if given is not None else (said.get(key), "")
-        if text is None:
+        if given is None and key not in said:
             continue
-        if not where and recipe is not None:
-            where = f"{place(recipe, key)}: budget.{key}"
         try:
-            values[key] = convert(key, text)
-            if key == "country":
-                from f0make.governor.carbon import check_country
-
-                check_country(text)
+            values[key] = convert(said[key] if given is None else given)
         except ValueError as error:
-            raise UsageError(f"{where}: {error}") from None
+            raise UsageError(f"{option_of(key)} {given}: {error}") from None
     return Budget(**values, measure=options.energy or bool(said.keys() & {"energy", "carbon"}))
-
-
-def place(recipe: Recipe, key: str) -> Where:
-    """Where ``key`` of the recipe's `budget` stands."""
-    text = recipe.sources.get(recipe.path)
-    if text is None:
-        return Where(recipe.path)
-    inside = False
-    for number, line in enumerate(text.splitlines(), 1):
-        name, colon, _ = line.strip().partition(":")
-        if not colon or line.lstrip().startswith("#"):
-            continue
-        if not line[0].isspace():
-            inside = name.strip("'\" ") == "budget"
-        elif inside and name.strip("'\" ") == key:
-            return Where(recipe.path, number, len(line) - len(line.lstrip()) + 1)
-    return Where(recipe.path)
 
 
 def beyond(budget: Budget, instances: Iterable[Instance], cores: int) -> list[Problem]:
@@ -144,13 +108,17 @@ def beyond(budget: Budget, instances: Iterable[Instance], cores: int) -> list[Pr
                 continue
             problems[
                 Problem(
-                    f"asks for {name}={asked:g}, more than the budget's limit {limit:g}",
+                    f"asks for {name}={_amount(name, asked)}, more than the budget's limit {_amount(name, limit)}",
                     instance.step.where(f"resources.{name}"),
                     f"{instance.step.name}.resources.{name}",
-                    f"lower it or raise {option}",
+                    f"lower it, or raise {option} or `budget`",
                 )
             ] = None
     return list(problems)
+
+
+def _amount(name: str, value: float) -> str:
+    return scalars.size_text(value) if name == "mem" else f"{value:g}"
 
 
 def hopeless(budget: Budget, instance: str, name: str, taken: float) -> str:

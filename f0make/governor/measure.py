@@ -1,4 +1,4 @@
-"""What f0make and its steps take of the machine now: memory with shared pages divided, CPU seconds, load.
+"""What f0make and its steps take of the machine now: memory with shared pages divided, CPU seconds.
 
 Linux is read from /proc directly (one look at ten processes costs about a millisecond), other systems
 through psutil.
@@ -136,65 +136,3 @@ def _psutil_tree(root: int, memory: bool) -> Tree:
         except psutil.Error:
             continue
     return found
-
-
-def available_mem() -> int | None:
-    """Bytes that can still be had on this machine (or in this control group), None where nobody tells."""
-    found = None
-    try:
-        with open(f"{PROC}/meminfo", "rb") as file:
-            for line in file:
-                if line.startswith(b"MemAvailable:"):
-                    found = int(line.split()[1]) * 1024
-                    break
-    except (OSError, ValueError, IndexError):
-        return None
-    group = _group_room()
-    return group if found is None or (group is not None and group < found) else found
-
-
-def _group_room() -> int | None:
-    """Bytes to the limit of this control group (v2), None without one."""
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = file.read().strip()
-        if limit == "max":
-            return None
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            return max(0, int(limit) - int(file.read()))
-    except (OSError, ValueError):
-        return None
-
-
-def total_mem() -> int:
-    """Bytes of this machine's memory; 0 where nobody tells."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * _PAGE
-    except (OSError, ValueError, AttributeError):
-        return 0
-
-
-def load() -> tuple[float, int]:
-    """(load average of the last minute, processes that want to run at this moment)."""
-    try:
-        with open(f"{PROC}/loadavg", encoding="ascii") as file:
-            fields = file.read().split()
-        # This process runs to read it, and is one of them.
-        return float(fields[0]), max(0, int(fields[3].partition("/")[0]) - 1)
-    except (OSError, ValueError, IndexError):
-        try:
-            average = os.getloadavg()[0]
-        except OSError:
-            return 0.0, 0
-        return average, round(average)
-
-
-def machine_busy() -> float | None:
-    """CPU seconds that all of the machine's processes have spent since boot, None where nobody tells."""
-    try:
-        with open(f"{PROC}/stat", "rb", buffering=0) as file:
-            fields = file.read(256).split(b"\n", 1)[0].split()
-        # user, nice, system, irq, softirq (proc(5)); guests are part of user.
-        return sum(int(fields[n]) for n in (1, 2, 3, 6, 7)) / _TICKS
-    except (OSError, ValueError, IndexError):
-        return None

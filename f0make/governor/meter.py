@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from f0make.governor.model import PowerModel
 
@@ -12,16 +12,31 @@ from f0make.governor.model import PowerModel
 class Source(Protocol):
     """Something that counts joules."""
 
+    @property
+    def method(self) -> str:
+        """What it counts with, as it is reported."""
+        ...
+
+    @property
+    def failed(self) -> str:
+        """Why it counts no more; empty while it does."""
+        ...
+
     def joules(self) -> float:
-        """Joules since it was started; never goes back."""
+        """Joules since it was opened; never goes back."""
+        ...
+
+    def stop(self) -> None:
+        """Count for the last time."""
         ...
 
 
 class Meter:
     """Joules of the run so far and how they were found.
 
-    ``busy`` gives the CPU seconds that the energy was spent on: of the whole machine for a counter, which
-    measures the whole machine, of f0make and its steps for the model.
+    ``sources`` open counters, best first, and raise OSError where there is none; when one fails the next goes on
+    from there, and after the last the model does. ``own_busy`` and ``machine_busy`` give CPU seconds: the energy of
+    a counter, which measures the whole machine, was spent on the machine's, the model's on f0make's own.
     """
 
     def __init__(
@@ -29,69 +44,78 @@ class Meter:
         model: PowerModel,
         own_busy: Callable[[], float],
         machine_busy: Callable[[], float | None],
-        *,
-        counter: Source | None = None,
-        method: str = "",
+        sources: Sequence[Callable[[], Source]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = model
         self._own = own_busy
-        self._counter = counter
         self._machine = machine_busy
         self._clock = clock
-        self._began = clock()
-        self._before = machine_busy() or 0.0
-        self._extra = 0.0
-        """Joules of a counter that is gone."""
-        self._own_before = own_busy()
-        self.method = method or f"model ({model.source})"
-        self.ended = ""
-        """Why the counter was given up; empty as long as it works."""
+        self._sources = list(sources)
+        self._source: Source | None = None
+        self._machine_before = machine_busy() or 0.0
+        self._past = 0.0
+        """Joules of what counted before."""
+        self._methods: list[str] = []
+        """Of what counted before."""
+        self.ended: list[str] = []
+        """Why counters were given up."""
+        self._next()
+
+    @property
+    def method(self) -> str:
+        """What counted, in that order."""
+        source = self._source
+        now = source.method if source is not None else f"model ({self.model.source})"
+        return ", then ".join(dict.fromkeys([*self._methods, now]))
 
     def read(self) -> tuple[float, float, float]:
         """(time, joules, busy CPU seconds), each since the start but the time, which is the clock's."""
-        now = self._clock()
-        counter = self._counter
-        if counter is not None:
-            joules = counter.joules()
-            gone = getattr(counter, "failed", "") or ("" if getattr(counter, "alive", True) else "it is gone")
-            if gone:
-                self._give_up(gone, joules, now)
-            else:
+        while self._source is not None:
+            joules = self._source.joules()
+            why = self._source.failed
+            if not why:
                 machine = self._machine()
-                busy = machine - self._before if machine is not None else self._own()
-                return now, joules, max(busy, self._own())
-        own = self._own()
-        return now, self._extra + self.model.joules(now - self._began, own - self._own_before), own
+                own = self._own()
+                busy = own if machine is None else max(own, machine - self._machine_before)
+                return self._clock(), self._past + joules, busy
+            self.ended.append(why)
+            self._past += joules
+            self._methods.append(self._source.method)
+            self._next()
+        now, own = self._clock(), self._own()
+        return now, self._past + self.model.joules(now - self._since, own - self._own_before), own
 
-    def _give_up(self, why: str, joules: float, now: float) -> None:
-        """The counter is of no use any more: what it measured stays, the model goes on from here."""
-        self._counter, self.ended = None, why
-        self._extra, self._own_before, self._began = joules, self._own(), now
-        self.method += f", then model ({self.model.source})"
+    def _next(self) -> None:
+        """What counts from now on."""
+        self._source = None
+        while self._source is None and self._sources:
+            try:
+                self._source = self._sources.pop(0)()
+            except OSError:
+                continue
+        self._since, self._own_before = self._clock(), self._own()
 
     def stop(self) -> tuple[float, float, float]:
         """The last reading."""
-        stop: Any = getattr(self._counter, "stop", None)
-        if stop is not None:
-            stop()
+        if self._source is not None:
+            self._source.stop()
         return self.read()
 
 
 def choose(model: PowerModel, own_busy: Callable[[], float], intensity: float, country: str | None) -> Meter:
     """The best meter here, started."""
-    from f0make.governor.measure import machine_busy
+    from f0make.governor.machine import busy
     from f0make.governor.rapl import Rapl
     from f0make.governor.tracker import Tracker, counters, installed
 
-    found = counters()
-    if found and installed():
-        tracker = Tracker(intensity, country)
+    def codecarbon() -> Source:
+        found = counters()
+        if not (found and installed()):
+            raise FileNotFoundError("CodeCarbon, or a counter for it")
+        # Until CodeCarbon is ready what is next best counts.
+        tracker = Tracker(intensity, country, Meter(model, own_busy, busy, [Rapl]), ", ".join(found))
         tracker.start()
-        return Meter(
-            model, own_busy, machine_busy, counter=tracker, method=f"CodeCarbon ({', '.join(found)})"
-        )
-    try:
-        return Meter(model, own_busy, machine_busy, counter=Rapl(), method="RAPL")
-    except OSError:
-        return Meter(model, own_busy, machine_busy)
+        return tracker
+
+    return Meter(model, own_busy, busy, [codecarbon, Rapl])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 POWERCAP = "/sys/class/powercap"
-_WIDEST_STEP = 0.5
-"""Most of a counter's range that a wrap-around may look like; a larger step back is a counter that was reset."""
+_MOST_WATTS = 2_000.0
+"""No package takes more: what would mean more than that for the time passed (and one second) is no wrap-around."""
 
 
 @dataclass(slots=True)
@@ -20,14 +22,18 @@ class _Zone:
 class Rapl:
     """Sums the packages' `energy_uj` from the moment it is made; ``root`` is /sys/class/powercap.
 
-    A counter wraps around at `max_energy_range_uj`. One that goes back by less than half its range was reset
-    (a suspend, a driver that was loaded anew): that interval is not counted. One that disappears keeps what it
-    had. Raises OSError when no counter can be read at all (no such hardware, or no permission).
+    A counter wraps around at `max_energy_range_uj`. One that goes back, and would have taken more energy since the
+    last reading than a package can, was reset (a suspend, a driver that was loaded anew): that interval is not
+    counted. One that disappears keeps what it had. Raises OSError when no counter can be read at all (no such hardware, or no permission).
     """
 
-    def __init__(self, root: str = POWERCAP) -> None:
+    method = "RAPL"
+
+    def __init__(self, root: str = POWERCAP, clock: Callable[[], float] = time.monotonic) -> None:
         self._zones: list[_Zone] = []
         self._joules = 0.0
+        self._clock = clock
+        self._read = clock()
         refused: OSError | None = None
         for name in sorted(os.listdir(root)):
             # Packages only: "intel-rapl:0" and, on AMD too, no sub-zones ("intel-rapl:0:0"), which they contain.
@@ -51,6 +57,8 @@ class Rapl:
 
     def joules(self) -> float:
         """Joules since this object was made; never goes back."""
+        before, self._read = self._read, self._clock()
+        most = _MOST_WATTS * (self._read - before + 1.0) * 1e6
         for zone in list(self._zones):
             try:
                 now = self._counter(zone)
@@ -59,15 +67,19 @@ class Rapl:
                 continue
             step = now - zone.last
             if step < 0:
-                step = step + zone.range_uj if -step > _WIDEST_STEP * zone.range_uj else 0
+                step += zone.range_uj
+                step = step if step <= most else 0
             self._joules += max(0, step) / 1e6
             zone.last = now
         return self._joules
 
     @property
-    def alive(self) -> bool:
-        """Whether any counter can still be read."""
-        return bool(self._zones)
+    def failed(self) -> str:
+        """Why it counts nothing any more; empty while any counter can be read."""
+        return "" if self._zones else "the energy counters are gone"
+
+    def stop(self) -> None:
+        """Nothing is left open."""
 
     @staticmethod
     def _counter(zone: _Zone) -> int:

@@ -15,9 +15,16 @@ AT_ONCE = 1.15
 CLEAR = 0.95
 """Share of a limit below which paused steps go on, so that they do not stop again at once."""
 RESERVE = 0.02
-"""Share of the machine's memory that is left to others (but at most `MOST_RESERVE`)."""
-MOST_RESERVE = 512_000_000
-"""Bytes."""
+"""Share of the machine's (or the control group's) memory that is left to others, within these bytes:"""
+LEAST_RESERVE, MOST_RESERVE = 64_000_000, 512_000_000
+
+WORDS = {
+    "mem": "the steps take more than the memory limit",
+    "machine": "the machine is short of memory",
+    "cpu": "the steps take more than the CPU limit",
+    "load": "the machine's load is beyond the limit",
+}
+"""What `short_of` finds, for people."""
 
 
 class Act(Enum):
@@ -62,10 +69,10 @@ class Machine:
     total: int = 0
     """Bytes of the machine."""
 
-    @property
-    def reserve(self) -> float:
-        """Bytes that must stay available."""
-        return min(RESERVE * self.total, MOST_RESERVE)
+
+def reserve(total: int) -> float:
+    """Bytes that must stay available of ``total``."""
+    return min(max(RESERVE * total, LEAST_RESERVE), MOST_RESERVE)
 
 
 def short_of(budget: Budget, machine: Machine, cores: int) -> list[str]:
@@ -77,7 +84,7 @@ def short_of(budget: Budget, machine: Machine, cores: int) -> list[str]:
     if budget.mem is not None:
         if machine.own_mem > budget.mem:
             found.append("mem")
-        if machine.available is not None and machine.available < machine.reserve:
+        if machine.available is not None and machine.available < reserve(machine.total):
             found.append("machine")
     # Two readings of the clock tick around each measure: a twentieth is noise.
     if budget.cpu is not None and machine.cores > cores * budget.cpu / 100 * 1.05 + 0.05:
@@ -132,7 +139,7 @@ def _room(member: Member, machine: Machine, budget: Budget, cores: int) -> bool:
     growth = max(0.0, member.expected_mem - member.mem)
     if budget.mem is not None and machine.own_mem + growth > CLEAR * budget.mem:
         return False
-    if machine.available is not None and machine.available - growth < 1.5 * machine.reserve:
+    if machine.available is not None and machine.available - growth < 1.5 * reserve(machine.total):
         return False
     if budget.cpu is not None and machine.cores + member.cores > cores * budget.cpu / 100 * 1.05 + 0.05:
         return False

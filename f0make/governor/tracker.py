@@ -1,7 +1,6 @@
 """CodeCarbon's offline tracker as a meter: in one thread, silent, without files, network or settings of its own.
 
-It is asked for each measurement (`start_task` and `stop_task`), so that its own timers never run for longer
-than one. Every parameter is given, and its environment variables and files are kept out, because both could
+It is asked for each measurement (`start_task` and `stop_task`), its own timers are taken away. Every parameter is given, and its environment variables and files are kept out, because both could
 send measurements somewhere or write them down.
 """
 
@@ -9,14 +8,20 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 from f0make.governor.model import JOULES_PER_KWH
+
+if TYPE_CHECKING:
+    from f0make.governor.meter import Meter
 
 EVERY = 1.0
 """Seconds between two measurements."""
 _READY = 20.0
 """Seconds that importing CodeCarbon and looking for hardware may take at the end of a run."""
+_MOST_WATTS = 20_000.0
+"""No machine takes more: CodeCarbon takes every counter that goes back for one that wrapped around."""
 
 
 def counters(root: str = "/sys/class/powercap") -> list[str]:
@@ -48,52 +53,94 @@ def installed() -> bool:
 class Tracker:
     """The machine's energy by CodeCarbon, from `start` on; ``intensity`` is g CO2 equivalent for a kWh.
 
-    Any failure of CodeCarbon ends the measuring, never the run: `failed` then says why.
+    ``meanwhile`` counts until it has found its hardware, which is named ``hardware`` (that takes a second or two),
+    and between two measurements. Any failure of CodeCarbon ends the measuring, never the run: `failed` then says
+    why.
     """
 
-    def __init__(self, intensity: float, country: str | None, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        intensity: float,
+        country: str | None,
+        meanwhile: Meter,
+        hardware: str,
+        every: float = EVERY,
+    ) -> None:
+        self.failed = ""
+        self._hardware = hardware
+        self.version = ""
         self._intensity = intensity
         self._country = country
         self._every = every
-        self._kwh = 0.0
+        self._meanwhile = meanwhile
+        self._warm = False
+        self._joules = 0.0
+        """Up to the last measurement."""
+        self._from = 0.0
+        """Where ``meanwhile`` stood then."""
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self.failed = ""
-        self.version = ""
 
     def start(self) -> None:
         """Begin; returns at once, the import happens in the thread."""
         self._thread = threading.Thread(target=self._main, name="codecarbon", daemon=True)
         self._thread.start()
 
+    @property
+    def method(self) -> str:
+        """What counts now."""
+        return f"CodeCarbon ({self._hardware})" if self._warm else self._meanwhile.method
+
     def joules(self) -> float:
         """Joules measured so far."""
-        return self._kwh * JOULES_PER_KWH
+        with self._lock:
+            now = self._meanwhile.read()[1]
+            if self._meanwhile.ended:
+                # CodeCarbon goes on without its counter and does not say so.
+                self.failed = self._meanwhile.ended[0]
+            return self._joules + now - self._from
 
-    def stop(self) -> float:
-        """Measure for the last time; joules in all."""
+    def stop(self) -> None:
+        """Measure for the last time."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_READY)
             if self._thread.is_alive():
                 self.failed = "CodeCarbon does not answer"
-        return self.joules()
 
     def _main(self) -> None:
         try:
             tracker = self._tracker()
+            if self._stop.is_set():
+                return
+            # The first task finds the hardware, which takes long: it is not measured.
+            tracker.start_task()
+            tracker.stop_task()
             while True:
-                tracker.start_task()
+                if self._warm:
+                    tracker.start_task()
+                else:
+                    with self._lock:
+                        tracker.start_task()
+                        self._joules = self._from = self._meanwhile.read()[1]
+                        self._warm = True
+                began = time.monotonic()
                 last = self._stop.wait(self._every)
                 measured = tracker.stop_task()
                 if measured is None:
                     raise RuntimeError("it measures nothing")
-                self._kwh += max(0.0, measured.energy_consumed)
+                joules = measured.energy_consumed * JOULES_PER_KWH
+                sane = 0 < joules <= _MOST_WATTS * max(self._every, time.monotonic() - began)
+                with self._lock:
+                    now = self._meanwhile.read()[1]
+                    self._joules += joules if sane else now - self._from
+                    self._from = now
                 tracker._tasks.clear()  # It keeps every task for ever.
                 if last:
                     return
-        except Exception as error:
-            self.failed = f"{type(error).__name__}: {error}"
+        except Exception as error:  # Whatever goes wrong in there must not end the run.
+            self.failed = f"CodeCarbon: {type(error).__name__}: {error}"
 
     def _tracker(self) -> Any:
         import logging
@@ -114,7 +161,20 @@ class Tracker:
         logger.disabled = True
         if not hasattr(tracker, "run_id"):
             raise RuntimeError("it refuses its parameters")
+        # Its timers would be threads of their own; each task is shorter than their period.
+        tracker._scheduler = tracker._scheduler_monitor_power = _NoTimer()
         return tracker
+
+
+class _NoTimer:
+    """Stands where CodeCarbon has a periodic timer."""
+
+    _stopped = True
+
+    def start(self) -> None:
+        """Nothing runs periodically."""
+
+    stop = start
 
 
 def parameters(module: Any, intensity: float, country: str | None, every: float) -> dict[str, Any]:

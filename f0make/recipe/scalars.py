@@ -146,6 +146,15 @@ def to_size(text: str) -> int:
     return round(value)
 
 
+def size_text(size: float) -> str:
+    """``size`` bytes to four digits, as `to_size` reads it: `8GB`, `1.074GB`."""
+    units = ("", "kB", "MB", "GB", "TB", "PB")
+    power = 0
+    while size >= 999.95 and power + 1 < len(units):
+        size, power = size / 1000, power + 1
+    return f"{size:.4g}{units[power]}"
+
+
 def to_percent(text: str) -> float:
     """The number before the `%` sign, above 0 and at most 100.
 
@@ -159,37 +168,45 @@ def to_percent(text: str) -> float:
 
 
 def to_energy(text: str) -> float:
-    """Kilowatt hours of `0.2kWh`, `200Wh` or `3600J`.
+    """Kilowatt hours of `0.2kWh`, `200Wh` or `3600J`; above 0.
 
     Raises:
         ValueError: anything else, a missing unit included.
     """
     value = _with_unit(text, KWH)
-    if value is None:
-        raise ValueError(f"expected an energy such as 0.2kWh, 200Wh or 3600J, found {shown(text)}")
+    if not value:
+        raise ValueError(f"expected an energy above 0 such as 0.2kWh, 200Wh or 3600J, found {shown(text)}")
     return value
 
 
 def to_carbon(text: str) -> float:
-    """Grams of `50g`, `1.5kg`, `500mg` or `0.1t` (of CO2 equivalent).
+    """Grams of `50g`, `1.5kg`, `500mg` or `0.1t` (of CO2 equivalent); above 0.
 
     Raises:
         ValueError: anything else, a missing unit included.
     """
     value = _with_unit(text, GRAMS)
-    if value is None:
-        raise ValueError(f"expected a mass of CO2 such as 50g or 1.5kg, found {shown(text)}")
+    if not value:
+        raise ValueError(f"expected a mass of CO2 above 0 such as 50g or 1.5kg, found {shown(text)}")
     return value
 
 
 def to_country(text: str) -> str:
-    """An ISO 3166 code of three capitals (`FRA`); whether there is such a country is checked elsewhere.
+    """An ISO 3166 code of three capitals (`FRA`) of a country whose electricity something is known about.
 
     Raises:
         ValueError: anything else.
     """
     if not _COUNTRY.match(text):
         raise ValueError(f"expected a country's three-letter ISO code such as FRA, found {shown(text)}")
+    from f0make.electricity.intensity import table
+    from f0make.recipe.nearest import did_you_mean
+
+    known = table()
+    if text not in known:
+        near = did_you_mean(text, known)
+        hint = f" ({near})" if near else ""
+        raise ValueError(f"nothing is known about the electricity of country {shown(text)}{hint}")
     return text
 
 

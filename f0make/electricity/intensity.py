@@ -1,7 +1,7 @@
 """Grams of CO2 equivalent for a kilowatt hour of a country's electricity. No network.
 
 CodeCarbon's table is read where CodeCarbon is installed (its data file only, nothing of it is imported), else
-the copy in carbon_table.py. Both are yearly averages of Ember and Our World in Data.
+the copy in table.py. Both are yearly averages of Ember and Our World in Data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _DATA = os.path.join("data", "private_infra", "global_energy_mix.json")
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[dict[str, float], str]:
+def table() -> dict[str, float]:
+    """ISO 3166 code of three letters -> g/kWh, for every country of which something is known."""
     from importlib.util import find_spec
     from json import load
 
@@ -35,30 +36,15 @@ def _table() -> tuple[dict[str, float], str]:
         except (OSError, ValueError, TypeError, AttributeError):
             continue
         if found:
-            return found, "CodeCarbon's data"
-    from f0make.governor.carbon_table import INTENSITY
+            return found
+    from f0make.electricity.table import INTENSITY
 
-    return INTENSITY, "f0make's table"
-
-
-def check_country(code: str) -> None:
-    """Raise ValueError, with what was probably meant, when nothing is known about the country ``code``."""
-    table, _ = _table()
-    if code not in table:
-        from f0make.recipe.nearest import nearest
-
-        near = nearest(code, table)
-        hint = f", did you mean {near}?" if near else ""
-        raise ValueError(f"nothing is known about the electricity of country {code!r}{hint}")
+    return INTENSITY
 
 
-def intensity(country: str | None) -> tuple[float, str]:
-    """(g/kWh, where it is from) for ``country``, an ISO 3166 code of three letters; the world without one.
+def intensity(country: str | None) -> float:
+    """g/kWh for ``country``, an ISO 3166 code of three letters; the world's without one.
 
-    Raises ValueError for a country that is not known.
+    Raises KeyError for a country that is not known.
     """
-    if country is None:
-        return WORLD, "world average"
-    check_country(country)
-    table, source = _table()
-    return table[country], source
+    return WORLD if country is None else table()[country]

@@ -1,0 +1,1 @@
+"""What a kilowatt hour of a country's electricity emits."""

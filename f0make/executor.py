@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from f0make.graph.build import Graph
     from f0make.partial.session import PartSession, Rest
     from f0make.plan.decide import Planned
+    from f0make.remote.hosts import Host
     from f0make.session import Session
     from f0make.state.snapshot import Look
 
@@ -63,6 +64,7 @@ class Executor:
             raise UsageError(str(error).replace("RunOptions.__init__()", "Executor()")) from None
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
+        self._hosts: list[Host] | None = None
 
     def execute(
         self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), look: Look | None = None
@@ -113,6 +115,7 @@ class Executor:
 
         kill_leftovers(self.workspace)
         session = Session.open(path, self.options, readonly=False, targets=targets)
+        session.watched_files.update(map(os.path.abspath, self.options.hosts))
         try:
             self.check_request(session)
         except BaseException:
@@ -171,9 +174,19 @@ class Executor:
                     near = nearest(name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise UsageError(f"{option} {name}: no step has this name{hint}")
-        problems = unsupported(session) + self._beyond_budget(session)
+        problems = unsupported(session, self.hosts(), self.options.jobs != 0) + self._beyond_budget(session)
         if problems:
             raise RecipeError(problems)
+
+    def hosts(self) -> list[Host]:
+        """The hosts that steps may run on beside this machine. Raises UsageError and RecipeError."""
+        if not self.options.host and not self.options.hosts:
+            return []
+        if self._hosts is None:
+            from f0make.remote.hostsfile import all_hosts
+
+            self._hosts = all_hosts(self.options.hosts, self.options.host)
+        return self._hosts
 
     def _beyond_budget(self, session: Session) -> list[Problem]:
         """What is declared beyond the budget's limits. Raises UsageError for a budget that is wrong itself."""
@@ -203,10 +216,16 @@ class Executor:
 
         return open_caches(self.workspace, self.options, self.reporter.note, create)
 
-    def _backend(self, jobs: int) -> Backend:
+    def _backend(self, jobs: int, hosts: Sequence[Host]) -> Backend:
         from f0make.execution.local import LocalBackend
 
-        return LocalBackend(jobs, self.workspace)
+        local = LocalBackend(jobs, self.workspace) if jobs else None
+        if not hosts and local is not None:
+            return local
+        from f0make.remote.fleet import Fleet
+        from f0make.remote.hosts import patience_of
+
+        return Fleet(hosts, patience_of(self.options), local, self.workspace)
 
     def _governor(self, session: Session, jobs: int, began: float) -> Governor | None:
         """What keeps the run inside its budget, None when there is none. Starts nothing yet."""
@@ -238,7 +257,10 @@ class Executor:
         began, started = time.monotonic(), time.time()
         told = len(session.store.damage)
         run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
-        jobs = self.options.jobs or usable_cores()
+        jobs = usable_cores() if self.options.jobs is None else self.options.jobs
+        hosts = self.hosts()
+        if not jobs and not hosts:
+            raise UsageError("-j 0 without hosts: nothing could run (name hosts with --hosts or --host)")
         for text in session.notes:
             self.reporter.note(text)
         blobs, shared = self._caches(create=True)
@@ -250,11 +272,12 @@ class Executor:
             self.reporter,
             run_id=run_id,
             jobs=jobs,
-            backend=lambda: self._backend(jobs),
+            backend=lambda: self._backend(jobs, hosts),
             blobs=blobs,
             shared=shared,
             fingerprints=fingerprints,
             governor=governor,
+            hosts=hosts,
         )
         watch = getattr(self.reporter, "watch", None)
         if watch is not None:
@@ -279,8 +302,9 @@ class Executor:
                 shared.close(lambda: bool(run.interrupted))
                 run.asking.tell()
         summary = self._summary(run, time.monotonic() - began)
-        if run.disk_full:
-            self.reporter.note(run.disk_full)
+        for text in (run.disk_full, run.unreachable):
+            if text:
+                self.reporter.note(text)
         for text in session.store.damage[told:]:
             self.reporter.note(text)
         self._save(session, run, summary, recipe_path, targets, run_id, started)
@@ -310,7 +334,7 @@ class Executor:
         counts = {state.value: n for state, n in run.counts.items()}
         if run.interrupted:
             status = "interrupted"
-        elif counts.get("failed") or run.disk_full:
+        elif counts.get("failed") or run.disk_full or run.unreachable:
             status = "failed"
         elif run.over_budget:
             status = "budget"
@@ -322,6 +346,8 @@ class Executor:
         summary.update(run.tally.fields())
         if run.shared is not None:
             summary.update(run.shared.fields())
+        if run.farm is not None:
+            summary["hosts"] = run.farm.summary()
         if run.governor is not None:
             summary.update(run.governor.fields())
             if run.over_budget:
@@ -375,10 +401,13 @@ class Executor:
 
     def _result(self, run: Run, summary: Event, rest: Rest | None) -> RunResult:
         from f0make.context import Context
+        from f0make.engine.nodes import State
 
         code = {"ok": Exit.OK, "failed": Exit.FAILED, "budget": Exit.BUDGET}.get(
             summary["status"], Exit.FAILED
         )
+        if run.unreachable and not run.counts[State.FAILED]:
+            code = Exit.UNREACHABLE
         progress = run.progress
         steps = {
             i.name: progress.state[n].value

@@ -38,6 +38,15 @@ class RunOptions:
     retries: int | None = None
     """`--retries N`: overrides what the steps say."""
     rehash: bool = False
+    host: list[str] = field(default_factory=list)
+    """`--host` as given."""
+    hosts: list[str] = field(default_factory=list)
+    """Paths of `--hosts` files."""
+    accept_new_host_keys: bool = False
+    connect_timeout: str | None = None
+    """As given (`5s`); so are the next two. `remote.hosts.patience_of` reads them."""
+    lease: str | None = None
+    reconnect: str | None = None
     max_cpu: str | None = None
     """Budgets as given (`80%`, `8GB`, `4`, `2h`, `0.2kWh`, `50g`, `FRA`); `governor.limits` reads them."""
     max_mem: str | None = None
@@ -66,6 +75,10 @@ class Reporter(Protocol):
 
     def step(self, event: Event) -> None:
         """An instance's state is decided and its record is safe (see docs/cli.md for the fields)."""
+        ...
+
+    def host(self, event: Event) -> None:
+        """What has become of a host: `host`, `status`, `reason`."""
         ...
 
     def output(self, instance: str, log: str, failed: bool) -> None:
@@ -104,6 +117,9 @@ class Silent:
         """Nothing."""
 
     def step(self, event: Event) -> None:
+        """Nothing."""
+
+    def host(self, event: Event) -> None:
         """Nothing."""
 
     def output(self, instance: str, log: str, failed: bool) -> None:

@@ -41,7 +41,7 @@ class Demand:
     """Every resource but cpu, by name; mem and disk in bytes."""
 
 
-def demand_of(resources: Mapping[str, float | int], jobs: int) -> Demand:
+def demand_of(resources: Mapping[str, float | int], jobs: float) -> Demand:
     """The demand of an instance; more cores than ``jobs`` are cut to all of them, so that it can run at all."""
     return Demand(
         min(float(resources.get("cpu", 1)), jobs), {n: float(v) for n, v in resources.items() if n != "cpu"}
@@ -89,6 +89,8 @@ class Scheduler:
 
     def __init__(self, jobs: int = 1, limits: Mapping[str, float] | None = None) -> None:
         self.jobs = jobs
+        self.widest: float = jobs
+        """Cores that one instance can have."""
         self.limits = dict(limits or {})
         self._cores = min(float(jobs), self.limits.pop("cpu", float(jobs)))
         self.admit: Callable[[int], bool] | None = None

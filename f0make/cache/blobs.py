@@ -219,6 +219,18 @@ class Blobs:
         """Remove the blob if it is there and can be removed."""
         _unlink(self.path(digest))
 
+    def begin(self) -> tuple[str, int]:
+        """A new file to write a blob to: (its path, a descriptor). Raises CacheUnusable or OSError (no space)."""
+        self.prepare()
+        return self._temporary()
+
+    def adopt(self, temporary: str, digest: str) -> None:
+        """Take the file ``temporary`` of `begin`, closed and found to have ``digest``, for the blob.
+
+        Raises CacheUnusable or OSError (no space).
+        """
+        self._place(temporary, digest)
+
     # Helpers.
 
     def _copy_out(self, source: int, size: int, digest: str, directory: str, executable: bool) -> str:

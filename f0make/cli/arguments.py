@@ -17,6 +17,8 @@ NUMBERS = ("jobs", "retries")
 
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
 
+PATIENCE = ("connect_timeout", "lease", "reconnect")
+
 FORMATS = ("dot", "mermaid", "json", "svg", "html")
 
 
@@ -74,7 +76,7 @@ def _options(verb: Verb, words: Sequence[str], values: dict[str, Any]) -> list[s
                 return None
         if not value:
             return None
-        if option.field in NUMBERS and not _plain_number(value):
+        if option.field in NUMBERS and not _plain_number(value) and (option.field, value) != ("jobs", "0"):
             return None
         if option.kind == MANY:
             values.setdefault(option.field, []).append(value)
@@ -128,10 +130,11 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
 
     options = RunOptions()
     extras: dict[str, Any] = {}
+    hosts = bool(values.get("host") or values.get("hosts"))
     for field, value in values.items():
         if field in NUMBERS:
             options.__setattr__(
-                field, _whole("-j" if field == "jobs" else "--retries", value, field == "jobs")
+                field, _whole("-j" if field == "jobs" else "--retries", value, field == "jobs" and not hosts)
             )
         elif field == "resource":
             options.resource = dict(map(_limit, value))
@@ -147,10 +150,11 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     for text in options.set:
         if not text.partition("=")[0].strip() or "=" not in text:
             raise UsageError(f"--set {text}: expected K=V, such as --set limits.count=3")
-    if options.backend != "local":
-        raise UsageError(
-            f"--backend {options.backend}: this version of f0make supports only the backend local"
-        )
+    _check_backend(options.backend, hosts)
+    if any(values.get(field) for field in PATIENCE):
+        from f0make.remote.hosts import patience_of
+
+        patience_of(options)
     if options.cache is not None:
         _check_cache(options.cache, options.cache_readonly)
     elif options.cache_readonly:
@@ -167,12 +171,24 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     return options, extras
 
 
+def _check_backend(backend: str, hosts: bool) -> None:
+    from f0make.errors import UsageError
+
+    if backend == "ssh" and not hosts:
+        raise UsageError("--backend ssh: name its hosts with --hosts FILE or --host [user@]address")
+    if backend not in ("local", "ssh"):
+        raise UsageError(
+            f"--backend {backend}: this version of f0make supports only the backends local and ssh"
+        )
+
+
 def _whole(flag: str, text: str, positive: bool) -> int:
     from f0make.errors import UsageError
 
     least = 1 if positive else 0
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise UsageError(f"{flag} {text}: expected a whole number, at least {least}")
+        more = " (0 with hosts: nothing runs here)" if flag == "-j" and text == "0" else ""
+        raise UsageError(f"{flag} {text}: expected a whole number, at least {least}{more}")
     return int(text)
 
 

@@ -66,7 +66,17 @@ OPTIONS = {
         Option("set", "--set", MANY, "Override a value of the recipe's config: a.b=v.", "K=V"),
         Option("config", "--config", MANY, "Override the recipe's config with that of a YAML file.", "FILE"),
         Option("resource", "--resource", MANY, "Limit a resource: --resource mem=8GB.", "NAME=N"),
-        Option("backend", "--backend", TEXT, "Where steps run: local.", "URL"),
+        Option("backend", "--backend", TEXT, "Where steps run: local, or ssh with --hosts or --host.", "URL"),
+        Option("host", "--host", MANY, "Run steps there, too: [user@]address[:port][/slots].", "HOST"),
+        Option("hosts", "--hosts", MANY, "Run steps on the hosts in FILE, too.", "FILE"),
+        Option(
+            "accept_new_host_keys", "--accept-new-host-keys", FLAG, "Add unknown host keys to the known ones."
+        ),
+        Option(
+            "connect_timeout", "--connect-timeout", TEXT, "How long a host may take to answer (5s).", "TIME"
+        ),
+        Option("lease", "--lease", TEXT, "A host is lost when it is silent for so long (20s).", "TIME"),
+        Option("reconnect", "--reconnect", TEXT, "How long lost hosts are tried again (60s).", "TIME"),
         Option("cache", "--cache", TEXT, "Directory or http(s) address of a cache to share.", "DIR|URL"),
         Option(
             "cache_readonly", "--cache-readonly", FLAG, "Take results from the cache's server, send none."
@@ -116,6 +126,7 @@ LAST_RECIPE = Positional("recipe_argument", "The recipe (default: that of the la
 _COMMON = "debug workspace"
 _LOAD = f"set config {_COMMON}"
 _BUDGET = "max_cpu max_mem max_load max_time max_energy max_carbon country energy"
+_HOSTS = "host hosts accept_new_host_keys connect_timeout"
 _DECIDE = f"force only skip resource cache cache_readonly no_cache rehash {_LOAD}"
 
 VERBS = {
@@ -125,13 +136,14 @@ VERBS = {
             "run",
             "Bring targets up to date.",
             (RECIPE, TARGETS),
-            f"jobs keep_going dry_run backend wait retries json quiet verbose {_BUDGET} {_DECIDE}",
+            f"jobs keep_going dry_run backend {_HOSTS} lease reconnect wait retries json quiet verbose "
+            f"{_BUDGET} {_DECIDE}",
         ),
         Verb(
             "plan",
             "Say what a run would do and why.",
             (RECIPE, TARGETS),
-            f"jobs exit_code json quiet verbose {_BUDGET} {_DECIDE}",
+            f"jobs host hosts exit_code json quiet verbose {_BUDGET} {_DECIDE}",
         ),
         Verb(
             "why",
@@ -143,7 +155,7 @@ VERBS = {
             "graph",
             "Draw the graph, coloured by state.",
             (RECIPE, TARGETS),
-            f"dot mermaid json svg html steps output {_DECIDE}",
+            f"dot mermaid json svg html steps output host hosts {_DECIDE}",
         ),
         Verb(
             "validate", "Check everything that can be known without running.", (RECIPE,), f"resource {_LOAD}"
@@ -164,20 +176,25 @@ VERBS = {
         Verb(
             "cache verify", "Hash every blob again; exit 1 if one was corrupt.", (), f"cache json {_COMMON}"
         ),
+        Verb(
+            "hosts check",
+            "Say for each host what a run there would meet; exit 5 when one cannot be used.",
+            (),
+            f"{_HOSTS} json {_COMMON}",
+        ),
         Verb("init", "Write a small working recipe into an empty directory.", (), _COMMON),
     )
 }
 
-GROUPS = {"cache": "Look after the cache."}
+GROUPS = {"cache": "Look after the cache.", "hosts": "Look after hosts."}
 """Groups of commands, with their help."""
 
 UNSUPPORTED_OPTIONS = frozenset(
     {
-        *("--host", "--hosts", "--accept-new-host-keys", "--connect-timeout", "--lease", "--reconnect"),
         *("--strict", "--audit", "--dask-ca", "--dask-cert", "--dask-key"),
     }
 )
 """Options of the contract that this version refuses by name instead of calling them unknown."""
 
-UNSUPPORTED_VERBS = frozenset({"report", "hosts"})
+UNSUPPORTED_VERBS = frozenset({"report"})
 """Verbs of the contract that this version refuses by name."""

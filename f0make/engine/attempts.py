@@ -72,6 +72,11 @@ class Attempts:
             return for_attempt(self._run.session, instance, known.number + 1).resources
         return instance.resources
 
+    def host_of(self, instance: str) -> str:
+        """The host of the newest attempt of ``instance``, empty for this machine."""
+        attempt = self._by_name.get(instance)
+        return attempt.bundle.host if attempt is not None else ""
+
     def cost(self, instance: str) -> dict[str, Any]:
         """Energy and carbon of the newest attempt of ``instance``, empty where they are not measured."""
         attempt = self._by_name.get(instance)
@@ -107,6 +112,10 @@ class Attempts:
             context=context,
             foreign_keys=foreign,
         )
+        if run.farm is not None:
+            bundle.host = run.farm.place_of(node)
+            if bundle.host:
+                self._pack(bundle, run.verdicts[node].inputs)
         run.outputs.clear(instance.outputs)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
@@ -115,6 +124,12 @@ class Attempts:
         attempt.bundle, attempt.number, attempt.open = bundle, number, True
         self._by_name[instance.name] = self._by_token[token] = attempt
         return bundle
+
+    def _pack(self, bundle: Bundle, inputs: Mapping[str, str]) -> None:
+        from f0make.remote import needs
+
+        session = self._run.session
+        needs.fill(bundle, inputs, session.contents, session.code.get(bundle.instance))
 
     def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.

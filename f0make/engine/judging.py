@@ -24,7 +24,10 @@ class Judge:
         run = self._run
         if outcome.lost or (run.governor is not None and run.governor.spared(outcome)):
             run.attempts.discard(attempt, failed=False)
-            run.enqueue(node)
+            if run.farm is not None and outcome.lost:
+                run.farm.lost(node, attempt, outcome)
+            else:
+                run.enqueue(node)
         elif outcome.ok:
             self._succeeded(node, attempt, outcome)
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,10 @@ from f0make.session import Session
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
+    from f0make.engine.farm import Farm
     from f0make.governor.governor import Governor
+    from f0make.remote.fleet import News
+    from f0make.remote.hosts import Host
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
@@ -65,14 +68,17 @@ class Run:
         shared: SharedRecords | None,
         fingerprints: Callable[[Instance], list[str] | None],
         governor: Governor | None = None,
+        hosts: Sequence[Host] = (),
     ) -> None:
         self.session = session
         self.options = options
         self.reporter = reporter
         self.run_id = run_id
-        self.inbox: SimpleQueue[Outcome | None] = SimpleQueue()
+        self.inbox: SimpleQueue[Outcome | News | None] = SimpleQueue()
         self.interrupted = 0
         self.disk_full = ""
+        self.unreachable = ""
+        """Why nothing more can run: the places that could are not there."""
         self.failing = False
         self.counts: Counter[State] = Counter()
         self.steps: dict[str, str] = {}
@@ -81,7 +87,14 @@ class Run:
         self.fingerprints = fingerprints
         self.tokens = Tokens(session.contents)
         self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
+        self.farm: Farm | None = None
+        """None: everything runs here."""
         self.scheduler = Scheduler(jobs, options.resource)
+        if hosts:
+            from f0make.engine.farm import Farm
+
+            self.farm = Farm(self, hosts, jobs)
+            self.scheduler = self.farm.scheduler
         self.governor = governor
         """None: nothing is limited and no energy is measured."""
         if governor is not None:
@@ -145,6 +158,8 @@ class Run:
                 if not self.scheduler.running and not self.due and (self._stopping() or not self.asking):
                     if self._stopping() or not self._work_left() or self._nothing_fits():
                         break
+                    if self.farm is not None and len(self.scheduler) and self.farm.waits():
+                        self._wait()
                     continue
                 if self.interrupted:
                     self._abandon_running()
@@ -178,7 +193,7 @@ class Run:
         return self.progress.undecided or bool(len(self.scheduler))
 
     def _stopping(self) -> bool:
-        return bool(self.interrupted or self.disk_full or self.failing)
+        return bool(self.interrupted or self.disk_full or self.failing or self.unreachable)
 
     # -- deciding ----------------------------------------------------------------------------------------
 
@@ -288,7 +303,7 @@ class Run:
             self.levels = levels(self.graph, self.session.store.seconds)
         instance = self.graph.instances[node]
         self.progress.state[node] = State.READY
-        self.demands[node] = demand_of(self.attempts.resources(instance), self.scheduler.jobs)
+        self.demands[node] = demand_of(self.attempts.resources(instance), self.scheduler.widest)
         level = self.levels[node]
         if self.governor is not None:
             level = self.governor.urgency(instance, level, self.progress.unsettled_instances)
@@ -310,6 +325,10 @@ class Run:
             _, node = heappop(self.due)
             if self.progress.state[node] is State.READY:
                 self.enqueue(node)
+        if self.farm is not None and len(self.scheduler):
+            self._open_backend()
+            if not self.farm.ready:
+                return
         while len(self.scheduler) and not self._stopping() and not (self.ranked and self.asking):
             popped = self.scheduler.pop(self.demands)
             if popped is None and self._ahead and not self.ranked:
@@ -328,13 +347,20 @@ class Run:
                 self.scheduler.end(popped)
                 self.fail(popped, str(error))
 
-    def _start(self, node: int) -> None:
+    def _open_backend(self) -> Backend:
         if self._backend is None:
             self._backend = self._new_backend()
             self._ahead = getattr(self._backend, "ahead", 0)
-            if self._ahead:
+            if self._ahead or self.farm is not None:
                 self._backend.careful = True  # type: ignore[attr-defined]
-            self._backend.start(self.inbox.put)
+            if self.farm is not None:
+                self.farm.start(self._backend)
+            else:
+                self._backend.start(self.inbox.put)
+        return self._backend
+
+    def _start(self, node: int) -> None:
+        backend = self._open_backend()
         instance = self.graph.instances[node]
         context: dict[str, Any] = {}
         foreign: dict[str, str] = {}
@@ -343,10 +369,10 @@ class Run:
         bundle = self.attempts.prepare(node, context, foreign)
         self.progress.state[node] = State.RUNNING
         self.session.store.flush()
-        self.reporter.running(instance.name, bundle.attempt, "")
+        self.reporter.running(instance.name, bundle.attempt, bundle.host)
         if self.governor is not None:
             self.governor.started(instance, bundle.token)
-        self._backend.submit(bundle)
+        backend.submit(bundle)
 
     def foreign(self, node: int) -> dict[str, str]:
         """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""
@@ -383,14 +409,16 @@ class Run:
             return
         self._collect(outcome)
 
-    def _collect(self, outcome: Outcome | None = None) -> None:
+    def _collect(self, outcome: Outcome | News | None = None) -> None:
         """Take in ``outcome`` and every other one that is waiting, then flush once for all of them."""
         while True:
-            if outcome is not None:
+            if self.farm is not None and outcome is not None and not isinstance(outcome, Outcome):
+                self.farm.take(outcome)
+            elif isinstance(outcome, Outcome):
                 attempt = self.attempts.of(outcome.token)
                 if attempt is not None:
                     self._complete(attempt, outcome)
-                if self._ahead and not outcome.ok and not outcome.lost:
+                if (self._ahead or self.farm is not None) and not outcome.ok and not outcome.lost:
                     self._release_backend()
             try:
                 outcome = self.inbox.get_nowait()
@@ -403,6 +431,8 @@ class Run:
         self.scheduler.end(node)
         if self.governor is not None:
             attempt.cost = self.governor.ended(outcome)
+        if self.farm is not None:
+            self.farm.ended(outcome)
         self.tally.ran(outcome)
         if self.interrupted:
             return

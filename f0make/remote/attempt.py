@@ -193,7 +193,7 @@ def _keep(inner: Bundle, outcome: Outcome, store: Store) -> None:
 
 
 def _place_failed(outcome: Outcome, error: Exception, place: str) -> Outcome:
-    outcome.lost = True
+    outcome.lost = outcome.unfit = True
     if isinstance(error, OSError):
         outcome.disk_full = error.errno in NO_ROOM
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else place

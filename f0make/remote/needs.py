@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from f0make.execution.bundle import Bundle, Token
 from f0make.files.digest import EMPTY_DIR, blob_of
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from f0make.code.digest import CodeFacts
     from f0make.files.contents import Contents
 
-Source = str | bytes
+Source = Union[str, bytes]  # noqa: UP007 - read by Python 3.9 on other hosts, too
 """An absolute path, or the content itself (the text of a symlink)."""
 
 

@@ -51,6 +51,9 @@ WRITER = f"{__version__} {sys.hexversion:x}"
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
 """A budget changes nothing when there is nothing to do, but a wrong one is refused: only the very same is known good."""
 
+HOSTS = ("host", "hosts", "accept_new_host_keys", "connect_timeout", "lease", "reconnect")
+"""The same is true of hosts; the file of `--hosts` is among the files that must be as they were."""
+
 REQUEST = (
     *(
         "recipe",
@@ -65,6 +68,7 @@ REQUEST = (
         "no_cache",
     ),
     *BUDGET,
+    *HOSTS,
 )
 """Fields of a request that the answer depends on."""
 
@@ -106,7 +110,10 @@ def request_of(values: dict[str, Any]) -> tuple[object, ...] | None:
     for field in values:
         if field not in REQUEST and field not in HARMLESS:
             return None
-    if values.get("backend", "local") != "local":
+    there = values.get("host") or values.get("hosts")
+    if values.get("backend", "local") != ("ssh" if there and "backend" in values else "local"):
+        return None
+    if values.get("jobs") == "0" and not there:
         return None
     return tuple(_plain(values.get(field)) for field in REQUEST)
 

@@ -32,6 +32,11 @@ class Both:
         for reporter in (self._first, self._second):
             reporter.known(rest)  # type: ignore[attr-defined]
 
+    def host(self, event: Event) -> None:
+        """Something has become of a host."""
+        self._first.host(event)
+        self._second.host(event)
+
     def output(self, instance: str, log: str, failed: bool) -> None:
         """An ended attempt left a log."""
         self._first.output(instance, log, failed)

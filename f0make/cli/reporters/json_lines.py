@@ -45,6 +45,10 @@ class JsonLines(Silent):
         """A line for an instance."""
         self.print(event)
 
+    def host(self, event: Event) -> None:
+        """A line for a host."""
+        self.print(event)
+
     def summary(self, event: Event) -> None:
         """The last line."""
         self.print(event)

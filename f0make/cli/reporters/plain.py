@@ -36,7 +36,7 @@ class Plain:
         """Said with ``verbose``, and for every attempt after the first."""
         if self._verbose:
             again = f" (attempt {attempt})" if attempt > 1 else ""
-            self.line(f"start     {shown(instance)}{again}")
+            self.line(f"start     {shown(instance)}{again}{f' on {shown(host)}' if host else ''}")
         elif attempt > 1 and not self._quiet:
             self.line(f"retry     {shown(instance)} (attempt {attempt})")
 
@@ -53,6 +53,15 @@ class Plain:
 
             for line in rest.lines():
                 self.step(json.loads(line))
+
+    def host(self, event: Event) -> None:
+        """What may be wrong with a host is always said."""
+        status, reason = event["status"], event["reason"]
+        if reason:
+            does = {"left-out": "is left out", "lost": "is lost", "back": "is back"}.get(status, "is there")
+            self.note(f"host {event['host']} {does}: {reason.removeprefix(event['host'] + ': ')}")
+        elif status == "back" or self._verbose:
+            self.note(f"host {event['host']} is {'back' if status == 'back' else 'there'}")
 
     def output(self, instance: str, log: str, failed: bool) -> None:
         """The end of a failed step's log; with ``verbose`` the whole log of every step."""

@@ -1,0 +1,157 @@
+"""A run's other places: when they are connected, what becomes of them, and what that means for the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from f0make.engine.attempts import MOST_CHANGES, Attempt
+from f0make.engine.nodes import State
+from f0make.engine.placement import HERE, Place, PlacedScheduler
+from f0make.execution.bundle import Outcome
+from f0make.remote import HERE as HERE_LABEL
+
+if TYPE_CHECKING:
+    from f0make.engine.run import Run
+    from f0make.remote.fleet import Fleet, News
+    from f0make.remote.hosts import Host
+
+_AHEAD = 2
+"""Short instances that a host gets beyond its slots, for each of them: what is on the way takes its time."""
+
+
+class Farm:
+    """The places of ``run``: this machine with ``jobs`` slots (0: nothing runs here), and ``hosts``."""
+
+    def __init__(self, run: Run, hosts: Sequence[Host], jobs: int) -> None:
+        self._run = run
+        here = Place(HERE, frozenset([HERE_LABEL]), jobs, hope=jobs > 0)
+        there = [Place(host.name, host.all_labels) for host in hosts]
+        self.scheduler = PlacedScheduler(
+            [here, *there], run.options.resource, self._labels, self._where, self._likes
+        )
+        self._undecided = {host.name for host in hosts}
+        self._fleet: Fleet | None = None
+        self._has: dict[str, set[str]] = {host.name: set() for host in hosts}
+        """Host -> tokens of what lies there."""
+        self._ran: dict[str, int] = {host.name: 0 for host in hosts}
+        self._why: dict[str, str] = {}
+        """Host -> why it is not there."""
+
+    # What the scheduler asks.
+
+    def _labels(self, node: int) -> Sequence[str]:
+        return self._run.graph.instances[node].runs_on
+
+    def _where(self, node: int) -> str:
+        return self._run.attempts.host_of(self._run.graph.instances[node].name)
+
+    def _likes(self, node: int, name: str) -> float:
+        has = self._has.get(name)
+        verdict = self._run.verdicts.get(node)
+        return float(sum(1 for t in verdict.inputs.values() if t in has)) if has and verdict else 0.0
+
+    # What the loop asks.
+
+    def start(self, fleet: Any) -> None:
+        """Begin to connect."""
+        self._fleet = fleet
+        fleet.start(self._run.inbox.put, self._run.inbox.put)
+
+    @property
+    def ready(self) -> bool:
+        """It is known of every host whether it is there: nothing starts before."""
+        return self._fleet is not None and not self._undecided
+
+    def waits(self) -> bool:
+        """Nothing runs, though something is ready: whether a host may yet come that takes it.
+
+        Otherwise the run is marked as unreachable.
+        """
+        if self._undecided:
+            return True
+        stranded = self.scheduler.stranded()
+        if stranded and len(stranded) == len(self.scheduler):
+            self._give_up(stranded)
+            return False
+        return any(place.hope and not place.slots for place in self.scheduler.places.values())
+
+    def place_of(self, node: int) -> str:
+        """The host that ``node`` was put at, empty for this machine."""
+        return self.scheduler.place_of(node)
+
+    # What happens.
+
+    def take(self, news: News) -> None:
+        """``news`` about a host."""
+        run = self._run
+        place = self.scheduler.places[news.host]
+        first = news.host in self._undecided
+        self._undecided.discard(news.host)
+        if news.status in ("up", "back"):
+            place.slots, place.hope = news.slots, True
+            place.ahead = _AHEAD * news.slots + 2
+            self._why.pop(news.host, None)
+        else:
+            place.slots, place.ahead = 0, 0
+            place.hope = news.status == "lost"
+            self._why[news.host] = news.reason
+            self._has[news.host].clear()
+        self.scheduler.changed()
+        if news.status != "gone":
+            event = {"event": "host", "host": news.host, "status": news.status, "reason": news.reason}
+            run.reporter.host(event)
+        if news.refused and first:
+            run.unreachable = news.reason
+        elif first and not self._undecided:
+            stranded = self.scheduler.stranded()
+            if stranded:
+                self._give_up(stranded)
+
+    def sent(self, node: int, attempt: Attempt) -> None:
+        """``attempt`` was handed to the place of its bundle."""
+        host = attempt.bundle.host
+        if host:
+            self._has[host].update(attempt.bundle.contents.values())
+
+    def ended(self, outcome: Outcome) -> None:
+        """``outcome`` has come from a host."""
+        if outcome.host and outcome.ok:
+            self._ran[outcome.host] += 1
+            self._has[outcome.host].update(outcome.outputs.values())
+
+    def lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
+        """An attempt ended through no fault of its step: it runs again, where it can."""
+        run = self._run
+        if outcome.unfit and outcome.host:
+            if not self.scheduler.ban(node, outcome.host):
+                run.reporter.output(attempt.instance.name, attempt.bundle.log, True)
+                run.fail(node, f"{outcome.host}: {outcome.message}", outcome)
+                return
+            run.reporter.note(
+                f"{attempt.instance.name}: {outcome.host}: {outcome.message}; it runs elsewhere"
+            )
+        changed = run.attempts.changed_input(attempt, outcome, run.verdicts[node].inputs)
+        if not changed:
+            run.enqueue(node)
+            return
+        attempt.changes += 1
+        if attempt.changes > MOST_CHANGES:
+            run.fail(node, f"input {changed} changed while {attempt.instance.name} ran", outcome)
+            return
+        run.progress.state[node] = State.WAITING
+        run.progress.queue(node)
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """For each host what it did, and the bytes that went there and came back."""
+        found = {}
+        for name, ran in self._ran.items():
+            sent, received = self._fleet.bytes_of(name) if self._fleet is not None else (0, 0)
+            found[name] = {"ran": ran, "sent": sent, "received": received}
+        return found
+
+    def _give_up(self, stranded: list[int]) -> None:
+        names = [self._run.graph.instances[node].name for node in stranded]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        reasons = "; ".join(dict.fromkeys(why for why in self._why.values() if why)) or "no host takes it"
+        self._run.unreachable = f"no place is left to run {names[0]}{more}: {reasons}"

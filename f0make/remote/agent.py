@@ -1,0 +1,484 @@
+"""The agent: runs bundles on a host for the f0make at the other end of its standard input and output.
+
+It writes only below its directory, opens no port, and kills everything that it started as soon as its input
+closes or nothing was heard for the length of the lease. Part of what is sent: standard library, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.execution import ending, frames, host
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.cores import usable_cores
+from f0make.execution.groups import VARIABLE
+from f0make.files import clearing
+from f0make.remote import needs, outbox, wire
+from f0make.remote.crew import MISSING, Worker
+from f0make.remote.intake import Intake
+
+_READ = 1 << 20
+_AHEAD = 1 << 20
+"""Bytes that wait to be written before the next contents are read."""
+_INLINE = 64 << 10
+"""Bytes of outputs that come with an outcome unasked."""
+_REPEATS = 2
+"""How often an input that turns out damaged in the store is asked for again."""
+
+
+class Agent:
+    """One connection's agent. ``source`` and ``sink`` are descriptors, ``workdir`` its directory (absolute)."""
+
+    def __init__(self, source: int, sink: int, workdir: str, hello: dict[str, Any]) -> None:
+        self._source, self._sink = source, sink
+        self._workdir = workdir
+        self._lease = float(hello["lease"])
+        self._slots = int(hello["slots"] or usable_cores())
+        self._careful = bool(hello["careful"])
+        self._mark = _mark(os.getpid())
+        self._place = os.path.join(workdir, "run", self._mark)
+        self._store = Blobs(os.path.join(workdir, "cache"))
+        self._intake = Intake(self._store)
+        self._environ = self._environment(hello)
+        self._selector = selectors.DefaultSelector()
+        self._inbox = wire.Frames()
+        self._out = bytearray()
+        self._messages: deque[Iterator[bytes]] = deque()
+        """Streams of contents that are written when there is nothing else to write."""
+        self._workers: list[Worker] = []
+        self._ready: deque[Bundle] = deque()
+        self._waiting: dict[str, tuple[Bundle, set[str]]] = {}
+        """Token -> a bundle and the digests that it waits for."""
+        self._repeats: dict[str, int] = {}
+        self._wanted: set[str] = set()
+        self._known: set[str] = set()
+        """Digests known to be in the store."""
+        self._held = False
+        self._heard = time.monotonic()
+        self._left = False
+
+    def run(self) -> int:
+        """Serve until the other end is gone; returns the exit code."""
+        host.set_reaper()
+        try:
+            os.makedirs(self._place, 0o700)
+            self._store.prepare()
+        except (OSError, CacheUnusable) as error:
+            self._say(wire.message(wire.TROUBLE, f"{self._workdir} cannot be used: {_reason(error)}"))
+            self._drain(1.0)
+            return 1
+        for fd in (self._source, self._sink):
+            os.set_blocking(fd, False)
+        self._selector.register(self._source, selectors.EVENT_READ)
+        self._say(wire.message(wire.UP, describe(self._workdir, self._slots)))
+        try:
+            while not self._left:
+                self._turn()
+        finally:
+            self._end_everything(0.0)
+            self._intake.close()
+            try:
+                clearing.remove_path(self._place)
+            except OSError:
+                pass
+        self._drain(2.0)
+        return 0
+
+    def _environment(self, hello: dict[str, Any]) -> dict[bytes, bytes]:
+        own = {n: os.environb[n] for n in (b"PATH", b"HOME", b"USER") if n in os.environb}
+        if b"USER" not in own:
+            own[b"USER"] = os.environb.get(b"LOGNAME", b"")
+        given = {os.fsencode(n): os.fsencode(v) for n, v in hello["env"].items()}
+        return {**own, **given, os.fsencode(VARIABLE): os.fsencode(self._mark)}
+
+    # The loop.
+
+    def _turn(self) -> None:
+        self._hand_out()
+        try:
+            self._fill()
+        except OSError:
+            self._left = True
+            return
+        now = time.monotonic()
+        due = [t for w in self._workers for t in (w.deadline, w.kill_at) if t is not None]
+        pause = min([self._heard + self._lease, *due]) - now
+        for key, _ in self._selector.select(max(0.0, pause)):
+            if key.data is not None:
+                self._hear(key.data)
+            elif key.fileobj == self._source:
+                self._read()
+        now = time.monotonic()
+        if now - self._heard > self._lease:
+            self._left = True
+        for worker in self._workers:
+            worker.keep_time(now)
+
+    def _fill(self) -> None:
+        """Write what can be written without waiting; contents follow messages. Raises OSError: nobody reads."""
+        while True:
+            while self._messages and len(self._out) < _AHEAD:
+                piece = next(self._messages[0], None)
+                if piece is None:
+                    self._messages.popleft()
+                else:
+                    self._out += piece
+            if not self._out:
+                break
+            try:
+                written = os.write(self._sink, memoryview(self._out)[: 256 << 10])
+            except BlockingIOError:
+                break
+            del self._out[:written]
+        self._wait_to_write(bool(self._out))
+
+    def _wait_to_write(self, wanted: bool) -> None:
+        if wanted and self._sink not in self._selector.get_map():
+            self._selector.register(self._sink, selectors.EVENT_WRITE)
+        elif not wanted and self._sink in self._selector.get_map():
+            self._selector.unregister(self._sink)
+
+    def _drain(self, seconds: float) -> None:
+        """Write the rest, as far as the other end takes it."""
+        until = time.monotonic() + seconds
+        while self._out and time.monotonic() < until:
+            try:
+                del self._out[: os.write(self._sink, self._out)]
+            except BlockingIOError:
+                time.sleep(0.01)
+            except OSError:
+                return
+
+    def _say(self, message: bytes) -> None:
+        self._out += message
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._source, _READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._left = True
+            return
+        self._heard = time.monotonic()
+        try:
+            for kind, payload in self._inbox.feed(data):
+                self._take(kind, payload)
+        except (OSError, CacheUnusable, wire.Garbled) as error:
+            full = " (disk full)" if getattr(error, "errno", 0) == errno.ENOSPC else ""
+            self._say(wire.message(wire.TROUBLE, f"{self._workdir}: {_reason(error)}{full}"))
+            self._left = True
+
+    def _take(self, kind: int, payload: bytes) -> None:
+        if kind == wire.BUNDLE:
+            self._queue(wire.bundle_of(payload))
+        elif kind in (wire.PACK, wire.PART):
+            good, bad = self._intake.pack(payload) if kind == wire.PACK else self._intake.part(payload)
+            self._arrived(good)
+            if bad:
+                self._say(wire.message(wire.BAD, bad))
+        elif kind == wire.PING:
+            self._say(wire.frame(wire.PONG))
+        elif kind == wire.FETCH:
+            self._fetch(wire.value_of(payload))
+        elif kind == wire.VOID:
+            self._void(set(wire.value_of(payload)))
+        elif kind == wire.KILL:
+            self._kill(wire.value_of(payload))
+        elif kind == wire.GO_ON:
+            self._held = False
+        elif kind == wire.RECALL:
+            self._held = False
+            for token in [*self._waiting, *(bundle.token for bundle in self._ready)]:
+                self._lose(token, "the run ended before it was started")
+            self._waiting.clear()
+            self._ready.clear()
+        elif kind == wire.STOP:
+            self._end_everything(float(wire.value_of(payload)))
+            self._say(wire.frame(wire.BYE))
+            self._left = True
+
+    # Bundles.
+
+    def _queue(self, bundle: Bundle) -> None:
+        lacking = set()
+        for digest in needs.digests(bundle):
+            if digest not in self._known:
+                if self._store.has(digest):
+                    self._known.add(digest)
+                else:
+                    lacking.add(digest)
+        self._wait_for(bundle, lacking)
+
+    def _wait_for(self, bundle: Bundle, lacking: set[str]) -> None:
+        if not lacking:
+            self._ready.append(bundle)
+            return
+        self._waiting[bundle.token] = bundle, lacking
+        asked = sorted(lacking - self._wanted)
+        if asked:
+            self._wanted.update(asked)
+            self._say(wire.message(wire.WANT, asked))
+
+    def _arrived(self, digests: list[str]) -> None:
+        found = set(digests)
+        self._known |= found
+        self._wanted -= found
+        for token, (bundle, lacking) in list(self._waiting.items()):
+            lacking -= found
+            if not lacking:
+                del self._waiting[token]
+                self._ready.append(bundle)
+
+    def _void(self, digests: set[str]) -> None:
+        self._wanted -= digests
+        for token, (_, lacking) in list(self._waiting.items()):
+            if lacking & digests:
+                del self._waiting[token]
+                self._lose(token, "an input changed before it was sent")
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if not self._ready or self._held:
+                return
+            if worker.bundle is None and not worker.last:
+                worker.send(self._ready.popleft())
+        while self._ready and not self._held and len(self._workers) < self._slots:
+            try:
+                worker = Worker(self._place, self._store.directory, self._environ)
+            except OSError as error:
+                if not self._workers:
+                    self._lose(self._ready.popleft().token, f"no process can be started: {error.strerror}")
+                return
+            self._workers.append(worker)
+            self._selector.register(worker.line, selectors.EVENT_READ, worker)
+            worker.send(self._ready.popleft())
+
+    def _hear(self, worker: Worker) -> None:
+        """Read what a worker has sent."""
+        try:
+            data = worker.line.recv(1 << 18)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._died(worker)
+            return
+        for kind, about in worker.inbox.feed(data):
+            bundle, reason = worker.bundle, worker.reason
+            worker.done()
+            if kind == MISSING and bundle is not None:
+                self._damaged(bundle, *about)
+                continue
+            worker.last = kind == frames.LAST_OUTCOME
+            if bundle is not None:
+                if reason and not about.ok:
+                    about.message = reason
+                self._report(about)
+
+    def _damaged(self, bundle: Bundle, digest: str, why: str) -> None:
+        """The store's copy of an input was damaged and has been dropped: ask for it again."""
+        self._known.discard(digest)
+        self._repeats[digest] = self._repeats.get(digest, 0) + 1
+        if self._repeats[digest] > _REPEATS:
+            self._lose(bundle.token, why)
+        else:
+            self._wait_for(bundle, {digest})
+
+    def _died(self, worker: Worker) -> None:
+        self._selector.unregister(worker.line)
+        self._workers.remove(worker)
+        outcome = worker.bury()
+        self._end_orphans()
+        if outcome is not None:
+            self._report(outcome)
+
+    def _report(self, outcome: Outcome) -> None:
+        self._held |= self._careful and not (outcome.ok or outcome.lost)
+        outputs: dict[str, None] = {}
+        for path, token in outcome.outputs.items():
+            for entry in outcome.trees[path].values() if path in outcome.trees else (token,):
+                if entry != "/":
+                    outputs[entry[1:65] if entry.startswith("@") else entry[:64]] = None
+        if outcome.log:
+            outputs[outcome.log] = None
+        self._known.update(outputs)
+        self._inline(outputs)
+        self._say(wire.outcome_message(outcome))
+
+    def _inline(self, digests: dict[str, None]) -> None:
+        """Send small results along: asking for them would take longer."""
+        pack, room = outbox.Pack(), _INLINE
+        for digest in digests:
+            try:
+                size = os.stat(self._store.path(digest)).st_size
+                if size <= room:
+                    with open(self._store.path(digest), "rb") as file:
+                        pack.add(digest, file.read())
+                    room -= size
+            except OSError:
+                continue
+        if pack:
+            self._say(pack.take())
+
+    def _fetch(self, digests: list[str]) -> None:
+        gone: list[str] = []
+
+        def answer() -> Iterator[bytes]:
+            yield from outbox.stream(((d, self._store.path(d)) for d in digests), gone.append)
+            if gone:
+                yield wire.message(wire.GONE, gone)
+
+        self._messages.append(answer())
+
+    def _lose(self, token: str, why: str) -> None:
+        self._say(wire.outcome_message(Outcome(token, False, why, lost=True, started=time.time())))
+
+    # Ending.
+
+    def _kill(self, token: str) -> None:
+        for worker in self._workers:
+            if worker.bundle is not None and worker.bundle.token == token:
+                worker.end_step()
+                return
+        if self._waiting.pop(token, None) is not None:
+            self._lose(token, "ended before it was started")
+        for bundle in list(self._ready):
+            if bundle.token == token:
+                self._ready.remove(bundle)
+                self._lose(token, "ended before it was started")
+
+    def _end_orphans(self) -> None:
+        """End what a dead worker left to this process."""
+        me, spared = os.getpid(), {worker.pid for worker in self._workers}
+
+        def find() -> list[int]:
+            known = host.everyone()
+            roots = [pid for pid, about in known.items() if about[1] == me and pid not in spared]
+            return [*roots, *ending.descendants(roots, known)]
+
+        ending.end(find, 0.0)
+        self._reap(spared)
+
+    def _end_everything(self, grace: float) -> None:
+        """TERM to every process of every step, KILL after ``grace`` seconds, workers included."""
+        self._ready.clear()
+        self._waiting.clear()
+        me = os.getpid()
+        workers = {w.pid for w in self._workers}
+        busy = [w for w in self._workers if w.bundle is not None]
+        if busy and grace > 0:
+            spared = {
+                w.pid for w in self._workers if w not in busy or (w.bundle and w.bundle.kind != "python")
+            }
+            ending.end(lambda: [p for p in ending.descendants(workers) if p not in spared], grace, 0.5)
+        ending.end(lambda: ending.descendants([me]), 0.0)
+        self._reap(set())
+        self._workers = []
+
+    def _reap(self, spared: set[int]) -> None:
+        """Collect children that have ended, but for workers: those are waited for one by one."""
+        for pid, about in _children(os.getpid()):
+            if pid not in spared and about == "Z":
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    continue
+
+
+def _mark(pid: int) -> str:
+    """Names the process ``pid`` for good: its number and when it was started."""
+    about = host.facts(pid)
+    return f"{pid}-{about[4] if about is not None and about[0] not in 'ZX' else 0}"
+
+
+def _children(pid: int) -> list[tuple[int, str]]:
+    found = []
+    try:
+        names = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    for name in names:
+        about = host.facts(name)
+        if about is not None and about[1] == pid:
+            found.append((name, about[0]))
+    return found
+
+
+def describe(workdir: str, slots: int) -> dict[str, Any]:
+    """What f0make wants to know about this host: version of Python, slots, room, and what may go wrong."""
+    room = os.statvfs(workdir)
+    return {
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "slots": slots,
+        "cores": usable_cores(),
+        "free": room.f_bavail * room.f_frsize,
+        "workdir": workdir,
+        "noexec": bool(room.f_flag & getattr(os, "ST_NOEXEC", 8)),
+        "reaper": host.REAPER,
+    }
+
+
+def _clear_away(workdir: str) -> None:
+    """Remove what agents that are gone have left, and end what they started."""
+    runs = os.path.join(workdir, "run")
+    try:
+        names = os.listdir(runs)
+    except OSError:
+        return
+    for name in names:
+        pid, _, stamp = name.partition("-")
+        if not pid.isdigit() or not stamp.isdigit():
+            continue
+        if name == _mark(int(pid)):
+            continue
+
+        def find(mark: str = name) -> list[int]:
+            known = host.everyone()
+            roots = [p for p in known if p != os.getpid() and host.marked(p, VARIABLE, mark)]
+            return [*roots, *ending.descendants(roots, known)]
+
+        ending.end(find, 0.0)
+        try:
+            clearing.remove_path(os.path.join(runs, name))
+        except OSError:
+            continue
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def main(workdir: str) -> int:
+    """Serve the f0make at the other end of standard input and output; returns the exit code."""
+    source, sink = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    sys.dont_write_bytecode = True
+    for signum in (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
+    inbox = wire.Frames()
+    while True:
+        data = os.read(source, 4096)
+        if not data:
+            return 1
+        first = inbox.feed(data)
+        if first:
+            break
+    agent = Agent(source, sink, workdir, wire.value_of(first[0][1]))
+    _clear_away(workdir)
+    for kind, payload in first[1:]:
+        agent._take(kind, payload)
+    agent._inbox = inbox
+    return agent.run()

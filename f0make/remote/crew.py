@@ -1,0 +1,168 @@
+"""The workers of an agent: forked processes that run one attempt after the other. Part of what is sent.
+
+Each leads a session of its own and is a sub-reaper, so that whatever its step started can be found and ended;
+it ends with everything below it when the agent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Mapping
+
+from f0make.cache.blobs import BlobError, Blobs
+from f0make.execution import ending, frames, host
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.process import TERM_GRACE
+from f0make.execution.runner import Runner, signal_name
+from f0make.remote.attempt import run_attempt
+
+MISSING = b"M"
+"""The store lacked an input: (digest, why)."""
+SAMPLE_EVERY = 0.1
+_LAST_WAIT = 0.5
+"""Seconds for a worker whose line is closed to be gone."""
+
+
+class Worker:
+    """One worker and the bundle that it runs, seen from the agent."""
+
+    def __init__(self, place: str, store: str, environ: Mapping[bytes, bytes]) -> None:
+        """Fork it. Raises OSError. The calling process must have a single thread."""
+        self.line, theirs = socket.socketpair()
+        self.inbox = frames.Frames()
+        self.bundle: Bundle | None = None
+        self.sent = 0
+        self.last = False
+        """It has said that it ends itself."""
+        self.reason = ""
+        self.deadline: float | None = None
+        """Monotonic time at which a python step's time is up."""
+        self.kill_at: float | None = None
+        parent = os.getpid()
+        self.pid = os.fork()
+        if not self.pid:
+            code = 1
+            try:
+                _main(theirs, parent, place, store, environ)
+                code = 0
+            finally:
+                os._exit(code)
+        theirs.close()
+
+    def send(self, bundle: Bundle) -> None:
+        """Hand ``bundle`` to the idle worker; one that has just died is found out when its line closes."""
+        self.bundle, self.sent = bundle, host.now()
+        self.reason, self.kill_at = "", None
+        limited = bundle.kind == "python" and bundle.timeout is not None
+        self.deadline = time.monotonic() + (bundle.timeout or 0.0) if limited else None
+        try:
+            self.line.sendall(frames.frame(frames.BUNDLE, bundle))
+        except OSError:
+            pass
+
+    def done(self) -> None:
+        """The bundle has its outcome."""
+        self.bundle, self.deadline, self.kill_at = None, None, None
+
+    def keep_time(self, now: float) -> None:
+        """Do what is due."""
+        if self.kill_at is not None and now >= self.kill_at:
+            self.kill_at = now + 0.1  # again, for what was started meanwhile
+            ending.send(self.processes(), signal.SIGKILL)
+        elif self.deadline is not None and now >= self.deadline and self.bundle is not None:
+            self.end_step(f"timed out after {self.bundle.timeout:g} s")
+
+    def end_step(self, reason: str = "") -> None:
+        """TERM to every process of the step, KILL two seconds later."""
+        if self.kill_at is None and self.bundle is not None:
+            self.reason, self.deadline = reason, None
+            self.kill_at = time.monotonic() + TERM_GRACE
+            ending.send(self.processes(), signal.SIGTERM)
+
+    def processes(self) -> list[int]:
+        """Processes of the running step, the worker included when the step runs inside of it."""
+        if self.bundle is None:
+            return []
+        found = [p for p, about in ending.descendants([self.pid]).items() if about[4] >= self.sent - 1]
+        return [*found, self.pid] if self.bundle.kind == "python" else found
+
+    def bury(self) -> Outcome | None:
+        """The worker is gone: wait for it; the outcome of the bundle that it died under."""
+        self.line.close()
+        if not host.wait_exit(self.pid, _LAST_WAIT):
+            host.kill(self.pid, signal.SIGKILL)  # It let go of its line, and lives.
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self.bundle is None:
+            return None
+        outcome = Outcome(self.bundle.token, False, started=time.time())
+        whose = "" if self.bundle.kind == "python" else "its worker process was "
+        if code is not None and code < 0:
+            outcome.signal = -code
+            outcome.message = f"{whose}killed by {signal_name(-code)}"
+        else:
+            outcome.exit_code = code
+            outcome.message = f"its process ended with exit code {code} before the step was done"
+        outcome.message = self.reason or outcome.message
+        return outcome
+
+
+def _main(line: socket.socket, parent: int, place: str, store: str, environ: Mapping[bytes, bytes]) -> None:
+    """The inside of a worker: run bundles until the other end of ``line`` is closed."""
+    from f0make.execution import pystep
+
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    line = _alone(line)
+    host.set_reaper()
+    os.chdir(place)
+    os.environb.clear()
+    os.environb.update(environ)
+    runner = Runner(place, environ)
+    threading.Thread(target=_watch, args=(parent, runner), daemon=True).start()
+    blobs = Blobs(store)
+    inbox = frames.Frames()
+    while (messages := frames.receive(line, inbox)) is not None:
+        for _, bundle in messages:
+            try:
+                outcome = run_attempt(bundle, place, blobs, environ, runner)
+            except BlobError as error:
+                line.sendall(frames.frame(MISSING, (error.digest, str(error))))
+                continue
+            kind = frames.LAST_OUTCOME if runner.worn_out else frames.OUTCOME
+            line.sendall(frames.frame(kind, outcome))
+            if runner.worn_out:
+                os._exit(0)  # Threads that a step left would keep an orderly exit waiting for ever.
+
+
+def _alone(line: socket.socket) -> socket.socket:
+    """Keep ``line`` and let go of everything else that the agent has open."""
+    kept = line.detach()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    try:
+        open_now = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        open_now = list(range(3, 256))
+    for fd in open_now:
+        if fd > 2 and fd != kept:
+            try:
+                os.close(fd)
+            except OSError:
+                continue
+    return socket.socket(fileno=kept)
+
+
+def _watch(parent: int, runner: Runner) -> None:
+    """When the agent is gone, whatever took it, end the step that runs here and this process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    host.watch(parent, runner.sample, SAMPLE_EVERY)
+    me = os.getpid()
+    ending.end(lambda: ending.descendants([me]), 0.0)
+    os._exit(1)

@@ -1,0 +1,58 @@
+"""What a host has sent, from the store of things in transit to where it belongs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from f0make.cache.blobs import BlobMissing, Blobs, CacheUnusable
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.remote import arrival
+
+
+def bring_home(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
+    """Put outputs into the cache and the workspace, and the log where logs lie.
+
+    Raises BlobError, FileError and OSError.
+    """
+    _keep_log(bundle, outcome, transit)
+    blobs = transit
+    digests = list(arrival.wanted(outcome))
+    if outcome.ok and bundle.store is not None:
+        blobs = Blobs(bundle.store)
+        try:
+            for digest in digests:
+                _hand_over(digest, transit, blobs)
+        except CacheUnusable as error:
+            outcome.message, outcome.stored, blobs = str(error), False, transit
+    arrival.place(bundle, outcome, blobs)
+    if outcome.host and bundle.kind == "python" and "Error: " in outcome.message and not outcome.ok:
+        name = outcome.message.partition(":")[0]
+        if name in ("ModuleNotFoundError", "ImportError"):
+            outcome.message += f" (on {outcome.host}: the module must be installed there)"
+
+
+def _keep_log(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
+    """Equal contents travel once: an earlier step may have taken this one on into the cache."""
+    stores = [transit, *([Blobs(bundle.store, readonly=True)] if bundle.store is not None else [])]
+    for store in stores:
+        with suppress(OSError, BlobMissing):
+            arrival.keep_log(bundle, outcome, store)
+            break
+    outcome.log = ""
+
+
+def _hand_over(digest: str, transit: Blobs, blobs: Blobs) -> None:
+    if blobs.has(digest):
+        return
+    path = transit.path(digest)
+    try:
+        same = os.stat(path).st_dev == os.stat(os.path.dirname(blobs.directory) or "/").st_dev
+    except FileNotFoundError:
+        raise BlobMissing(digest, f"blob {digest} has not arrived") from None
+    if same:
+        blobs.prepare()
+        blobs.adopt(path, digest)
+    else:
+        blobs.add(path, digest)
+        transit.drop(digest)

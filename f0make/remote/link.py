@@ -1,0 +1,310 @@
+"""One host at work: what was sent there, what waits for contents, and results on their way home."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from f0make.cache.blobs import Blobs
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.files.digest import EMPTY_DIR, blob_of
+from f0make.remote import arrival, needs, outbox, stage, wire
+from f0make.remote.channel import Channel
+from f0make.remote.connection import Unreachable, connect
+from f0make.remote.hosts import Host, Patience
+from f0make.remote.intake import Intake
+from f0make.remote.shipped import archive
+
+_BEATS = 4
+"""Heartbeats in the length of a lease."""
+_SLOW = 40e6
+"""Bytes a second; on a slower line large contents are compressed where that makes them smaller."""
+_ENOUGH = 4 << 20
+"""Bytes after which the speed of a line is known."""
+
+
+class Broken(Exception):
+    """The host is of no use any more; the text says why."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A bundle that the host has."""
+
+    bundle: Bundle
+    sources: dict[str, needs.Source]
+    outcome: Outcome | None = None
+    lacking: set[str] = field(default_factory=set)
+    """Digests of its results that are not here yet."""
+
+
+class Link:
+    """A connected host. `submit` and the like are called from one thread, `hear` and `look` from another."""
+
+    def __init__(self, host: Host, patience: Patience, transit: Blobs, careful: bool) -> None:
+        """Connect and start the agent. Raises connection.Refused, Unreachable and stage.NotStarted."""
+        self.host = host
+        self._patience = patience
+        self._transit = transit
+        digest, data = archive()
+        mark = f"f0make-{secrets.token_hex(8)}"
+        connection = connect(host, patience)
+        seconds = max(patience.connect, 5.0)
+        try:
+            command = stage.command(mark, host.workdir, digest, len(data))
+            self.channel = Channel(connection, command, seconds)
+            rest = stage.begin(self.channel, mark, host.name, data, seconds)
+            hello = {
+                "lease": patience.lease,
+                "slots": host.slots,
+                "careful": careful,
+                "env": host.env,
+            }
+            self.channel.send(wire.message(wire.HELLO, hello))
+            self._frames = wire.Frames()
+            self.about = self._up(rest, seconds)
+        except (TimeoutError, OSError, EOFError) as error:
+            connection.close()
+            slow = isinstance(error, TimeoutError)
+            why = f"its agent does not answer within {seconds:g} s" if slow else str(error)
+            raise Unreachable(f"{host.name}: {why}") from None
+        except BaseException:
+            connection.close()
+            raise
+        self._intake = Intake(transit)
+        self._lock = threading.RLock()
+        self._pending: dict[str, Pending] = {}
+        self._fetching: set[str] = set()
+        self._stores: dict[str, Blobs] = {}
+        self._spoilt: dict[str, int] = {}
+        """Digest -> how often its bytes arrived wrong, here or there."""
+        self._heard = self._beat = time.monotonic()
+        self.said_bye = False
+        self.ran = 0
+        self._moved, self._took = 0, 0.0
+        self.broken = threading.Event()
+        self.wake: Callable[[], None] = lambda: None
+
+    def _up(self, rest: bytes, seconds: float) -> dict[str, Any]:
+        until = time.monotonic() + seconds
+        data = rest
+        while True:
+            for kind, payload in self._frames.feed(data):
+                if kind == wire.UP:
+                    found: dict[str, Any] = wire.value_of(payload)
+                    return found
+                raise stage.NotStarted("trouble", f"{self.host.name}: {wire.value_of(payload)}")
+            data = self.channel.receive(max(0.1, until - time.monotonic()))
+            if not data:
+                raise Unreachable(f"{self.host.name}: its agent ended at once: {self.channel.complaint()}")
+
+    @property
+    def slots(self) -> int:
+        """Steps at one time."""
+        return int(self.about["slots"])
+
+    # Called from the scheduler's thread.
+
+    def submit(self, bundle: Bundle) -> None:
+        """Send ``bundle``. Raises needs.InputGone."""
+        pending = Pending(bundle, needs.sources(bundle))
+        with self._lock:
+            self._pending[bundle.token] = pending
+        self.channel.post(wire.bundle_message(_travelling(bundle)))
+
+    def say(self, kind: int, value: Any = None) -> None:
+        """Send a message."""
+        self.channel.post(wire.frame(kind) if value is None else wire.message(kind, value))
+
+    def has(self, token: str) -> bool:
+        """Whether the attempt ``token`` was sent there and has not come back."""
+        with self._lock:
+            return token in self._pending
+
+    def busy(self) -> bool:
+        """Whether anything was sent there that has not come back."""
+        with self._lock:
+            return bool(self._pending)
+
+    def stop(self, grace: float) -> None:
+        """Ask the agent to end everything."""
+        self.channel.drop_streams()
+        self.say(wire.STOP, grace)
+
+    def forget(self) -> list[Bundle]:
+        """The bundles that have not come back; nothing that comes now counts."""
+        with self._lock:
+            left = [pending.bundle for pending in self._pending.values()]
+            self._pending.clear()
+        return left
+
+    def close(self) -> None:
+        """Close the connection: the agent ends everything and itself. May take a moment."""
+        self.channel.close()
+        self._intake.close()
+
+    # Called from the thread that listens.
+
+    def look(self, now: float) -> float:
+        """Keep the heartbeat; the monotonic time of the next one. Raises Broken when the host is silent."""
+        lease = self._patience.lease
+        if self.broken.is_set():
+            raise Broken("the connection broke")
+        if now - self._heard > lease:
+            raise Broken(f"nothing was heard from it for {lease:g} s")
+        if now >= self._beat:
+            self._beat = now + lease / _BEATS
+            self.say(wire.PING)
+        return min(self._beat, self._heard + lease)
+
+    def hear(self) -> list[tuple[Pending, Outcome]]:
+        """Take in what has arrived; the bundles that came back. Raises Broken."""
+        done: list[tuple[Pending, Outcome]] = []
+        while data := self.channel.take():
+            self._heard = time.monotonic()
+            try:
+                for kind, payload in self._frames.feed(data):
+                    done += self._message(kind, payload)
+            except (wire.Garbled, TypeError, ValueError, KeyError, AttributeError) as error:
+                raise Broken(f"it does not speak as an agent does: {error}") from None
+        if data is None and not self.said_bye:
+            said = self.channel.complaint()
+            raise Broken("the connection broke" + (f": {said}" if said else ""))
+        return done
+
+    def _message(self, kind: int, payload: bytes) -> list[tuple[Pending, Outcome]]:
+        if kind in (wire.PACK, wire.PART):
+            good, bad = self._intake.pack(payload) if kind == wire.PACK else self._intake.part(payload)
+            self._ask_again(bad)
+            return self._arrived(good)
+        if kind == wire.OUTCOME:
+            return self._came_back(wire.outcome_of(payload))
+        if kind == wire.WANT:
+            self._send(wire.value_of(payload))
+        elif kind == wire.BAD:
+            digests = wire.value_of(payload)
+            self._spoil(digests)
+            self._send(digests)
+        elif kind == wire.GONE:
+            raise Broken(f"it lost a result that it had ({len(wire.value_of(payload))} files)")
+        elif kind == wire.TROUBLE:
+            raise Broken(str(wire.value_of(payload)))
+        elif kind == wire.BYE:
+            self.said_bye = True
+        return []
+
+    # Contents on their way there.
+
+    def _send(self, digests: list[str]) -> None:
+        """The agent wants contents: from wherever a bundle that needs them says that they lie."""
+        with self._lock:
+            known: dict[str, needs.Source] = {}
+            for pending in self._pending.values():
+                known.update(pending.sources)
+        lost: list[str] = [digest for digest in digests if digest not in known]
+        items = [(digest, known[digest]) for digest in digests if digest in known]
+
+        def pieces() -> Iterator[bytes]:
+            began = time.monotonic()
+            for piece in outbox.stream(items, lost.append, self._slow):
+                self._moved += len(piece)
+                self._took += time.monotonic() - began
+                yield piece
+                began = time.monotonic()
+            if lost:
+                yield wire.message(wire.VOID, lost)
+
+        self.channel.stream(pieces())
+
+    def _slow(self) -> bool:
+        return self._moved > _ENOUGH and self._moved < _SLOW * max(self._took, 1e-3)
+
+    def _spoil(self, digests: list[str]) -> None:
+        for digest in digests:
+            self._spoilt[digest] = self._spoilt.get(digest, 0) + 1
+            if self._spoilt[digest] > 1:
+                raise Broken(f"what is sent arrives damaged, twice ({digest[:12]}…)")
+
+    # Results on their way home.
+
+    def _came_back(self, outcome: Outcome) -> list[tuple[Pending, Outcome]]:
+        with self._lock:
+            pending = self._pending.get(outcome.token)
+        if pending is None:
+            return []
+        _check(pending.bundle, outcome)
+        outcome.host = self.host.name
+        pending.outcome = outcome
+        pending.lacking = {d for d in arrival.wanted(outcome) if not self._here(pending.bundle, d)}
+        asked = pending.lacking - self._fetching
+        if asked:
+            self._fetching |= asked
+            self.say(wire.FETCH, sorted(asked))
+        return [] if pending.lacking else [self._finish(pending, outcome)]
+
+    def _here(self, bundle: Bundle, digest: str) -> bool:
+        if self._transit.has(digest):
+            return True
+        if bundle.store is None:
+            return False
+        if bundle.store not in self._stores:
+            self._stores[bundle.store] = Blobs(bundle.store, readonly=True)
+        return self._stores[bundle.store].has(digest)
+
+    def _arrived(self, digests: list[str]) -> list[tuple[Pending, Outcome]]:
+        found = set(digests)
+        self._fetching -= found
+        done = []
+        with self._lock:
+            waiting = [p for p in self._pending.values() if p.outcome is not None and p.lacking & found]
+        for pending in waiting:
+            pending.lacking -= found
+            if not pending.lacking and pending.outcome is not None:
+                done.append(self._finish(pending, pending.outcome))
+        return done
+
+    def _finish(self, pending: Pending, outcome: Outcome) -> tuple[Pending, Outcome]:
+        with self._lock:
+            self._pending.pop(outcome.token, None)
+        self.ran += bool(outcome.ok)
+        return pending, outcome
+
+    def _ask_again(self, digests: list[str]) -> None:
+        if digests:
+            self._spoil(digests)
+            self.say(wire.FETCH, digests)
+
+
+def _travelling(bundle: Bundle) -> Bundle:
+    """``bundle`` without what means something here only."""
+    from dataclasses import replace
+
+    return replace(bundle, workspace="", store=None, log="", scratch="", host="")
+
+
+def _check(bundle: Bundle, outcome: Outcome) -> None:
+    """A host may only name outputs of the step that it ran. Raises Broken."""
+    declared = {path for path, _ in bundle.outputs}
+    if not set(outcome.outputs) <= declared or not set(outcome.trees) <= set(outcome.outputs):
+        raise Broken("it reports outputs that its step does not have")
+    for tree in outcome.trees.values():
+        for path, token in tree.items():
+            parts = path.split("/")
+            above = {"/".join(parts[:n]) for n in range(1, len(parts))}
+            # A file below what is a link would be written to wherever that leads.
+            if {"", ".", ".."} & set(parts) or any(tree.get(p, EMPTY_DIR) != EMPTY_DIR for p in above):
+                raise Broken(f"it reports an output with the name {path!r}")
+            if token != EMPTY_DIR:
+                _hex(blob_of(token))
+    for token in (*(t for p, t in outcome.outputs.items() if p not in outcome.trees), outcome.log):
+        if token:
+            _hex(blob_of(token))
+
+
+def _hex(digest: str) -> None:
+    if len(digest) != 64 or digest.strip("0123456789abcdef"):
+        raise Broken(f"it reports a digest that is none: {digest[:80]!r}")

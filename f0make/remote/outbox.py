@@ -1,0 +1,161 @@
+"""Contents on their way: many small ones in one message, a large one in pieces, compressed where that helps.
+
+A PACK is one flag byte, then (as a whole compressed or not) a count, for each content its digest and size,
+and all bytes. A PART is a flag byte, the digest, and bytes. Part of what is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+from f0make.remote import wire
+
+SMALL = 128 << 10
+"""Bytes; larger contents travel in pieces of their own."""
+PACK_BYTES = 512 << 10
+PACK_COUNT = 2000
+PIECE = 256 << 10
+COMPRESSED, LAST, VOID = 1, 2, 4
+"""Flags; a VOID part takes back what came before of its content."""
+_WORTH = 0.85
+"""What is compressed to more than this part of its size travels as it is."""
+_COUNT = struct.Struct(">I")
+_ENTRY = struct.Struct(">32sI")
+
+
+def stream(
+    items: Iterable[tuple[str, str | bytes]],
+    lost: Callable[[str], None],
+    compress: Callable[[], bool] = lambda: True,
+) -> Iterator[bytes]:
+    """Messages that carry ``items`` (digest, absolute path or the bytes themselves), as they are asked for.
+
+    ``lost`` hears of each content that is not, or no longer, what its digest says. ``compress`` says whether
+    the line is slow enough for compressing large contents.
+    """
+    pack = Pack()
+    for digest, source in items:
+        data = source if isinstance(source, bytes) else _small(source)
+        if data is None:
+            assert isinstance(source, str)
+            yield from _parts(digest, source, lost, compress)
+        elif hashlib.sha256(data).hexdigest() != digest:
+            lost(digest)
+        else:
+            pack.add(digest, data)
+            if pack.full:
+                yield pack.take()
+    if pack:
+        yield pack.take()
+
+
+class Pack:
+    """Small contents that travel together."""
+
+    def __init__(self) -> None:
+        self._entries: list[bytes] = []
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    @property
+    def full(self) -> bool:
+        """It is time to send it."""
+        return self._size >= PACK_BYTES or len(self._entries) >= PACK_COUNT
+
+    def add(self, digest: str, data: bytes) -> None:
+        """Add one content."""
+        self._entries.append(_ENTRY.pack(bytes.fromhex(digest), len(data)))
+        self._data.append(data)
+        self._size += len(data)
+
+    def take(self) -> bytes:
+        """The message; the pack is empty afterwards."""
+        body = b"".join([_COUNT.pack(len(self._entries)), *self._entries, *self._data])
+        self._entries, self._data, self._size = [], [], 0
+        smaller = zlib.compress(body, 1)
+        if len(smaller) < len(body) * _WORTH:
+            return wire.frame(wire.PACK, bytes([COMPRESSED]) + smaller)
+        return wire.frame(wire.PACK, b"\0" + body)
+
+
+def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """(digest, bytes) of everything in a PACK; the bytes are not verified. Raises wire.Garbled."""
+    try:
+        body = _plain(payload[0], payload[1:])
+        (count,) = _COUNT.unpack_from(body)
+        at = _COUNT.size + count * _ENTRY.size
+        for n in range(count):
+            digest, size = _ENTRY.unpack_from(body, _COUNT.size + n * _ENTRY.size)
+            yield digest.hex(), body[at : at + size]
+            at += size
+    except (struct.error, IndexError, zlib.error) as error:
+        raise wire.Garbled(str(error)) from None
+
+
+def part(payload: bytes) -> tuple[str, bytes, int]:
+    """(digest, bytes, flags) of a PART. Raises wire.Garbled."""
+    try:
+        return payload[1:33].hex(), _plain(payload[0], payload[33:]), payload[0]
+    except (IndexError, zlib.error) as error:
+        raise wire.Garbled(str(error)) from None
+
+
+def _plain(flags: int, data: bytes) -> bytes:
+    if not flags & COMPRESSED:
+        return data
+    inflater = zlib.decompressobj()
+    found = inflater.decompress(data, wire.LARGEST)
+    if inflater.unconsumed_tail:
+        raise wire.Garbled("more than a message may hold")
+    return found
+
+
+def _small(path: str) -> bytes | None:
+    """The bytes of a small file, b"" for one that cannot be read, None for a large one."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        size = os.fstat(fd).st_size
+        return None if size > SMALL else os.read(fd, SMALL + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _parts(
+    digest: str, path: str, lost: Callable[[str], None], compress: Callable[[], bool]
+) -> Iterator[bytes]:
+    raw, found = bytes.fromhex(digest), hashlib.sha256()
+    helps: bool | None = None
+    try:
+        with open(path, "rb", buffering=0) as file:
+            data = file.read(PIECE)
+            while data:
+                found.update(data)
+                following = file.read(PIECE)
+                if not following and found.hexdigest() != digest:
+                    break
+                flags = 0 if following else LAST
+                if helps is not False and compress():
+                    smaller = zlib.compress(data, 1)
+                    helps = len(smaller) < len(data) * _WORTH
+                    if helps:
+                        flags, data = flags | COMPRESSED, smaller
+                yield wire.frame(wire.PART, bytes([flags]) + raw + data)
+                data = following
+            else:
+                return
+    except OSError:
+        pass
+    yield wire.frame(wire.PART, bytes([VOID]) + raw)
+    lost(digest)

@@ -1,0 +1,170 @@
+"""Starting the agent through whatever shell the host's login gives: POSIX sh, then python3, then the zip.
+
+A login shell may print a greeting; everything before a line with an unforeseeable mark is passed over. The text
+that python3 gets is read by versions as old as 2.7, so that those can say what they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+STAGE = """\
+import hashlib, json, os, sys
+def say(mark, **about):
+    os.write(1, ("\\n%s %s\\n" % (mark, json.dumps(about))).encode("ascii"))
+def load(mark, workdir, digest, size):
+    version = "%d.%d.%d" % tuple(sys.version_info[:3])
+    if sys.version_info < (3, 9):
+        return say(mark, state="old", python=version)
+    os.umask(0o077)
+    workdir = os.path.join(os.path.expanduser("~"), os.path.expanduser(workdir))
+    path = os.path.join(workdir, "agent", digest + ".zip")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        data = b""
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                data = file.read()
+        if hashlib.sha256(data).hexdigest() != digest:
+            say(mark, state="send")
+            parts = []
+            while size:
+                part = os.read(0, min(size, 65536))
+                if not part:
+                    return
+                parts.append(part)
+                size -= len(part)
+            data = b"".join(parts)
+            if hashlib.sha256(data).hexdigest() != digest:
+                return say(mark, state="broken", path=path)
+            aside = "%s.%d" % (path, os.getpid())
+            with open(aside, "wb") as file:
+                file.write(data)
+            os.replace(aside, path)
+        else:
+            os.utime(path)
+        room = os.statvfs(workdir)
+        if room.f_bavail * room.f_frsize < 1 << 16:
+            raise OSError(28, os.strerror(28), workdir)
+        with open("%s.%d" % (path, os.getpid()), "wb") as file:
+            file.write(b"0" * 4096)
+        os.unlink(file.name)
+    except OSError as error:
+        try:
+            os.unlink("%s.%d" % (path, os.getpid()))
+        except OSError:
+            pass
+        full = error.errno in (28, 122)
+        return say(mark, state="full" if full else "unusable", path=workdir, reason=error.strerror)
+    sys.dont_write_bytecode = True
+    sys.path[0] = path
+    sys.argv[1:] = []
+    say(mark, state="ready", python=version)
+    from f0make.remote.oldpython import readable
+    with readable():
+        from f0make.remote import agent
+    sys.exit(agent.main(workdir))
+load(**json.loads(base64.b64decode(sys.argv[2]).decode("ascii")))
+"""
+
+
+class NotStarted(Exception):
+    """The agent cannot be started; the text says why and what to do, ``kind`` in one word."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Line(Protocol):
+    """A connection to the shell's standard input and output."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of ``data``."""
+        ...
+
+    def receive(self, timeout: float) -> bytes:
+        """What has arrived, waiting for it; b"" at the end. Raises TimeoutError."""
+        ...
+
+    def complaint(self) -> str:
+        """What was said on standard error, its last line."""
+        ...
+
+
+def command(mark: str, workdir: str, digest: str, size: int) -> str:
+    """The command to run: every login shell understands it (no ``!``, no backslash, no newline)."""
+    given = json.dumps({"mark": mark, "workdir": workdir, "digest": digest, "size": size})
+    about = base64.b64encode(given.encode("ascii")).decode("ascii")
+    code = base64.b64encode(STAGE.encode("ascii")).decode("ascii")
+    start = "import sys,base64;exec(base64.b64decode(sys.argv[1]))"
+    return (
+        f"exec sh -c 'command -v python3 >/dev/null 2>&1 || {{ echo; echo {mark} nopython; exit 0; }}; "
+        f'exec python3 -c "{start}" {code} {about}\''
+    )
+
+
+def begin(
+    line: Line,
+    mark: str,
+    host: str,
+    archive: bytes,
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> bytes:
+    """Talk to the text of `command` until the agent runs; what has arrived after its last line.
+
+    Raises NotStarted, and TimeoutError when nothing comes for ``seconds``.
+    """
+    seen = b""
+    while True:
+        about, seen = _next(line, mark.encode("ascii"), seen, seconds, clock, host)
+        state = about.get("state")
+        if state == "ready":
+            return seen
+        if state != "send":
+            raise NotStarted(str(state), _explain(host, about))
+        line.send(archive)
+
+
+def _next(
+    line: Line, mark: bytes, seen: bytes, seconds: float, clock: Callable[[], float], host: str
+) -> tuple[dict[str, Any], bytes]:
+    until = clock() + seconds
+    while True:
+        at = seen.find(b"\n" + mark + b" ")
+        end = seen.find(b"\n", at + 1) if at >= 0 else -1
+        if end >= 0:
+            text = seen[at + len(mark) + 2 : end]
+            if text.strip() == b"nopython":
+                return {"state": "nopython"}, b""
+            return json.loads(text), seen[end + 1 :]
+        left = until - clock()
+        data = line.receive(left) if left > 0 else None
+        if data is None:
+            raise TimeoutError
+        if not data:
+            said = line.complaint()
+            raise NotStarted(
+                "shell", f"{host}: its shell did not start f0make's agent" + (f": {said}" if said else "")
+            )
+        seen = (seen + data)[-(1 << 20) :]
+
+
+def _explain(host: str, about: dict[str, Any]) -> str:
+    state, path = about.get("state"), about.get("path")
+    if state == "nopython":
+        return f"{host}: there is no python3 in its PATH (install Python 3.9 or newer there)"
+    if state == "old":
+        return f"{host}: its python3 is Python {about.get('python')}, f0make needs 3.9 or newer (install it there as python3)"
+    if state == "full":
+        return f"{host}: the disk of {path} is full (make room, or set workdir to another directory)"
+    if state == "unusable":
+        return (
+            f"{host}: {path} cannot be written to: {about.get('reason')} (set workdir to another directory)"
+        )
+    return f"{host}: f0make's agent arrived damaged at {path}"

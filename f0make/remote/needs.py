@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Union
 
@@ -32,11 +33,11 @@ def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts:
         if token.endswith("/"):
             bundle.trees[path] = contents.tree(path)
     if facts is not None:
-        prefix = bundle.workspace.rstrip("/") + "/"
-        ours = {path[len(prefix) :] for path in facts.files if path.startswith(prefix)}
-        bundle.modules = {
-            path: sha256(data).hexdigest() for path, data in facts.sources.items() if path in ours
-        }
+        for path, data in facts.sources.items():
+            digest = _digest(data)
+            # What lies elsewhere is there already, or comes with f0make.
+            if (contents.token(path) or "")[:64] == digest:
+                bundle.modules[path] = digest
 
 
 def sources(bundle: Bundle) -> dict[str, Source]:
@@ -90,6 +91,11 @@ def digests(bundle: Bundle) -> dict[str, None]:
 def lacking(bundle: Bundle, has: Callable[[str], bool]) -> list[str]:
     """What ``bundle`` needs and a store does not have."""
     return [digest for digest in digests(bundle) if not has(digest)]
+
+
+@lru_cache(1024)
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
 
 
 def _link(full: str, path: str) -> bytes:

@@ -1,5 +1,7 @@
 """f0make: an incremental, crash-safe make for data and science."""
 
+from __future__ import annotations  # read by Python 3.9 on other hosts, too
+
 __version__ = "0.1.0"
 
 unpacked: str | None = None

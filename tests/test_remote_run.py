@@ -109,7 +109,7 @@ def test_two_hosts_give_what_this_machine_gives(f0: F0, lab: Lab, tmp_path: Path
     result = f0.run("-j0", "--hosts", lab.file(), "joined.txt")
     assert result.summary["ran"] == 7
     hosts = {e["step"]: e.get("host") for e in result.events if e["event"] == "step"}
-    assert set(hosts.values()) == {"h1", "h2"}
+    assert set(hosts.values()) == {"h1", "h2"}, result.stderr
     (tmp_path / "other").mkdir()
     other = workspace(F0(tmp_path / "other"))
     other.run("joined.txt")

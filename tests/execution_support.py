@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from f0make.execution import forkserver
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.local import LocalBackend
 
@@ -37,10 +39,19 @@ def pid_in(path: Path) -> int:
     return int(until(lambda: path.exists() and path.read_text().endswith("\n") and path.read_text()))
 
 
+WORKERS = "LAB_WORKERS"
+"""Environment variable: ``forked`` makes each Lab fork the workers of shell steps, as the command line does."""
+
+
 class Lab:
     """A workspace with a running backend."""
 
     def __init__(self, path: Path, jobs: int = 1, environ: dict[str, str] | None = None) -> None:
+        if os.environ.get(WORKERS) == "forked":
+            with warnings.catch_warnings():
+                # Threads of the test runner's own, which hold no lock that the server needs.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                forkserver.prepare(threads=True)
         self.path = path
         self.inbox: SimpleQueue[Outcome] = SimpleQueue()
         self.backend = LocalBackend(jobs, str(path), environ)

@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from execution_support import Lab, alive, pid_in, run_files, until
+from execution_support import WORKERS, Lab, alive, pid_in, run_files, until
 
 from f0make.execution import host
 
 DAEMON = "setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 0.05; done' & "
 """Its own session, deaf to TERM, no child of the step's main process for long."""
+
+
+@pytest.fixture(params=["loky", "forked"], autouse=True)
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKERS, request.param)
 
 
 @pytest.fixture

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from execution_support import Lab, alive, pid_in, until
+from execution_support import WORKERS, Lab, alive, pid_in, until
 
 SHOW = f"{sys.executable} show.py"
 """A simple command, started without a shell."""
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(scope="module", params=["loky", "forked"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environ = {**os.environ, "FROM_OUTSIDE": "yes"}
-    lab = Lab(tmp_path_factory.mktemp("lab"), environ=environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WORKERS, request.param)
+        lab = Lab(tmp_path_factory.mktemp("lab"), environ=environ)
     yield lab
     lab.stop()
 
@@ -224,8 +226,9 @@ def test_a_shell_that_is_not_there(lab: Lab) -> None:
 
 
 def test_names_of_any_bytes(lab: Lab) -> None:
+    (lab.path / "original").write_text("text\n")
     name = os.fsdecode(b"odd \xff'\"\n name")
-    outcome = lab.run(f"cp show.py {_quote(name)}", outputs=[name])
+    outcome = lab.run(f"cp original {_quote(name)}", outputs=[name])
     assert outcome.ok and list(outcome.outputs) == [name]
 
 

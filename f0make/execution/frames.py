@@ -15,6 +15,8 @@ from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
 
+SETTINGS = b"S"
+"""What a forked worker must know; the first message to it."""
 READY = b"R"
 """The worker can take a bundle; holds its pid."""
 BUNDLE = b"B"
@@ -23,8 +25,13 @@ FINISHED = b"F"
 OUTCOME = b"O"
 LAST_OUTCOME = b"L"
 """An outcome, after which the worker ends itself because the step left something in it."""
+RETURNED = b"T"
+"""From a forked worker: the number of a queued bundle that it has taken and will not run."""
+LARGEST_QUEUED = 64 << 10
+"""Bytes; a larger bundle is not queued but handed to an idle worker."""
 
 _HEAD = struct.Struct("=Ic")
+_NUMBER = struct.Struct("=Q")
 _bundle_fields = attrgetter(*(field.name for field in fields(Bundle)))
 _outcome_fields = attrgetter(*(field.name for field in fields(Outcome)))
 
@@ -37,6 +44,22 @@ def frame(kind: bytes, payload: Any = None) -> bytes:
         payload = _outcome_fields(payload)
     data = pickle.dumps(payload, 5)
     return _HEAD.pack(len(data), kind) + data
+
+
+def queued(number: int, bundle: Bundle) -> bytes:
+    """``bundle`` under ``number`` as one message of a queue that keeps messages apart."""
+    return _NUMBER.pack(number) + pickle.dumps(_bundle_fields(bundle), 5)
+
+
+def queued_number(message: memoryview) -> int:
+    """The number of a message of `queued`."""
+    number: int = _NUMBER.unpack_from(message)[0]
+    return number
+
+
+def queued_bundle(message: memoryview) -> Bundle:
+    """The bundle of a message of `queued`."""
+    return Bundle(*pickle.loads(message[_NUMBER.size :]))
 
 
 class Frames:

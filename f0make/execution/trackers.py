@@ -19,10 +19,16 @@ def _trackers() -> list[Any]:
     return [lokys._resource_tracker, standard._resource_tracker]
 
 
+_deaf: dict[int, int] = {}
+"""Tracker (by id) that f0make has stopped -> its descriptor, which leads nowhere."""
+
+
 class Trackers:
     """Remembers which trackers were there before, so that only f0make's own are stopped."""
 
     def __init__(self) -> None:
+        for tracker in _trackers():
+            _hear_again(tracker)
         self._own = [tracker for tracker in _trackers() if tracker._fd is None]
 
     def start(self, variables: Mapping[str, str]) -> None:
@@ -55,6 +61,16 @@ class Trackers:
         for tracker in self._own:
             if tracker._fd is not None and tracker._pid is not None:
                 tracker._stop()
+                # A finalizer that comes later (loky's threads let go of theirs at any time) writes to nobody,
+                # instead of starting a new tracker that knows nothing of what it is to forget.
+                tracker._fd = _deaf[id(tracker)] = os.open(os.devnull, os.O_WRONLY)
+
+
+def _hear_again(tracker: Any) -> None:
+    fd = _deaf.pop(id(tracker), None)
+    if fd is not None and tracker._fd == fd:
+        os.close(fd)
+        tracker._fd = None
 
 
 def _unlink_semaphores() -> None:

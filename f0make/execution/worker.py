@@ -33,14 +33,18 @@ class Settings:
     """Process id of f0make."""
     since: int
     """Stamp of the start of the run."""
+    careful: bool = False
+    """After a step that failed nothing queued starts until f0make says so."""
 
 
 class _Worker:
+    """What this process has once it has entered."""
+
     runner: Runner
     line: socket.socket
 
 
-_worker = _Worker()
+current = _Worker()
 
 
 def enter(settings: Settings, line: socket.socket) -> None:
@@ -54,14 +58,14 @@ def enter(settings: Settings, line: socket.socket) -> None:
     sys.dont_write_bytecode = True
     host.set_reaper()
     journal = groups.Journal(os.path.join(settings.workspace, groups.RUN), "worker", settings.since)
-    _worker.line = line
+    current.line = line
     threading.Thread(target=_watch, args=(settings.parent,), name="watch", daemon=True).start()
-    _worker.runner = Runner(settings.workspace, settings.environ, journal.group)
+    current.runner = Runner(settings.workspace, settings.environ, journal.group)
 
 
 def serve() -> None:
     """Run bundles until the other end of the socket is closed."""
-    line, runner = _worker.line, _worker.runner
+    line, runner = current.line, current.runner
     inbox = frames.Frames()
     line.sendall(frames.frame(frames.READY, os.getpid()))
     try:
@@ -81,7 +85,7 @@ def serve() -> None:
 
 
 def _say_finished() -> None:
-    _worker.line.sendall(frames.frame(frames.FINISHED))
+    current.line.sendall(frames.frame(frames.FINISHED))
 
 
 def _detach() -> None:
@@ -147,6 +151,6 @@ def _watch(parent: int) -> None:
 
 def _sample() -> None:
     try:
-        _worker.runner.sample()
+        current.runner.sample()
     except AttributeError:
         pass  # Still being set up.

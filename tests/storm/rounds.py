@@ -123,10 +123,8 @@ class Storm:
             return
         if victim != "main":
             mine = self.marked()
-            workers = [
-                p for p, (parent, command) in mine.items() if parent == process.pid and "loky" in command
-            ]
-            workers = [p for p in workers if "resource_tracker" not in mine[p][1]]
+            journals = (self.workspace / ".f0make" / "run").glob("worker-*")
+            workers = [p for j in journals if (p := int(j.name[7:])) in mine]
             steps = [p for p in mine if p != process.pid and mine[p][0] != process.pid]
             pids = {"worker": workers, "step": steps, "everything": list(mine)}[victim]
             if victim != "everything":

@@ -17,14 +17,20 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         from f0make.cli.verbs import plan
 
         return plan.main("plan", options, {**extras, "exit_code": False})
-    from f0make.executor import Executor
+    from f0make.execution import forkserver
 
-    # What a run makes, it keeps: looking through all of it for cycles after every 700 objects finds none.
-    gc.set_threshold(200_000, 10, 1_000)
-    reporter = reporters.choose(options, extras)
+    reporter = None
     try:
+        # Now, while there is little to copy: from it come the workers, if anything must run.
+        forkserver.prepare()
+        from f0make.executor import Executor
+
+        # What a run makes, it keeps: looking through all of it for cycles after every 700 objects finds none.
+        gc.set_threshold(200_000, 10, 1_000)
+        reporter = reporters.choose(options, extras)
         result = Executor(options, reporter).execute(extras["recipe"], targets, extras.get("look"))
     finally:
+        forkserver.dismiss()
         stop = getattr(reporter, "stop", None)
         if stop is not None:
             stop()

@@ -151,7 +151,7 @@ def test_stop_ends_everything(tmp_path: Path, stopped: bool) -> None:
             os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     lab.stop(0.5)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3
     assert not any(map(alive, [*pids, worker]))
     outcomes = {lab.outcome(1).token: None for _ in range(3)}
     assert set(outcomes) == {shell.token, python.token, queued.token}

@@ -54,7 +54,8 @@ class Result:
         return {e["step"]: e["reason"] for e in self.events if e["event"] == "step"}
 
 
-def _events(text: str) -> list[dict[str, Any]]:
+def events(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a text, one a line; none when there is anything else."""
     try:
         found = [json.loads(line) for line in text.splitlines()]
     except ValueError:
@@ -100,7 +101,7 @@ class F0:
         )
         own = re.sub(r"^--- log of .*?^---$", "", done.stderr, flags=re.M | re.S)
         assert "Traceback (most recent call last)" not in own or "--debug" in args, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr, _events(done.stdout))
+        return Result(done.returncode, done.stdout, done.stderr, events(done.stdout))
 
     def run(self, *args: str, recipe: str = "recipe.yaml", code: int | None = 0, **how: Any) -> Result:
         """`f0make run --json`, with the exit code that is expected (None: any)."""
@@ -156,4 +157,4 @@ def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT, timeo
     """Send a signal to a started f0make and wait for its end."""
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=timeout)
-    return Result(process.returncode, stdout, stderr, _events(stdout))
+    return Result(process.returncode, stdout, stderr, events(stdout))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import F0, Result
+from conftest import F0, Result, events
 from sshd.client import Client
 from sshd.host import Host, namespaces, unavailable
 from sshd.proxy import Proxy
@@ -35,6 +38,38 @@ class Farm:
         self.client.close()
 
 
+class Running:
+    """A run in the background."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.began = time.monotonic()
+
+    def until(self, *flags: Path, seconds: float = 20.0) -> None:
+        """Wait until all ``flags`` exist; the run must go on."""
+        deadline = time.monotonic() + seconds
+        while not all(flag.exists() for flag in flags):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                out, err = self.process.communicate()
+                raise AssertionError(
+                    f"no {flags} in a run that ended with {self.process.returncode}: {out}{err}"
+                )
+            time.sleep(0.01)
+
+    def end(self, code: int | None = 0, seconds: float = 40.0) -> Result:
+        """Wait for the end; ``code`` is the exit code that is expected."""
+        try:
+            out, err = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            raise AssertionError(f"the run hangs: {out}{err}") from None
+        assert "Traceback (most recent call last)" not in err, err
+        assert code is None or self.process.returncode == code, (self.process.returncode, out, err)
+        return Result(self.process.returncode, out, err, events(out))
+
+
 class Remote(F0):
     """The command line of a user who has hosts."""
 
@@ -46,6 +81,7 @@ class Remote(F0):
         self.mine: list[Host] = []
         self.used: list[Host] = []
         self.proxies: list[Proxy] = []
+        self.running: list[Running] = []
         self.prefix = self.client.prefix
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -100,8 +136,23 @@ class Remote(F0):
         """A run with the hosts file; by default nothing runs here."""
         return self.run("--hosts", str(self.file), f"-j{jobs}", *args, code=code, **how)
 
+    def begin(self, *args: str, jobs: int = 0, env: Mapping[str, str] | None = None) -> Running:
+        """Start such a run in the background."""
+        argv = ("run", "recipe.yaml", "--json", "--hosts", str(self.file), f"-j{jobs}", *args)
+        running = Running(self.start(*argv, env=env))
+        self.running.append(running)
+        return running
+
+    def records(self) -> list[str]:
+        """The instance of every record of a success in the workspace's log, in order."""
+        lines = (self.workspace / ".f0make/records.log").read_bytes().splitlines()
+        return [json.loads(line[16:])["instance"] for line in lines if line[9:16] == b"record "]
+
     def close(self) -> None:
         """Close this test's hosts; on the others nothing of it may run any more."""
+        for running in self.running:
+            running.process.kill()
+            running.process.communicate()
         try:
             if not namespaces():
                 for host in self.used:

@@ -6,7 +6,6 @@ closes or nothing was heard for the length of the lease. Part of what is sent: s
 
 from __future__ import annotations
 
-import errno
 import os
 import selectors
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.execution import ending, frames, host
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.collect import NO_ROOM
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
 from f0make.files import clearing
@@ -176,8 +176,10 @@ class Agent:
             for kind, payload in self._inbox.feed(data):
                 self._take(kind, payload)
         except (OSError, CacheUnusable, wire.Garbled) as error:
-            full = " (disk full)" if getattr(error, "errno", 0) == errno.ENOSPC else ""
-            self._say(wire.message(wire.TROUBLE, f"{self._workdir}: {_reason(error)}{full}"))
+            why = f"{self._workdir}: {_reason(error)}"
+            if getattr(error, "errno", 0) in NO_ROOM:
+                why = f"the disk of {self._workdir} is full (make room there, or set workdir to another directory)"
+            self._say(wire.message(wire.TROUBLE, why))
             self._left = True
 
     def _take(self, kind: int, payload: bytes) -> None:

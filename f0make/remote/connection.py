@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -18,6 +19,9 @@ _WINDOW = 16 << 20
 """Bytes that a host may send before they are read."""
 _LOGIN = 5.0
 """Seconds, at least, for logging in once a host has answered."""
+
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # What goes wrong is told in one line, below.
 
 
 class Refused(Exception):
@@ -67,11 +71,12 @@ def _reach(host: Host, target: Target, patience: Patience, until: float) -> Conn
             below.close()
         raise
     except TimeoutError:
-        reason = f"it does not answer within {patience.connect:g} s"
+        reason = _silent(patience)
     except paramiko.ChannelException as error:
         reason = f"the jump host cannot reach it: {error.text}"
     except (OSError, EOFError, paramiko.SSHException) as error:
-        reason = _reason(error)
+        late = time.monotonic() >= until and not isinstance(error, OSError)
+        reason = _silent(patience) if late else _reason(error)
     if below is not None:
         below.close()
     raise Unreachable(f"{host.name}: {target.address} port {target.port}: {reason}") from None
@@ -209,6 +214,10 @@ def _agent_keys(target: Target) -> list[Any]:
         except (OSError, IndexError):
             continue
     return [key for key in keys if key.get_base64() in public]
+
+
+def _silent(patience: Patience) -> str:
+    return f"it does not answer within {patience.connect:g} s"
 
 
 def _left(until: float) -> float:

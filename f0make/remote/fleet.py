@@ -262,7 +262,7 @@ class Fleet:
             for pending, outcome in link.hear():
                 self._home(selector, link, pending.bundle, outcome)
         except Broken as error:
-            self._drop(selector, link, str(error), "lost")
+            self._drop(selector, link, str(error), "left-out" if error.for_good else "lost")
         except OSError as error:
             self._drop(
                 selector, link, f"what it sends cannot be kept here: {error.strerror or error}", "lost"

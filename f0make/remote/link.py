@@ -22,13 +22,19 @@ from f0make.remote.shipped import archive
 _BEATS = 4
 """Heartbeats in the length of a lease."""
 _SLOW = 40e6
-"""Bytes a second; on a slower line large contents are compressed where that makes them smaller."""
+"""Bytes a second of a line that is slow: there large contents are compressed where that makes them smaller."""
+_WORTH_FAST = 0.5
+"""On others, where it makes them so much smaller: then encrypting the rest takes less time, too."""
 _ENOUGH = 4 << 20
 """Bytes after which the speed of a line is known."""
 
 
 class Broken(Exception):
-    """The host is of no use any more; the text says why."""
+    """The host is of no use any more; the text says why. ``for_good``: nor would it be after another try."""
+
+    def __init__(self, why: str, for_good: bool = False) -> None:
+        super().__init__(why)
+        self.for_good = for_good
 
 
 @dataclass(slots=True)
@@ -78,6 +84,7 @@ class Link:
         self._intake = Intake(transit)
         self._lock = threading.RLock()
         self._pending: dict[str, Pending] = {}
+        self._forgotten = False
         self._fetching: set[str] = set()
         self._stores: dict[str, Blobs] = {}
         self._spoilt: dict[str, int] = {}
@@ -110,9 +117,11 @@ class Link:
     # Called from the scheduler's thread.
 
     def submit(self, bundle: Bundle) -> None:
-        """Send ``bundle``. Raises needs.InputGone."""
+        """Send ``bundle``. Raises needs.InputGone, also when the host was lost meanwhile."""
         pending = Pending(bundle, needs.sources(bundle))
         with self._lock:
+            if self._forgotten:
+                raise needs.InputGone(f"{self.host.name} is lost")
             self._pending[bundle.token] = pending
         self.channel.post(wire.bundle_message(_travelling(bundle)))
 
@@ -138,6 +147,7 @@ class Link:
     def forget(self) -> list[Bundle]:
         """The bundles that have not come back; nothing that comes now counts."""
         with self._lock:
+            self._forgotten = True
             left = [pending.bundle for pending in self._pending.values()]
             self._pending.clear()
         return left
@@ -192,7 +202,7 @@ class Link:
         elif kind == wire.GONE:
             raise Broken(f"it lost a result that it had ({len(wire.value_of(payload))} files)")
         elif kind == wire.TROUBLE:
-            raise Broken(str(wire.value_of(payload)))
+            raise Broken(str(wire.value_of(payload)), for_good=True)
         elif kind == wire.BYE:
             self.said_bye = True
         return []
@@ -210,7 +220,7 @@ class Link:
 
         def pieces() -> Iterator[bytes]:
             began = time.monotonic()
-            for piece in outbox.stream(items, lost.append, self._slow):
+            for piece in outbox.stream(items, lost.append, self._worth):
                 self._moved += len(piece)
                 self._took += time.monotonic() - began
                 yield piece
@@ -220,14 +230,15 @@ class Link:
 
         self.channel.stream(pieces())
 
-    def _slow(self) -> bool:
-        return self._moved > _ENOUGH and self._moved < _SLOW * max(self._took, 1e-3)
+    def _worth(self) -> float:
+        slow = self._moved > _ENOUGH and self._moved < _SLOW * max(self._took, 1e-3)
+        return outbox.WORTH if slow else _WORTH_FAST
 
     def _spoil(self, digests: list[str]) -> None:
         for digest in digests:
             self._spoilt[digest] = self._spoilt.get(digest, 0) + 1
             if self._spoilt[digest] > 1:
-                raise Broken(f"what is sent arrives damaged, twice ({digest[:12]}…)")
+                raise Broken(f"contents arrive damaged, twice ({digest[:12]}…)", for_good=True)
 
     # Results on their way home.
 

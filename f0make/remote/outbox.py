@@ -21,7 +21,7 @@ PACK_COUNT = 2000
 PIECE = 256 << 10
 COMPRESSED, LAST, VOID = 1, 2, 4
 """Flags; a VOID part takes back what came before of its content."""
-_WORTH = 0.85
+WORTH = 0.85
 """What is compressed to more than this part of its size travels as it is."""
 _COUNT = struct.Struct(">I")
 _ENTRY = struct.Struct(">32sI")
@@ -30,19 +30,19 @@ _ENTRY = struct.Struct(">32sI")
 def stream(
     items: Iterable[tuple[str, str | bytes]],
     lost: Callable[[str], None],
-    compress: Callable[[], bool] = lambda: True,
+    worth: Callable[[], float] = lambda: WORTH,
 ) -> Iterator[bytes]:
     """Messages that carry ``items`` (digest, absolute path or the bytes themselves), as they are asked for.
 
-    ``lost`` hears of each content that is not, or no longer, what its digest says. ``compress`` says whether
-    the line is slow enough for compressing large contents.
+    ``lost`` hears of each content that is not, or no longer, what its digest says. ``worth`` says to which part of
+    its size compressing must bring a large content for it to travel compressed.
     """
     pack = Pack()
     for digest, source in items:
         data = source if isinstance(source, bytes) else _small(source)
         if data is None:
             assert isinstance(source, str)
-            yield from _parts(digest, source, lost, compress)
+            yield from _parts(digest, source, lost, worth)
         elif hashlib.sha256(data).hexdigest() != digest:
             lost(digest)
         else:
@@ -80,7 +80,7 @@ class Pack:
         body = b"".join([_COUNT.pack(len(self._entries)), *self._entries, *self._data])
         self._entries, self._data, self._size = [], [], 0
         smaller = zlib.compress(body, 1)
-        if len(smaller) < len(body) * _WORTH:
+        if len(smaller) < len(body) * WORTH:
             return wire.frame(wire.PACK, bytes([COMPRESSED]) + smaller)
         return wire.frame(wire.PACK, b"\0" + body)
 
@@ -133,10 +133,10 @@ def _small(path: str) -> bytes | None:
 
 
 def _parts(
-    digest: str, path: str, lost: Callable[[str], None], compress: Callable[[], bool]
+    digest: str, path: str, lost: Callable[[str], None], worth: Callable[[], float]
 ) -> Iterator[bytes]:
     raw, found = bytes.fromhex(digest), hashlib.sha256()
-    helps: bool | None = None
+    ratio = 0.0  # What the last piece that was tried was compressed to.
     try:
         with open(path, "rb", buffering=0) as file:
             data = file.read(PIECE)
@@ -146,10 +146,10 @@ def _parts(
                 if not following and found.hexdigest() != digest:
                     break
                 flags = 0 if following else LAST
-                if helps is not False and compress():
+                if ratio < worth():
                     smaller = zlib.compress(data, 1)
-                    helps = len(smaller) < len(data) * _WORTH
-                    if helps:
+                    ratio = len(smaller) / len(data)
+                    if ratio < worth():
                         flags, data = flags | COMPRESSED, smaller
                 yield wire.frame(wire.PART, bytes([flags]) + raw + data)
                 data = following

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -106,11 +107,21 @@ def split_address(text: str) -> tuple[str, str, int]:
         address, colon, port = rest.partition(":")
         if colon and not port:
             raise ValueError(f"{text}: no port after the colon")
-    if not address or ("@" in text and not user):
+    if ":" in address and not _is_v6(address):
+        raise ValueError(f"{text}: {address!r} is no IPv6 address")
+    if not address or ("@" in text and not user) or len(text.split()) != 1:
         raise ValueError(f"{text}: expected [user@]address[:port]")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError(f"{text}: {port!r} is no port")
     return user, address, int(port or 0)
+
+
+def _is_v6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text.partition("%")[0])
+    except OSError:
+        return False
+    return True
 
 
 def _first(said: dict[str, list[str]], key: str, default: str) -> str:

@@ -44,6 +44,8 @@ class Proxy:
         self.connections = 0
         self.rate: float | None = None
         """Bytes a second each way, None: as they come."""
+        self.stall_at: int | None = None
+        """Stall as soon as so many bytes were received."""
         self._stalled = False
         self._refusing = False
         self._flip = {"sent": -1, "received": -1}
@@ -187,6 +189,8 @@ class Proxy:
 
     def _count(self, data: bytes, way: str) -> bytes:
         setattr(self, way, getattr(self, way) + len(data))
+        if self.stall_at is not None and self.received >= self.stall_at:
+            self._stalled = True
         if self.rate:
             time.sleep(len(data) / self.rate)
         left = self._flip[way]

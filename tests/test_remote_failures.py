@@ -105,7 +105,7 @@ def no_port(remote: Remote, host: Host, proxy: Proxy) -> str:
 
 
 def no_login(remote: Remote, host: Host, proxy: Proxy) -> str:
-    return remote.item(host, user="nobody")
+    return remote.item(host, user="nosuch")
 
 
 def no_name(remote: Remote, host: Host, proxy: Proxy) -> str:
@@ -397,7 +397,7 @@ def test_a_disk_too_small_for_anything(remote: Remote) -> None:
     remote.recipe(ONE)
     result = remote.there(*FAST, code=5)
     assert host_events(result)[0][0] == "left-out"
-    said_of(result, "tiny", f"{place}/wd", "space")
+    said_of(result, "tiny", f"{place}/wd", "full", "workdir")
     remote.client.trust(host, *remote.standing("h2"))
     remote.hosts_text(remote.item(host, workdir=f"{place}/wd") + remote.item(*remote.standing("h2")))
     assert ran_at(remote.there(*FAST)) == {"one": "h2"}
@@ -420,7 +420,7 @@ def test_a_disk_that_fills_up(remote: Remote, what: str) -> None:
     )
     result = remote.there(*FAST)
     assert ran_at(result) == {"s": "h2"}
-    said_of(result, "tiny", f"{place}/wd", "space")
+    said_of(result, "tiny", f"{place}/wd", "full", "workdir")
     assert (remote.workspace / "s").stat().st_size > 5_000_000
 
 

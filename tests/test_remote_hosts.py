@@ -413,7 +413,7 @@ def test_hosts_check_says_what_would_go_wrong_and_how_to_mend_it(remote: Remote)
         remote.item(h1),
         remote.item(h2),
         remote.item(h1, name="closed", address="127.0.0.1", port=closed.port),
-        remote.item(h1, name="stranger", user="nobody"),
+        remote.item(h1, name="stranger", user="nosuch"),
         remote.item(h1, name="nowhere", address="no-such-host.invalid"),
         remote.item(h1, name="readonly", workdir="/proc/f0make"),
     ]

@@ -116,6 +116,10 @@ class Attempts:
             bundle.host = run.farm.place_of(node)
             if bundle.host:
                 self._pack(bundle, run.verdicts[node].inputs)
+        if run.options.strict or run.options.audit:
+            bundle.guard = "strict" if run.options.strict else "audit"
+            facts = run.session.code.get(instance.name)
+            bundle.code = facts.files if facts is not None else []
         run.outputs.clear(instance.outputs)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
@@ -159,6 +163,8 @@ class Attempts:
         return None
 
     def _discovered(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> list[str]:
+        if not outcome.discovered:
+            return []
         own = {path for path, _ in attempt.bundle.outputs}
         return [p for p in dict.fromkeys(outcome.discovered) if p not in inputs and p not in own]
 
@@ -213,6 +219,10 @@ class Attempts:
         if run.decider.shared is not None and outcome.stored:
             run.decider.shared.put(record["key"], record)
         return record
+
+    def over(self, attempt: Attempt) -> None:
+        """Nothing more will be asked about ``attempt``: of a million instances none should keep its bundle."""
+        self._by_name.pop(attempt.instance.name, None)
 
     def _inside(self, outcome: Outcome, path: str) -> str | None:
         for root, tree in outcome.trees.items():

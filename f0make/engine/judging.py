@@ -63,13 +63,20 @@ class Judge:
             run.reporter.output(instance.name, attempt.bundle.log, True)
             run.fail(node, problem, outcome)
             return
+        if outcome.strays:
+            from f0make.execution.guard.watch import described
+
+            run.reporter.note(f"{instance.name}: {described(outcome.strays)}")
         if outcome.message:
             run.reporter.note(f"{instance.name}: {outcome.message}")
         record = run.attempts.commit(attempt, outcome, inputs)
         run.outputs.protect(instance.outputs)
         self.remember_writes(node, record)
         run.reporter.output(instance.name, attempt.bundle.log, False)
-        run.settle(node, State.RAN, run.verdicts[node].reason, outcome=outcome)
+        verdict = run.verdicts[node]
+        verdict.parts, verdict.inputs, verdict.changes = {}, {}, []
+        run.settle(node, State.RAN, verdict.reason, outcome=outcome)
+        run.attempts.over(attempt)
 
     def _void(self, node: int, attempt: Attempt, outcome: Outcome, why: str) -> None:
         """The result rests on an input that has changed meanwhile: decide again, from what the inputs hold now."""

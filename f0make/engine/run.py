@@ -464,6 +464,7 @@ class Run:
     ) -> None:
         """``state`` is what has become of ``node``; ``quiet``: its event comes later."""
         self.progress.state[node] = state
+        self.demands.pop(node, None)
         if self.progress.is_instance(node):
             self.counts[state] += 1
             if not quiet:

@@ -1,0 +1,182 @@
+"""`python -m bench.scale [N]`: the run loop at N instances over 1,000 workers, with a backend that only pretends.
+
+Real: the recipe reader, the expansion, the graph, the store with its log, the decider, the scheduler, and the loop
+(`f0make.engine.run.Run`). Imagined: the commands and the files that they would have made. The loop is measured, not
+what it waits for, so a worker's answer is there as soon as it was given something to do. See docs/scale.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import hashlib
+import os
+import pstats
+import resource
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from f0make.engine.run import Run
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.files.contents import Contents
+from f0make.files.signature import Signature
+from f0make.options import RunOptions, Silent
+from f0make.session import Session
+
+WORKERS = 1000
+
+SHAPES = {
+    "pairs": """\
+steps:
+  - name: make
+    foreach:
+      n:
+        range: 1..{half}
+    inputs: seed.txt
+    outputs: raw/${{{{ n }}}}.txt
+    run: make ${{{{ n }}}}
+  - name: use
+    foreach:
+      n:
+        range: 1..{half}
+    inputs: raw/${{{{ n }}}}.txt
+    outputs: done/${{{{ n }}}}.txt
+    run: use ${{{{ inputs }}}} ${{{{ outputs }}}}
+""",
+    "wide": """\
+steps:
+  - name: make
+    foreach:
+      n:
+        range: 1..{all}
+    outputs: raw/${{{{ n }}}}.txt
+    run: make ${{{{ n }}}}
+""",
+}
+"""Recipes of N instances: half of them read what the other half makes, or none reads anything."""
+
+
+class ImaginedContents(Contents):
+    """Files exist as soon as an outcome says so; nobody looks at a disk."""
+
+    def token(self, path: str) -> str | None:
+        """The token that was learned for ``path``."""
+        row = self._asked.get(path)
+        return row[1] if row is not None else "0" * 64 if path == "seed.txt" else None
+
+    def signature(self, path: str) -> Signature | None:
+        """As `lstat` would say."""
+        row = self._asked.get(path)
+        return row[0] if row is not None else None
+
+
+class Pretending:
+    """A backend whose workers are done at once; they answer when `WORKERS` are busy, or the loop has nothing else."""
+
+    slots = WORKERS
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._busy: deque[str] = deque()
+        self._outputs: dict[str, list[str]] = {}
+        self._done: Callable[[Outcome], None] | None = None
+
+    def start(self, done: Callable[[Outcome], None]) -> None:
+        """Remember whom to tell."""
+        self._done = done
+
+    def submit(self, bundle: Bundle) -> None:
+        """A worker takes ``bundle``, and is done with it."""
+        assert self._done is not None
+        outcome = Outcome(bundle.token, True, exit_code=0, started=time.time(), stored=True, host="worker")
+        outcome.seconds = outcome.cpu_seconds = 1.0
+        for number, (path, _) in enumerate(bundle.outputs):
+            outcome.outputs[path] = hashlib.sha256(path.encode()).hexdigest()
+            outcome.signatures[path] = (number, 1, 1, number + 1, 0o100644, 2)
+        self._done(outcome)
+
+    def kill(self, token: str) -> None:
+        """Nothing runs."""
+
+    def stop(self, grace: float) -> None:
+        """Nothing runs."""
+
+
+def memory() -> float:
+    """Resident memory of this process in MB, now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def simulate(shape: str, size: int, place: Path, profile: bool = False) -> dict[str, float]:
+    """Run ``size`` instances of ``shape`` in ``place``; what it took, by name."""
+    (place / "recipe.yaml").write_text(SHAPES[shape].format(half=size // 2, all=size))
+    (place / "seed.txt").write_text("seed\n")
+    before, began = memory(), time.perf_counter()
+    options = RunOptions(workspace=str(place), jobs=WORKERS)
+    session = Session.open("recipe.yaml", options, readonly=False)
+    session.contents = ImaginedContents(str(place))
+    opened, graph = time.perf_counter(), memory()
+    backend = Pretending()
+    run = Run(
+        session,
+        options,
+        Silent(),
+        run_id="simulated",
+        jobs=WORKERS,
+        backend=lambda: backend,
+        blobs=None,
+        shared=None,
+        fingerprints=lambda instance: [],
+    )
+    run.outputs.clear = _clear  # type: ignore[method-assign]
+    cpu, start = time.process_time(), time.perf_counter()
+    profiler = cProfile.Profile() if profile else contextlib.nullcontext()
+    with profiler:
+        run.run()
+    ended = time.perf_counter()
+    spent = time.process_time() - cpu
+    ran = sum(run.counts.values())
+    assert ran == size and set(run.steps.values()) == {"ran"}, run.counts
+    session.close()
+    if isinstance(profiler, cProfile.Profile):
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+    return {
+        "instances": size,
+        "open s": opened - began,
+        "open MB": graph - before,
+        "loop s": ended - start,
+        "completions/s": ran / (ended - start),
+        "CPU us each": 1e6 * spent / ran,
+        "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "log MB": (place / ".f0make" / "records.log").stat().st_size / 1e6,
+    }
+
+
+def _clear(outputs: object) -> None:
+    """No file is there to be cleared away."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="bench.scale")
+    parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000])
+    parser.add_argument("--shape", choices=SHAPES, default="pairs")
+    parser.add_argument("--profile", action="store_true")
+    chosen = parser.parse_args()
+    for size in chosen.sizes:
+        place = Path(tempfile.mkdtemp(prefix="f0make-scale-"))
+        try:
+            found = simulate(chosen.shape, size, place, chosen.profile)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        print(chosen.shape, "  ".join(f"{name} {value:,.1f}" for name, value in found.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -263,6 +263,12 @@ class Executor:
             raise UsageError("-j 0 without hosts: nothing could run (name hosts with --hosts or --host)")
         for text in session.notes:
             self.reporter.note(text)
+        if self.options.strict or self.options.audit:
+            from f0make.execution.guard.probe import obstacle
+
+            option, reason = "--strict" if self.options.strict else "--audit", obstacle()
+            if reason is not None:
+                raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
         fingerprints = Taken(self.workspace, dict(os.environ))
         governor = self._governor(session, jobs, began)

@@ -47,6 +47,10 @@ class RunOptions:
     """As given (`5s`); so are the next two. `remote.hosts.patience_of` reads them."""
     lease: str | None = None
     reconnect: str | None = None
+    strict: bool = False
+    """A step can read only its inputs and the system's files, and write only its outputs."""
+    audit: bool = False
+    """Tell which files steps read and write that are not declared."""
     max_cpu: str | None = None
     """Budgets as given (`80%`, `8GB`, `4`, `2h`, `0.2kWh`, `50g`, `FRA`); `governor.limits` reads them."""
     max_mem: str | None = None

@@ -173,7 +173,7 @@ def test_another_directory_can_be_the_workspace(words: F0, tmp_path: Path) -> No
         (["run", "recipe.yaml", "--nonsense"], "--nonsense"),
         (["run", "recipe.yaml", "--only", "cont"], "count"),
         (["run", "recipe.yaml", "--force", "nobody"], "nobody"),
-        (["run", "recipe.yaml", "--strict"], "does not support --strict"),
+        (["run", "recipe.yaml", "--strict", "--audit"], "contradict"),
         (["frobnicate"], "frobnicate"),
     ],
 )

@@ -31,7 +31,10 @@ from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf
 ROOT = Path(__file__).parent.parent
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "docs/recipes.md", "docs/cli.md", "docs/design.md", "docs/cache.md", "docs/hosts.md"]
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("recipes", "cli", "design", "cache", "hosts", "strict", "scale")),
+]
 
 
 class Shell:

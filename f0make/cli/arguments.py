@@ -155,6 +155,10 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
         from f0make.remote.hosts import patience_of
 
         patience_of(options)
+    if options.strict and options.audit:
+        raise UsageError("--strict and --audit contradict each other (--strict names files, too)")
+    if (options.strict or options.audit) and (hosts or options.backend != "local"):
+        raise UsageError("--strict and --audit watch steps on this machine only (leave the hosts out)")
     if options.cache is not None:
         _check_cache(options.cache, options.cache_readonly)
     elif options.cache_readonly:

@@ -86,6 +86,10 @@ OPTIONS = {
             "wait", "--wait", FLAG, "Wait for another run in this workspace instead of ending with exit 4."
         ),
         Option("retries", "--retries", TEXT, "Attempts after a first failure, whatever the steps say.", "N"),
+        Option(
+            "strict", "--strict", FLAG, "A step can read only its inputs, and write only its outputs (Linux)."
+        ),
+        Option("audit", "--audit", FLAG, "List reads and writes that the recipe does not declare (Linux)."),
         Option("rehash", "--rehash", FLAG, "Hash every file again, trust no signature."),
         Option(
             "max_cpu", "--max-cpu", TEXT, "Start nothing that would use more of the cores: 80%.", "PERCENT"
@@ -136,7 +140,7 @@ VERBS = {
             "run",
             "Bring targets up to date.",
             (RECIPE, TARGETS),
-            f"jobs keep_going dry_run backend {_HOSTS} lease reconnect wait retries json quiet verbose "
+            f"jobs keep_going dry_run backend {_HOSTS} lease reconnect wait retries strict audit json quiet verbose "
             f"{_BUDGET} {_DECIDE}",
         ),
         Verb(
@@ -191,7 +195,7 @@ GROUPS = {"cache": "Look after the cache.", "hosts": "Look after hosts."}
 
 UNSUPPORTED_OPTIONS = frozenset(
     {
-        *("--strict", "--audit", "--dask-ca", "--dask-cert", "--dask-key"),
+        *("--dask-ca", "--dask-cert", "--dask-key"),
     }
 )
 """Options of the contract that this version refuses by name instead of calling them unknown."""

@@ -65,6 +65,11 @@ class Bundle:
     modules: dict[str, str] = field(default_factory=dict)
     """Only for another place: path -> SHA-256 (hex) of the workspace's modules that a python step imports."""
 
+    guard: str = ""
+    """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""
+    code: list[str] = field(default_factory=list)
+    """Only for a watched python step: absolute paths of its source files."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -101,6 +106,8 @@ class Outcome:
     read: int = 0
     written: int = 0
     host: str = ""
+    strays: list[tuple[str, bool]] = field(default_factory=list)
+    """Of a watched step: (path, it was written) of the files that it touched and that are not declared."""
     log: str = ""
     """SHA-256 (hex) of the log where it lies in another place's store; empty when there is none, or it is here."""
     unfit: bool = False

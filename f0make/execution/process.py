@@ -52,19 +52,21 @@ def run(
     timeout: float | None = None,
     note: Callable[[int, int, int], None] | None = None,
     exit_codes: Container[int] = (0,),
+    start: Callable[[Launch, Mapping[bytes, bytes], int], int] | None = None,
 ) -> Ended:
     """Run ``launch`` in the current directory with stdin from the caller's and both outputs to ``output``.
 
     The process starts with every signal at its default and none blocked. After ``timeout`` seconds it and all
     its descendants get TERM, two seconds later KILL. When it ends, what is left of it is ended too (see
     `end_session`); processes in sessions of their own (daemons) stay when it ends with one of ``exit_codes``.
-    ``note`` hears (pid, stamp before, stamp after) of the start. Raises OSError when it cannot be started.
+    ``note`` hears (pid, stamp before, stamp after) of the start. ``start`` starts it in another way than usual.
+    Raises OSError when it cannot be started.
 
     The kernel counts the memory of the starting process (this one) into the peak of a child that never grew
     larger than it; `Ended.peak_mem` cannot be less.
     """
     before = host.now()
-    pid = _start(launch, environ, output)
+    pid = (start or _start)(launch, environ, output)
     if note is not None:
         note(pid, before, host.now())
     timed_out = False

@@ -38,6 +38,11 @@ def on_term(signum: int, frame: object) -> None:
         raise Interrupted
 
 
+def interruptible(running: bool) -> None:
+    """Whether SIGTERM is meant for a step now."""
+    _state.running = running
+
+
 def run(bundle: Bundle, outcome: Outcome, environ: dict[bytes, bytes], output: int) -> None:
     """Run the python step of ``bundle`` and note in ``outcome`` how it went.
 

@@ -80,6 +80,10 @@ class Runner:
                 finished()
             if outcome.ok:
                 self._collector.collect(bundle, outcome)
+            if outcome.strays:
+                from f0make.execution.guard import watch
+
+                watch.judge(bundle, outcome)
             if not outcome.ok and not outcome.disk_full:
                 outcome.disk_full = collect.full(self.workspace)
         except Exception as error:
@@ -113,13 +117,26 @@ class Runner:
     def _shell_step(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
         environ = self._environ_of(bundle)
         scratch = bundle.scratch or os.path.join(self.workspace, RUN)
-        script = os.path.join(scratch, f"script-{os.getpid()}-{next(self._count)}")
-        start = None
+        name = f"{os.getpid()}-{next(self._count)}"
+        script = os.path.join(scratch, f"script-{name}")
+        start = watch = None
         try:
             start = launch(bundle.command or "", bundle.shell, self._shell, environ, script)
             if start.otherwise is not None:
                 environ[b"_"] = os.fsencode(start.program)  # as bash tells every program its own path
-            ended = process.run(start, environ, log, bundle.timeout, self._note, bundle.exit_codes)
+            if bundle.guard:
+                from f0make.execution.guard.watch import Watch
+
+                watch = Watch(bundle, environ, name)
+            ended = process.run(
+                start,
+                environ,
+                log,
+                bundle.timeout,
+                self._note,
+                bundle.exit_codes,
+                watch.start if watch is not None else None,
+            )
         except CommandError as error:
             outcome.exit_code, outcome.message = error.code, str(error)
             _write(log, f"f0make: {error}\n")
@@ -130,6 +147,8 @@ class Runner:
             _write(log, f"f0make: {outcome.message}\n")
             return
         finally:
+            if watch is not None:
+                watch.close(outcome)
             if start is not None and start.script is not None:
                 os.unlink(start.script)
         self._alone = ended.alone
@@ -178,7 +197,13 @@ class Runner:
         host.reset_peak()
         before, since = _cpu(), host.now()
         try:
-            pystep.run(bundle, outcome, self._environ_of(bundle), log)
+            if bundle.guard:
+                from f0make.execution.guard.pystep import run_watched
+
+                name = f"{os.getpid()}-{next(self._count)}"
+                run_watched(bundle, outcome, self._environ_of(bundle), log, name)
+            else:
+                pystep.run(bundle, outcome, self._environ_of(bundle), log)
         except pystep.Interrupted:
             outcome.ok, outcome.signal, outcome.message = False, int(signal.SIGTERM), "killed by SIGTERM"
         me = os.getpid()

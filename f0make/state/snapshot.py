@@ -74,6 +74,7 @@ REQUEST = (
 
 HARMLESS = (
     *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "backend", "energy"),
+    *("strict", "audit"),
 )
 """Fields that change nothing when there is nothing to do."""
 

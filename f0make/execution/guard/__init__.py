@@ -1,0 +1,1 @@
+"""Watching which files a step opens, makes or changes (`--strict`, `--audit`): Linux, seccomp user notification."""

@@ -1,0 +1,111 @@
+"""The system calls that name files, by machine: their numbers, and where in their arguments the paths are. Pure.
+
+Numbers: asm/unistd_64.h (x86_64) and asm-generic/unistd.h (aarch64).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READ, CHANGE, CREATE, MAKE_DIRECTORY = "read", "change", "create", "mkdir"
+OPEN, OPEN_HOW = "open", "openat2"
+"""What a call does to a path: CHANGE needs it to be there. OPEN: as its flags say; OPEN_HOW: as the flags in a struct say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One path that a call names: argument numbers."""
+
+    does: str
+    path: int
+    base: int | None = None
+    """The descriptor of the directory that a relative path starts from; None: the current directory."""
+    flags: int | None = None
+    """OPEN: the argument with the flags. OPEN_HOW: the one with the address of the struct."""
+    follow: bool = True
+    """Whether a symlink at the end of the path is followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What must be known of one processor architecture."""
+
+    audit: int
+    """AUDIT_ARCH_… (linux/audit.h)."""
+    seccomp: int
+    """Number of seccomp(2)."""
+    watched: dict[int, tuple[Named, ...]]
+    refused: tuple[int, ...]
+    """Calls that would get around the watching: they fail with ENOSYS."""
+
+
+def _entry(path: int, base: int | None = None, does: str = CHANGE) -> Named:
+    """A name in a directory that is made, changed or removed itself, link or not."""
+    return Named(does, path, base, follow=False)
+
+
+_X86_64 = Machine(
+    0xC000003E,
+    317,
+    {
+        2: (Named(OPEN, 0, flags=1),),
+        257: (Named(OPEN, 1, 0, 2),),
+        437: (Named(OPEN_HOW, 1, 0, 2),),
+        85: (Named(CREATE, 0),),  # creat
+        59: (Named(READ, 0),),  # execve
+        322: (Named(READ, 1, 0),),  # execveat
+        76: (Named(CHANGE, 0),),  # truncate
+        82: (_entry(0), _entry(1, does=CREATE)),  # rename
+        264: (_entry(1, 0), _entry(3, 2, CREATE)),  # renameat
+        316: (_entry(1, 0), _entry(3, 2, CREATE)),  # renameat2
+        83: (_entry(0, does=MAKE_DIRECTORY),),  # mkdir
+        258: (_entry(1, 0, MAKE_DIRECTORY),),  # mkdirat
+        84: (_entry(0),),  # rmdir
+        87: (_entry(0),),  # unlink
+        263: (_entry(1, 0),),  # unlinkat
+        86: (_entry(0, does=READ), _entry(1, does=CREATE)),  # link
+        265: (_entry(1, 0, READ), _entry(3, 2, CREATE)),  # linkat
+        88: (_entry(1, does=CREATE),),  # symlink
+        266: (_entry(2, 1, CREATE),),  # symlinkat
+        133: (_entry(0, does=CREATE),),  # mknod
+        259: (_entry(1, 0, CREATE),),  # mknodat
+        90: (Named(CHANGE, 0),),  # chmod
+        268: (Named(CHANGE, 1, 0),),  # fchmodat
+        452: (Named(CHANGE, 1, 0),),  # fchmodat2
+        92: (Named(CHANGE, 0),),  # chown
+        94: (_entry(0),),  # lchown
+        260: (Named(CHANGE, 1, 0),),  # fchownat
+        132: (Named(CHANGE, 0),),  # utime
+        235: (Named(CHANGE, 0),),  # utimes
+        261: (Named(CHANGE, 1, 0),),  # futimesat
+        280: (Named(CHANGE, 1, 0),),  # utimensat
+    },
+    (425, 304),  # io_uring_setup, open_by_handle_at
+)
+
+_AARCH64 = Machine(
+    0xC00000B7,
+    277,
+    {
+        56: _X86_64.watched[257],
+        437: _X86_64.watched[437],
+        221: _X86_64.watched[59],
+        281: _X86_64.watched[322],
+        45: _X86_64.watched[76],
+        38: _X86_64.watched[264],
+        276: _X86_64.watched[316],
+        34: _X86_64.watched[258],
+        35: _X86_64.watched[263],
+        37: _X86_64.watched[265],
+        36: _X86_64.watched[266],
+        33: _X86_64.watched[259],
+        53: _X86_64.watched[268],
+        452: _X86_64.watched[452],
+        54: _X86_64.watched[260],
+        88: _X86_64.watched[280],
+    },
+    (425, 265),
+)
+
+MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
+"""By `os.uname().machine`."""

@@ -1,0 +1,143 @@
+"""One step under watch: its rules, its private directory for temporary files, and what becomes of strays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Mapping
+
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.command import Launch
+from f0make.execution.guard import seccomp, watched
+from f0make.execution.guard.rules import Rules, trees
+from f0make.execution.guard.supervisor import Supervisor
+
+STRICT, AUDIT = "strict", "audit"
+SHOWN = 3
+"""Files that a message names."""
+
+
+class Watch:
+    """Watches the step of ``bundle``; ``script``: the file that f0make itself may have written for it."""
+
+    def __init__(self, bundle: Bundle, environ: dict[bytes, bytes], name: str) -> None:
+        known = seccomp.machine()
+        if known is None:
+            raise OSError("steps cannot be watched on this system")
+        self._known = known
+        self._bundle = bundle
+        self._supervisor: Supervisor | None = None
+        self._temporary = os.path.join(bundle.scratch, f"tmp-{name}")
+        if "TMPDIR" not in bundle.env:
+            os.makedirs(self._temporary, exist_ok=True)
+            environ[b"TMPDIR"] = os.fsencode(self._temporary)
+        # Python steps may import their own modules; where they would cache them is no output.
+        environ.setdefault(b"PYTHONDONTWRITEBYTECODE", b"1")
+        self._environ = environ
+        self._script = os.path.join(bundle.scratch, f"script-{name}")
+
+    @property
+    def script(self) -> str:
+        """Where a script of the step goes."""
+        return self._script
+
+    def start(self, launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
+        """Start ``launch`` under watch; its process id. Raises OSError."""
+        pid, listener, line = watched.start(launch, environ, output, self._known)
+        self._supervise(listener)
+        try:
+            watched.result(line)
+        except OSError:
+            os.waitpid(pid, 0)
+            raise
+        return pid
+
+    def call(self, work: Callable[[], bytes]) -> tuple[int, socket.socket]:
+        """Begin ``work`` in a fork under watch: its process id, and the socket to give to `watched.result`."""
+        pid, listener, line = watched.call(work, self._known)
+        self._supervise(listener)
+        return pid, line
+
+    def close(self, outcome: Outcome) -> None:
+        """The step is over: note in ``outcome`` which files it touched that are not declared."""
+        if self._supervisor is not None:
+            self._supervisor.close()
+            outcome.strays = [(stray.path, stray.write) for stray in sorted(self._supervisor.strays)]
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _supervise(self, listener: int) -> None:
+        bundle = self._bundle
+        self._supervisor = Supervisor(
+            listener,
+            self._known,
+            _rules(bundle, self._environ, [self._script]),
+            forbid=bundle.guard == STRICT,
+            late=bundle.depfile is not None,
+        )
+
+
+def judge(bundle: Bundle, outcome: Outcome) -> None:
+    """Leave out of the strays of ``outcome`` what its depfile declares; with `STRICT` the rest is its failure."""
+    if outcome.discovered:
+        found = {os.path.realpath(os.path.join(bundle.workspace, path)) for path in outcome.discovered}
+        outcome.strays = [
+            (path, write)
+            for path, write in outcome.strays
+            if write or os.path.join(os.path.realpath(bundle.workspace), path) not in found
+        ]
+    if outcome.strays and bundle.guard == STRICT:
+        before = f"; then: {outcome.message}" if outcome.message else ""
+        outcome.ok, outcome.message = False, f"--strict: {described(outcome.strays)}{before}"
+        outcome.outputs, outcome.trees, outcome.signatures, outcome.stored = {}, {}, {}, False
+
+
+def described(strays: list[tuple[str, bool]]) -> str:
+    """``strays`` in one line."""
+    parts = []
+    for write, verb, where in ((False, "reads", "its inputs"), (True, "writes", "its outputs")):
+        paths = [path for path, wrote in strays if wrote == write]
+        if paths:
+            more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+            these = "which is" if len(paths) == 1 else "which are"
+            parts.append(f"it {verb} {', '.join(map(repr, paths[:SHOWN]))}{more}, {these} not among {where}")
+    return "; ".join(parts)
+
+
+def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str]) -> Rules:
+    real = os.path.realpath
+    workspace = real(bundle.workspace)
+    full = [os.path.join(workspace, path) for path in bundle.inputs]
+    outputs = [
+        (os.path.join(real(workspace + "/" + os.path.dirname(p)), os.path.basename(p)), d)
+        for p, d in bundle.outputs
+    ]
+    temporary = [os.fsdecode(environ[b"TMPDIR"])] if b"TMPDIR" in environ else []
+    rules = Rules(workspace + "/")
+    rules.reads = {real(path) for path in [*full, *own, *bundle.code]} | set(full)
+    rules.read_trees = trees(real(path) for path in full if os.path.isdir(path))
+    rules.writes = {path for path, directory in outputs if not directory}
+    if bundle.depfile is not None:
+        rules.writes.add(real(os.path.join(workspace, bundle.depfile)))
+    rules.write_trees = trees([*(p for p, directory in outputs if directory), *map(real, temporary)])
+    rules.tools = trees(_tools(workspace, environ))
+    return rules
+
+
+def _tools(workspace: str, environ: Mapping[bytes, bytes]) -> list[str]:
+    """Trees of programs: f0make and its Python, what PATH, PYTHONPATH and LD_LIBRARY_PATH name."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    found = {sys.prefix, sys.base_prefix, os.path.join(here, "f0make"), os.path.join(here, "scriptlets")}
+    found.update(path for path in sys.path if path)
+    for name in (b"PYTHONPATH", b"LD_LIBRARY_PATH"):
+        found.update(path for path in os.fsdecode(environ.get(name, b"")).split(":") if path)
+    for directory in os.fsdecode(environ.get(b"PATH", b"")).split(":"):
+        if directory.startswith("/"):
+            found.add(directory)
+            if os.path.basename(directory.rstrip("/")) in ("bin", "sbin", "shims"):
+                found.add(os.path.dirname(directory.rstrip("/")))
+    resolved = {os.path.realpath(path) for path in found if os.path.isabs(path)}
+    # A tree that holds the workspace, or all that is the person's, is no tool.
+    return sorted(p for p in resolved if not f"{workspace}/".startswith(f"{p.rstrip('/')}/") and p != home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -365,6 +366,52 @@ def test_a_lost_output_of_a_consumer_needs_no_temp_file(temp: Traced) -> None:
     temp.remove("use.txt")
     assert temp.run().states["use"] == "restored" and temp.executed() == []
     assert not temp.exists("middle.txt")
+
+
+BESIDE = f"""\
+steps:
+  - name: make
+    inputs: in.txt
+    outputs:
+      - kept.txt
+      - path: middle.txt
+        temp: yes
+    run: |
+      {TRACE}
+      cp in.txt kept.txt; cat in.txt in.txt > middle.txt
+  - name: use
+    inputs:
+      - kept.txt
+      - middle.txt
+    outputs: use.txt
+    cache: no
+    run: |
+      {TRACE}
+      cat kept.txt middle.txt > use.txt
+"""
+
+
+@pytest.mark.parametrize("blobs", [True, False], ids=["cached", "its blob lost"])
+def test_a_temp_output_comes_back_after_another_output_of_its_maker(f0: F0, blobs: bool) -> None:
+    """The maker is restored for the lost output first; its temp output only when the consumer turns out to need it."""
+    traced = Traced(f0.workspace)
+    traced.recipe(BESIDE)
+    traced.write("in.txt", "1\n")
+    traced.run()
+    traced.executed()
+    traced.remove("kept.txt")
+    assert traced.run().states == {"make": "restored", "use": "current"}
+    assert traced.read("kept.txt") == "1\n" and not traced.exists("middle.txt")
+    traced.remove("kept.txt")
+    traced.remove("use.txt")
+    if not blobs:
+        doubled = hashlib.sha256(b"1\n1\n").hexdigest()
+        Path(traced.workspace, ".f0make/cache/cas", doubled[:2], doubled).unlink()
+    result = traced.run()
+    assert result.states == {"make": "restored" if blobs else "ran", "use": "ran"}
+    assert result.summary["restored"] + result.summary["ran"] == 2 and result.summary["current"] == 0
+    assert traced.read("use.txt") == "1\n1\n1\n" and not traced.exists("middle.txt")
+    assert traced.executed() == (["use"] if blobs else ["make", "use"])
 
 
 def test_a_temp_output_that_is_a_target_stays(temp: Traced) -> None:

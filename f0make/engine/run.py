@@ -261,8 +261,7 @@ class Run:
             made, stale = self.session.store.made, {}
             for output in instance.outputs:
                 if self.tokens.on_disk(output.path) is None:
-                    self.tokens.promise(output, record, record.get("trees", {}))
-                    self.temps.virtual[node] = verdict
+                    self.temps.promise(node, verdict, output)
                 elif made.get(output.path) != record["outputs"][output.path]:
                     stale[output.path] = record["outputs"][output.path]
             if stale:
@@ -287,13 +286,16 @@ class Run:
             self.enqueue(node)
             return
         self.temps.virtual.pop(node, None)
+        for output in instance.outputs:
+            if output.temp and self.tokens.on_disk(output.path) is None:
+                self.temps.promise(node, verdict, output)
         self.judge.remember_writes(node, verdict.record)
         state = self.progress.state[node]
         if state.settled:
             self.counts[state] -= 1
         else:
             self.tally.spared(verdict.record)
-        self.settle(node, State.RESTORED, verdict.reason)
+        self.settle(node, State.RESTORED, verdict.reason, quiet=node in self.temps.virtual)
 
     # -- starting ----------------------------------------------------------------------------------------
 
@@ -501,11 +503,11 @@ class Run:
             self.progress.state[self.graph.by_name[attempt.instance.name]] = State.WAITING
 
     def _settle_rest(self) -> None:
-        """The run is over: what has no state yet is cancelled; current nodes kept back are announced."""
+        """The run is over: what has no state yet is cancelled; events that were kept back are announced."""
         progress = self.progress
         for node, verdict in self.temps.virtual.items():
-            if progress.state[node] is State.CURRENT:
-                self._announce(node, State.CURRENT, verdict.reason)
+            if progress.state[node].good:
+                self._announce(node, progress.state[node], verdict.reason)
         for node in list(progress.unsettled()):
             state, why = State.CANCELLED, "the run ended first"
             if node in progress.doom:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from f0make.engine.decider import Kind, Verdict
 from f0make.engine.nodes import State
+from f0make.model import Output
 
 if TYPE_CHECKING:
     from f0make.engine.run import Run
@@ -17,11 +18,17 @@ class Temps:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.virtual: dict[int, Verdict] = {}
-        """Current nodes whose temp outputs are gone: their event waits, they may yet have to run."""
+        """Current or restored nodes whose temp outputs are gone: their event waits, they may yet have to run."""
         self._awaited: dict[int, list[int]] = {}
         """Maker whose temp outputs are being made again -> nodes that wait for them."""
         self._waiting_for: dict[int, int] = {}
         """Node -> how many such makers it waits for."""
+
+    def promise(self, node: int, verdict: Verdict, output: Output) -> None:
+        """The temp ``output`` of ``node`` is gone: it counts as there until somebody must read it."""
+        assert verdict.record is not None
+        self._run.tokens.promise(output, verdict.record, verdict.record.get("trees", {}))
+        self.virtual[node] = verdict
 
     def bring_back(self, node: int) -> bool:
         """Bring back the inputs of ``node`` that are only promised; True when that takes a run of their maker."""
@@ -48,7 +55,7 @@ class Temps:
         """A consumer must run: put the temp outputs of ``maker`` back, or make them again."""
         run = self._run
         verdict = self.virtual[maker]
-        instance = run.graph.instances[maker]
+        instance, before = run.graph.instances[maker], run.progress.state[maker]
         assert verdict.record is not None
         missing = [o for o in instance.outputs if run.tokens.on_disk(o.path) is None]
         if run.decider.restorable(verdict.record, missing, wait=True):
@@ -61,7 +68,7 @@ class Temps:
             run.tally.spared(verdict.record, -1)
             run.enqueue(maker)
         self.virtual.pop(maker, None)
-        run.counts[State.CURRENT] -= 1
+        run.counts[before] -= 1
         for output in instance.outputs:
             run.tokens.keep(output.path)
 

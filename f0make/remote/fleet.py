@@ -34,6 +34,8 @@ from f0make.remote.stage import NotStarted
 TRANSIT = os.path.join(".f0make", "run", "transit")
 _STOP = 2.0
 """Seconds beyond the grace for hosts to say that everything has ended."""
+_VAIN = 10
+"""So many losses of a host in a row with nothing done in between, and it is not tried again: its steps may be why."""
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between two tries to reach a lost host again; the last one repeats."""
 
@@ -74,6 +76,8 @@ class Fleet:
         self._bell.setblocking(False)
         self.traffic: dict[str, list[int]] = {host.name: [0, 0] for host in hosts}
         """Name -> bytes sent and received over connections that have ended."""
+        self._vain: dict[str, int] = {}
+        """Name -> losses in a row with nothing done in between."""
 
     # Backend.
 
@@ -309,6 +313,10 @@ class Fleet:
         traffic[0] += link.channel.sent
         traffic[1] += link.channel.received
         left = link.forget()
+        self._vain[link.host.name] = 1 if link.ran else self._vain.get(link.host.name, 0) + 1
+        if status == "lost" and self._vain[link.host.name] >= _VAIN:
+            status = "left-out"
+            why = f"{why}, for the {_VAIN}th time with nothing done in between"
         self._thread(link.close)
         self._news(News(link.host.name, status, f"{link.host.name}: {why}"))
         for bundle in left:

@@ -247,9 +247,7 @@ def test_a_step_that_takes_its_host_down_every_time(remote: Remote) -> None:
     """It does not go on like that for ever."""
     first, _ = pair(remote)
     hosts(remote, first)
-    remote.recipe(
-        "steps:\n  - name: s\n    outputs: s\n    run: pkill -9 -o python3; sleep 9\n"
-    )
+    remote.recipe("steps:\n  - name: s\n    outputs: s\n    run: pkill -9 -o python3; sleep 9\n")
     result = remote.there(*FAST, code=5)
     assert host_events(result)[-1][0] == "left-out"
     assert not first.quiet(6.0) and not remote.exists("s")

@@ -161,8 +161,11 @@ class Executor:
         finally:
             session.close()
 
-    def check_request(self, session: Session) -> None:
-        """Refuse unknown names of steps, and what this version cannot do. Raises UsageError and RecipeError."""
+    def check_request(self, session: Session, placed: bool = True) -> None:
+        """Refuse unknown names of steps, and with ``placed`` steps that no place takes.
+
+        Raises UsageError and RecipeError.
+        """
         from f0make.engine.unsupported import unsupported
 
         known = [step.name for step in session.recipe.steps]
@@ -174,7 +177,8 @@ class Executor:
                     near = nearest(name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise UsageError(f"{option} {name}: no step has this name{hint}")
-        problems = unsupported(session, self.hosts(), self.options.jobs != 0) + self._beyond_budget(session)
+        problems = unsupported(session, self.hosts(), self.options.jobs != 0) if placed else []
+        problems += self._beyond_budget(session)
         if problems:
             raise RecipeError(problems)
 

@@ -50,3 +50,11 @@ def test_a_step_without_instances_yet_is_refused_too(f0: F0) -> None:
     result = f0("run", "recipe.yaml")
     assert result.code == 2 and "each.runs_on" in result.stderr
     assert not f0.exists("parts")
+
+
+@pytest.mark.parametrize("verb", [("why", "b"), ("graph",), ("list",), ("validate",)])
+def test_looking_needs_no_place(f0: F0, verb: tuple[str, ...]) -> None:
+    f0.recipe(ELSEWHERE)
+    name, *more = verb
+    result = f0(name, "recipe.yaml", *more)
+    assert result.code == 0 and result.stdout + result.stderr

@@ -33,7 +33,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
     recipe = extras["recipe"]
     draw = by_step if extras.get("steps") else by_instance
-    with look(options, Plain(), recipe, options.targets) as (session, entries):
+    with look(options, Plain(), recipe, options.targets, placed=False) as (session, entries):
         planned = {entry.instance.name: entry for entry in entries}
         nodes, edges, more = draw(session.graph, planned)
         add_pending(session, nodes, edges, by_steps=draw is by_step)

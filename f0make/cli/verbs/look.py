@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def look(
-    options: RunOptions, reporter: Reporter, recipe: str, targets: Sequence[str]
+    options: RunOptions, reporter: Reporter, recipe: str, targets: Sequence[str], placed: bool = True
 ) -> Iterator[tuple[Session, list[Planned]]]:
     """The session and the plan of `Executor.plan`, together; the graph is grown as far as it can be known.
 
-    What cannot be known without running is told to ``reporter``. Raises what `Session.open` raises.
+    What cannot be known without running is told to ``reporter``. With ``placed`` a step that no place takes is an
+    error. Raises what `Session.open` raises.
     """
     from f0make.engine.planning import plan
     from f0make.executor import Executor
@@ -29,7 +30,7 @@ def look(
     executor = Executor(options, reporter)
     session = Session.open(recipe, options, targets=targets)
     try:
-        executor.check_request(session)
+        executor.check_request(session, placed)
         for text in session.warnings + session.expansion.warnings:
             reporter.note(text)
         planned = plan(session, options, *executor._caches(create=False))

@@ -17,7 +17,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
     target = extras["target"]
     reporter = Plain()
-    with look(options, reporter, extras["recipe"], [target]) as (session, planned):
+    with look(options, reporter, extras["recipe"], [target], placed=False) as (session, planned):
         names = {instance.name for instance in session.instances(session.resolve(target))}
         found = [entry for entry in planned if entry.instance.name in names]
         if not found and target not in session.pending:

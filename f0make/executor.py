@@ -389,7 +389,13 @@ class Executor:
                 note_use(run.blobs.directory, summary["restored"], summary["ran"])
             append_run(
                 self.workspace,
-                {**summary, **about, "steps": run.steps, "test_meta": session.recipe.test_meta},
+                {
+                    **summary,
+                    **about,
+                    "steps": run.steps,
+                    "failures": run.failures,
+                    "test_meta": session.recipe.test_meta,
+                },
             )
             if summary["status"] == "ok" and not session.pending:
                 self._keep(session, run, recipe_path, targets)

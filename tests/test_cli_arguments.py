@@ -159,7 +159,6 @@ def test_the_hand_parser_leaves_to_typer_what_it_is_not_sure_of(argv: list[str])
         ("run r.yaml --strict --audit", "contradict"),
         ("run r.yaml --strict --host a", "this machine only"),
         ("run r.yaml --max-cpu 80", "--max-cpu 80: expected a percentage"),
-        ("report r.yaml -o x.html", "does not support `f0make report`"),
         ("run r.yaml --jsn", "did you mean --json"),
         ("rnu r.yaml", "Did you mean 'run'"),
         ("graph r.yaml --dot --svg", "choose one"),

@@ -85,8 +85,15 @@ def test_cpu_seconds_are_true_and_the_parts_are_the_whole(f0: F0) -> None:
     assert again["current"] == 8
     assert again["saved_energy_kwh"] == pytest.approx(sum(e["energy_kwh"] for e in ran))
     assert again["saved_seconds"] == pytest.approx(sum(e["seconds"] for e in ran), rel=0.01)
-    history = f0("history", "--json")
-    assert history.stdout.count('"energy_kwh"') == 1
+    first, second = map(json.loads, f0("history", "--json").stdout.splitlines())
+    assert first["energy_kwh"] == whole["energy_kwh"] and "energy_kwh" not in second
+    for event in ran:
+        told = first["instances"][event["step"]]
+        for name in ("seconds", "cpu_seconds", "peak_mem", "read", "written", "energy_kwh", "carbon_g"):
+            assert told[name] == event[name]
+    assert [*second["instances"]] == ["t"]
+    status = f0("status", "recipe.yaml")
+    assert "saved" in status.stdout and "CPU" in status.stdout
 
 
 def peak_while(f0: F0, *args: str) -> tuple[int, int, int]:

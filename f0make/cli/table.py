@@ -172,6 +172,12 @@ VERBS = {
             (Positional("target", "A step, an instance or a file."), LAST_RECIPE),
             f"recipe {_LOAD}",
         ),
+        Verb(
+            "report",
+            "Write one self-contained page about the last run.",
+            (LAST_RECIPE,),
+            f"output recipe {_LOAD}",
+        ),
         Verb("history", "List past runs.", (LAST_RECIPE,), f"recipe json {_COMMON}"),
         Verb("context", "Show the context, and who set what.", (LAST_RECIPE,), f"recipe json {_LOAD}"),
         Verb("clean", "Remove the outputs that f0make made.", (RECIPE,), f"dry_run orphans {_LOAD}"),
@@ -199,6 +205,3 @@ UNSUPPORTED_OPTIONS = frozenset(
     }
 )
 """Options of the contract that this version refuses by name instead of calling them unknown."""
-
-UNSUPPORTED_VERBS = frozenset({"report"})
-"""Verbs of the contract that this version refuses by name."""

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from f0make.cli.table import FLAG, GROUPS, MANY, UNSUPPORTED_OPTIONS, UNSUPPORTED_VERBS, VERBS, Option, Verb
+from f0make.cli.table import FLAG, GROUPS, MANY, UNSUPPORTED_OPTIONS, VERBS, Option, Verb
 from f0make.errors import UsageError
 
 PROGRAM = "f0make"
@@ -27,7 +27,7 @@ def parse(argv: Sequence[str]) -> Parsed | int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's, or click's own in older releases of typer
             raise
-        raise UsageError(explain(error, argv)) from None
+        raise UsageError(explain(error)) from None
     return found if isinstance(found, tuple) else int(found or 0)
 
 
@@ -134,7 +134,7 @@ def _typer_option(option: Option) -> Any:
     return typer.Option(default, *option.flags, help=option.help, metavar=option.metavar)
 
 
-def explain(error: Any, argv: Sequence[str]) -> str:
+def explain(error: Any) -> str:
     """One line for typer's ``error``: what is wrong, and what to do."""
     flag = str(getattr(error, "option_name", "") or "")
     if flag in UNSUPPORTED_OPTIONS:
@@ -145,9 +145,6 @@ def explain(error: Any, argv: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     if "No such command" in message:
-        word = next((word for word in argv if word in UNSUPPORTED_VERBS), None)
-        if word is not None:
-            return f"this version of f0make does not support `f0make {word}`"
         return f"{_command_hint(message, path)} (see '{path} --help')"
     if flag and "No such option" in message and context is not None:
         message = f"No such option: {flag}" + _near(flag, context)

@@ -12,6 +12,20 @@ from f0make.state.store import Store
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
+def failure(reason: str, outcome: Outcome | None) -> Event:
+    """What the history keeps of an instance that failed: no record tells of it."""
+    about: Event = {"reason": reason}
+    if outcome is not None:
+        about.update(started=outcome.started, seconds=round(outcome.seconds, 6))
+        about.update(cpu_seconds=round(outcome.cpu_seconds, 6), peak_mem=outcome.peak_mem)
+        about.update(read=outcome.read, written=outcome.written)
+        if outcome.exit_code is not None:
+            about["exit_code"] = outcome.exit_code
+        if outcome.host:
+            about["host"] = outcome.host
+    return about
+
+
 class Announcer:
     """Buffers the `step` events of a run for ``reporter`` and lets them go after a flush of ``store``."""
 

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt
-from f0make.engine.announce import NO_ROOM, Announcer
+from f0make.engine.announce import NO_ROOM, Announcer, failure
 from f0make.engine.asking import Asking
 from f0make.engine.attempts import Attempt, Attempts
 from f0make.engine.contexts import Contexts
@@ -36,7 +36,7 @@ from f0make.files.place import BlobCorrupt, BlobMissing
 from f0make.governor.tally import Tally
 from f0make.graph.build import Graph
 from f0make.model import Instance, Output
-from f0make.options import Reporter, RunOptions
+from f0make.options import Event, Reporter, RunOptions
 from f0make.scheduler import Demand, Scheduler, demand_of
 from f0make.session import Session
 
@@ -82,6 +82,7 @@ class Run:
         self.failing = False
         self.counts: Counter[State] = Counter()
         self.steps: dict[str, str] = {}
+        self.failures: dict[str, Event] = {}
         self.blobs = blobs
         self.shared = shared
         self.fingerprints = fingerprints
@@ -484,7 +485,10 @@ class Run:
         name = self.graph.instances[node].name
         if state is not State.CURRENT:
             self.steps[name] = state.value
-        self._announcer.add(name, state, reason, outcome, self.attempts.cost(name) if outcome else None)
+        cost = self.attempts.cost(name) if outcome else None
+        if state is State.FAILED:
+            self.failures[name] = {**failure(reason, outcome), **(cost or {})}
+        self._announcer.add(name, state, reason, outcome, cost)
 
     def _flush(self) -> None:
         """Make what happened durable, then say it."""

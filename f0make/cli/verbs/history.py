@@ -15,10 +15,16 @@ from f0make.options import RunOptions
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print a line for each run."""
     found = runs(extras.get("recipe"))
-    for run in found:
-        if extras.get("json"):
-            print(json.dumps(run))
-        else:
+    if extras.get("json"):
+        from f0make.report.facts import measures
+        from f0make.state.store import Store
+
+        with Store(".", readonly=True) as store:
+            taken = measures(found, store)
+        for run in found:
+            print(json.dumps({**run, "instances": taken.get(str(run.get("run")), {})}))
+    else:
+        for run in found:
             took = duration(float(run.get("seconds", 0)))
             status, recipe = str(run.get("status", "?")), shown(str(run.get("recipe", "?")))
             print(

@@ -27,7 +27,17 @@ COLOURS = {
     "skip": ("#eeeeee", "#757575"),
     "": ("#ffffff", "#444444"),
 }
-"""State -> (fill, line): dark text on each fill keeps a contrast of more than 7:1 (WCAG AAA)."""
+"""State of a plan -> (fill, line): dark text on each fill keeps a contrast of more than 7:1 (WCAG AAA)."""
+
+OUTCOMES = {
+    "failed": ("#ffcdd2", "#b71c1c"),
+    "cancelled": ("#fff3c4", "#8d6e00"),
+    "ran": ("#ffe0b2", "#e65100"),
+    "restored": ("#d6e6ff", "#1f4e9e"),
+    "skipped": ("#eeeeee", "#757575"),
+    "current": ("#d9f2d9", "#2e7d32"),
+}
+"""What became of an instance in a run -> (fill, line), the gravest first."""
 
 
 def as_nodes(nodes: Iterable[NodeLike]) -> list[Node]:
@@ -37,7 +47,7 @@ def as_nodes(nodes: Iterable[NodeLike]) -> list[Node]:
 
 def colours(status: str) -> tuple[str, str]:
     """(fill, line) for ``status``; an unknown one is drawn plain."""
-    return COLOURS.get(status, COLOURS[""])
+    return COLOURS.get(status) or OUTCOMES.get(status, COLOURS[""])
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,65 @@
+"""`f0make report`: one self-contained page about the last run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from f0make.cli.streams import write_bytes
+from f0make.cli.verbs.past import last_recipe, opened, runs
+from f0make.errors import F0makeError, UsageError
+from f0make.options import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
+    """Print the page, or write it to the file of `-o`."""
+    recipe = last_recipe(extras)
+    found = runs(recipe)
+    if not found:
+        raise UsageError(f"{recipe} was not run here yet: there is nothing to report")
+    data = _page(recipe, found[-1], options).encode("utf-8", "backslashreplace")
+    if extras.get("output") in (None, "-"):
+        write_bytes(data)
+    else:
+        _write(extras["output"], data)
+    return 0
+
+
+def _page(recipe: str, run: Mapping[str, Any], options: RunOptions) -> str:
+    from f0make.report.drawing import drawing
+    from f0make.report.facts import rows
+    from f0make.report.page import page
+    from f0make.state.store import Store
+
+    states = dict(run.get("steps") or {})
+    current: list[str] = []
+    options.targets = [str(target) for target in run.get("targets") or ()]
+    try:
+        with opened(recipe, options) as session:
+            wanted = session.wanted()
+            names = (session.graph.instances[n].name for n in wanted if n < len(session.graph.instances))
+            current = [name for name in names if name not in states] if run.get("current") else []
+            states.update(dict.fromkeys(current, "current"))
+            graph = drawing(session.graph, wanted, states)
+    except F0makeError as error:
+        first = str(error).partition("\n")[0]
+        graph = "", f"The recipe is not as it was in this run, so there is no drawing: {first}"
+    with Store(".", readonly=True) as store:
+        return page(run, rows(run, store, current), ".", graph)
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write the file in one go: readers see the old one or the new one."""
+    import os
+
+    temporary = f"{path}.f0make-{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise F0makeError(f"report: {path}: {error.strerror}") from None

@@ -137,7 +137,7 @@ class Blobs:
         self.add_hashed(data, digest)
         return digest
 
-    def add_hashed(self, data: bytes, digest: str) -> None:
+    def add_hashed(self, data: bytes | memoryview, digest: str) -> None:
         """Store ``data``, whose SHA-256 is ``digest``. Raises CacheUnusable or OSError (no space)."""
         if self._holds(digest, len(data)):
             return

@@ -64,6 +64,8 @@ class Bundle:
     """Only for another place: input directory -> relative path -> token of everything in it."""
     modules: dict[str, str] = field(default_factory=dict)
     """Only for another place: path -> SHA-256 (hex) of the workspace's modules that a python step imports."""
+    lent: list[str] = field(default_factory=list)
+    """Only at another place: digests of large inputs for which the store's own file may stand (see `remote.loans`)."""
 
     guard: str = ""
     """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""

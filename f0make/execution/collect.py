@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.errors import F0makeError
@@ -24,7 +25,8 @@ class Unfit(Exception):
 class Collector:
     """Turns what commands left into outcomes; keeps the blob stores it has opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_store: Callable[[str], Blobs] = Blobs) -> None:
+        self._open = open_store
         self._stores: dict[str, Blobs] = {}
 
     def collect(self, bundle: Bundle, outcome: Outcome) -> None:
@@ -48,7 +50,7 @@ class Collector:
         """Keep every output; a cache that cannot take them is no fault of the step: only a message says so."""
         store = self._stores.get(directory)
         if store is None:
-            store = self._stores[directory] = Blobs(directory)
+            store = self._stores[directory] = self._open(directory)
         try:
             for path, (token, data) in blobs.items():
                 if data is not None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from f0make.cache.blobs import Blobs
 from f0make.execution import collect, ending, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
@@ -35,6 +36,7 @@ class Runner:
         workspace: str,
         environ: Mapping[bytes, bytes],
         note: Callable[[int, int, int], None] | None = None,
+        open_store: Callable[[str], Blobs] = Blobs,
     ) -> None:
         self.workspace = workspace
         self.environ = dict(environ)
@@ -43,7 +45,7 @@ class Runner:
         self._note = note
         path = self.environ.get(b"PATH")
         self._shell = default_shell(os.fsdecode(path) if path is not None else None)
-        self._collector = collect.Collector()
+        self._collector = collect.Collector(open_store)
         self._io = host.IoCounter()
         self._log = StepLog()
         self._alone = True

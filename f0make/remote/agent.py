@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
@@ -25,10 +26,13 @@ from f0make.files import clearing
 from f0make.remote import needs, outbox, wire
 from f0make.remote.crew import MISSING, Worker
 from f0make.remote.intake import Intake
+from f0make.remote.loans import Loans
 
-_READ = 1 << 20
+_READ = 256 << 10
 _AHEAD = 1 << 20
 """Bytes that wait to be written before the next contents are read."""
+_AT_ONCE = 64
+"""Messages in one write."""
 _INLINE = 64 << 10
 """Bytes of outputs that come with an outcome unasked."""
 _REPEATS = 2
@@ -48,10 +52,14 @@ class Agent:
         self._place = os.path.join(workdir, "run", self._mark)
         self._store = Blobs(os.path.join(workdir, "cache"))
         self._intake = Intake(self._store)
+        self._loans = Loans(self._store)
         self._environ = self._environment(hello)
         self._selector = selectors.DefaultSelector()
         self._inbox = wire.Frames()
-        self._out = bytearray()
+        self._buffer = bytearray(_READ)
+        self._out: deque[memoryview] = deque()
+        self._waits = 0
+        """Bytes in it."""
         self._messages: deque[Iterator[bytes]] = deque()
         """Streams of contents that are written when there is nothing else to write."""
         self._workers: list[Worker] = []
@@ -71,6 +79,7 @@ class Agent:
         host.set_reaper()
         try:
             os.makedirs(self._place, 0o700)
+            os.makedirs(self._store.directory, 0o700, exist_ok=True)
             self._store.prepare()
         except (OSError, CacheUnusable) as error:
             self._say(wire.message(wire.TROUBLE, f"{self._workdir} cannot be used: {_reason(error)}"))
@@ -126,20 +135,29 @@ class Agent:
     def _fill(self) -> None:
         """Write what can be written without waiting; contents follow messages. Raises OSError: nobody reads."""
         while True:
-            while self._messages and len(self._out) < _AHEAD:
+            while self._messages and self._waits < _AHEAD:
                 piece = next(self._messages[0], None)
                 if piece is None:
                     self._messages.popleft()
                 else:
-                    self._out += piece
-            if not self._out:
+                    self._say(piece)
+            if not self._out or not self._write():
                 break
-            try:
-                written = os.write(self._sink, memoryview(self._out)[: 256 << 10])
-            except BlockingIOError:
-                break
-            del self._out[:written]
         self._wait_to_write(bool(self._out))
+
+    def _write(self) -> bool:
+        """Write what the other end takes now; False when that is nothing. Raises OSError."""
+        try:
+            written = os.writev(self._sink, list(islice(self._out, _AT_ONCE)))
+        except BlockingIOError:
+            return False
+        self._waits -= written
+        while written:
+            if written < len(self._out[0]):
+                self._out[0] = self._out[0][written:]
+                break
+            written -= len(self._out.popleft())
+        return True
 
     def _wait_to_write(self, wanted: bool) -> None:
         if wanted and self._sink not in self._selector.get_map():
@@ -152,28 +170,28 @@ class Agent:
         until = time.monotonic() + seconds
         while self._out and time.monotonic() < until:
             try:
-                del self._out[: os.write(self._sink, self._out)]
-            except BlockingIOError:
-                time.sleep(0.01)
+                if not self._write():
+                    time.sleep(0.01)
             except OSError:
                 return
 
     def _say(self, message: bytes) -> None:
-        self._out += message
+        self._out.append(memoryview(message))
+        self._waits += len(message)
 
     def _read(self) -> None:
         try:
-            data = os.read(self._source, _READ)
+            got = os.readv(self._source, [self._buffer])
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            got = 0
+        if not got:
             self._left = True
             return
         self._heard = time.monotonic()
         try:
-            for kind, payload in self._inbox.feed(data):
+            for kind, payload in self._inbox.feed(memoryview(self._buffer)[:got]):
                 self._take(kind, payload)
         except (OSError, CacheUnusable, wire.Garbled) as error:
             why = f"{self._workdir}: {_reason(error)}"
@@ -182,7 +200,7 @@ class Agent:
             self._say(wire.message(wire.TROUBLE, why))
             self._left = True
 
-    def _take(self, kind: int, payload: bytes) -> None:
+    def _take(self, kind: int, payload: memoryview) -> None:
         if kind == wire.BUNDLE:
             self._queue(wire.bundle_of(payload))
         elif kind in (wire.PACK, wire.PART):
@@ -235,6 +253,7 @@ class Agent:
 
     def _arrived(self, digests: list[str]) -> None:
         found = set(digests)
+        self._loans.arrived(found)
         self._known |= found
         self._wanted -= found
         for token, (bundle, lacking) in list(self._waiting.items()):
@@ -255,7 +274,7 @@ class Agent:
             if not self._ready or self._held:
                 return
             if worker.bundle is None and not worker.last:
-                worker.send(self._ready.popleft())
+                self._give(worker)
         while self._ready and not self._held and len(self._workers) < self._slots:
             try:
                 worker = Worker(self._place, self._store.directory, self._environ)
@@ -265,7 +284,12 @@ class Agent:
                 return
             self._workers.append(worker)
             self._selector.register(worker.line, selectors.EVENT_READ, worker)
-            worker.send(self._ready.popleft())
+            self._give(worker)
+
+    def _give(self, worker: Worker) -> None:
+        bundle = self._ready.popleft()
+        self._loans.lend(bundle, needs.digests(bundle))
+        worker.send(bundle)
 
     def _hear(self, worker: Worker) -> None:
         """Read what a worker has sent."""
@@ -279,6 +303,8 @@ class Agent:
         for kind, about in worker.inbox.feed(data):
             bundle, reason = worker.bundle, worker.reason
             worker.done()
+            if bundle is not None:
+                self._known.difference_update(self._loans.back(bundle))
             if kind == MISSING and bundle is not None:
                 self._damaged(bundle, *about)
                 continue
@@ -300,8 +326,10 @@ class Agent:
     def _died(self, worker: Worker) -> None:
         self._selector.unregister(worker.line)
         self._workers.remove(worker)
-        outcome = worker.bury()
+        bundle, outcome = worker.bundle, worker.bury()
         self._end_orphans()
+        if bundle is not None:
+            self._known.difference_update(self._loans.back(bundle))
         if outcome is not None:
             self._report(outcome)
 

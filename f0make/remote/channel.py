@@ -9,9 +9,12 @@ from typing import Any
 
 from f0make.remote.connection import Connection
 
-_READ = 1 << 20
+_READ = 16 << 20
+"""Bytes; as many as a host may send ahead, because paramiko moves all that is left in its buffer after each read."""
 _TAIL = 4000
 _BATCH = 128 << 10
+_PACKET = (32 << 10) - 64
+"""Bytes; OpenSSH takes packets of 32 KiB, paramiko leaves room for what stands around them."""
 
 
 class Channel:
@@ -106,6 +109,12 @@ class Channel:
             self._more.notify()
         self.connection.close()
 
+    def _send_all(self, data: bytes) -> None:
+        """`sendall` in pieces of one packet each; paramiko's own copies all that is left after each of them."""
+        view = memoryview(data)
+        while view:
+            view = view[self._channel.send(bytes(view[:_PACKET])) :]
+
     def _sender(self) -> None:
         try:
             while True:
@@ -127,6 +136,6 @@ class Channel:
                         continue
                     data = piece
                 self.sent += len(data)
-                self._channel.sendall(data)
+                self._send_all(data)
         except (OSError, EOFError):
             self._broken()

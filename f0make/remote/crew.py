@@ -19,6 +19,7 @@ from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.process import TERM_GRACE
 from f0make.execution.runner import Runner, signal_name
 from f0make.remote.attempt import run_attempt
+from f0make.remote.loans import Taking
 
 MISSING = b"M"
 """The store lacked an input: (digest, why)."""
@@ -123,7 +124,7 @@ def _main(line: socket.socket, parent: int, place: str, store: str, environ: Map
     os.chdir(place)
     os.environb.clear()
     os.environb.update(environ)
-    runner = Runner(place, environ)
+    runner = Runner(place, environ, open_store=Taking)
     threading.Thread(target=_watch, args=(parent, runner), daemon=True).start()
     blobs = Blobs(store)
     inbox = frames.Frames()

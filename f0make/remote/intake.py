@@ -18,7 +18,7 @@ class Intake:
         self._open: dict[str, tuple[str, int, Any]] = {}
         """Digest -> temporary file, its descriptor, the hash so far."""
 
-    def pack(self, payload: bytes) -> tuple[list[str], list[str]]:
+    def pack(self, payload: memoryview) -> tuple[list[str], list[str]]:
         """(digests that are in the store now, digests whose bytes were wrong).
 
         Raises wire.Garbled, CacheUnusable and OSError (no space).
@@ -32,7 +32,7 @@ class Intake:
                 bad.append(digest)
         return good, bad
 
-    def part(self, payload: bytes) -> tuple[list[str], list[str]]:
+    def part(self, payload: memoryview) -> tuple[list[str], list[str]]:
         """The same; both are empty while more of the content is to come."""
         digest, data, flags = outbox.part(payload)
         if flags & outbox.VOID:

@@ -186,7 +186,7 @@ class Link:
             raise Broken("the connection broke" + (f": {said}" if said else ""))
         return done
 
-    def _message(self, kind: int, payload: bytes) -> list[tuple[Pending, Outcome]]:
+    def _message(self, kind: int, payload: memoryview) -> list[tuple[Pending, Outcome]]:
         if kind in (wire.PACK, wire.PART):
             good, bad = self._intake.pack(payload) if kind == wire.PACK else self._intake.part(payload)
             self._ask_again(bad)
@@ -198,7 +198,7 @@ class Link:
         elif kind == wire.BAD:
             digests = wire.value_of(payload)
             self._spoil(digests)
-            self._send(digests)
+            self._send(digests, careful=True)
         elif kind == wire.GONE:
             raise Broken(f"it lost a result that it had ({len(wire.value_of(payload))} files)")
         elif kind == wire.TROUBLE:
@@ -209,7 +209,7 @@ class Link:
 
     # Contents on their way there.
 
-    def _send(self, digests: list[str]) -> None:
+    def _send(self, digests: list[str], careful: bool = False) -> None:
         """The agent wants contents: from wherever a bundle that needs them says that they lie."""
         with self._lock:
             known: dict[str, needs.Source] = {}
@@ -219,12 +219,11 @@ class Link:
         items = [(digest, known[digest]) for digest in digests if digest in known]
 
         def pieces() -> Iterator[bytes]:
-            began = time.monotonic()
-            for piece in outbox.stream(items, lost.append, self._worth):
+            for piece in outbox.stream(items, lost.append, self._worth, careful):
+                began = time.monotonic()
+                yield piece
                 self._moved += len(piece)
                 self._took += time.monotonic() - began
-                yield piece
-                began = time.monotonic()
             if lost:
                 yield wire.message(wire.VOID, lost)
 

@@ -12,13 +12,15 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
+from f0make.files.digest import file_digest
 from f0make.remote import wire
 
 SMALL = 128 << 10
 """Bytes; larger contents travel in pieces of their own."""
 PACK_BYTES = 512 << 10
 PACK_COUNT = 2000
-PIECE = 256 << 10
+PIECE = 2 * ((32 << 10) - 64) - 38
+"""Bytes; the message then fills two packets of OpenSSH."""
 COMPRESSED, LAST, VOID = 1, 2, 4
 """Flags; a VOID part takes back what came before of its content."""
 WORTH = 0.85
@@ -31,18 +33,20 @@ def stream(
     items: Iterable[tuple[str, str | bytes]],
     lost: Callable[[str], None],
     worth: Callable[[], float] = lambda: WORTH,
+    careful: bool = False,
 ) -> Iterator[bytes]:
     """Messages that carry ``items`` (digest, absolute path or the bytes themselves), as they are asked for.
 
     ``lost`` hears of each content that is not, or no longer, what its digest says. ``worth`` says to which part of
-    its size compressing must bring a large content for it to travel compressed.
+    its size compressing must bring a large content for it to travel compressed. Whether large contents are what
+    they should be is found out where they arrive, unless ``careful``.
     """
     pack = Pack()
     for digest, source in items:
         data = source if isinstance(source, bytes) else _small(source)
         if data is None:
             assert isinstance(source, str)
-            yield from _parts(digest, source, lost, worth)
+            yield from _parts(digest, source, lost, worth, careful)
         elif hashlib.sha256(data).hexdigest() != digest:
             lost(digest)
         else:
@@ -81,14 +85,14 @@ class Pack:
         self._entries, self._data, self._size = [], [], 0
         smaller = zlib.compress(body, 1)
         if len(smaller) < len(body) * WORTH:
-            return wire.frame(wire.PACK, bytes([COMPRESSED]) + smaller)
-        return wire.frame(wire.PACK, b"\0" + body)
+            return wire.frame_of(wire.PACK, bytes([COMPRESSED]), smaller)
+        return wire.frame_of(wire.PACK, b"\0", body)
 
 
-def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
+def unpack(payload: memoryview) -> Iterator[tuple[str, memoryview]]:
     """(digest, bytes) of everything in a PACK; the bytes are not verified. Raises wire.Garbled."""
     try:
-        body = _plain(payload[0], payload[1:])
+        body = memoryview(_plain(payload[0], payload[1:]))
         (count,) = _COUNT.unpack_from(body)
         at = _COUNT.size + count * _ENTRY.size
         for n in range(count):
@@ -99,7 +103,7 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
         raise wire.Garbled(str(error)) from None
 
 
-def part(payload: bytes) -> tuple[str, bytes, int]:
+def part(payload: memoryview) -> tuple[str, bytes | memoryview, int]:
     """(digest, bytes, flags) of a PART. Raises wire.Garbled."""
     try:
         return payload[1:33].hex(), _plain(payload[0], payload[33:]), payload[0]
@@ -107,7 +111,7 @@ def part(payload: bytes) -> tuple[str, bytes, int]:
         raise wire.Garbled(str(error)) from None
 
 
-def _plain(flags: int, data: bytes) -> bytes:
+def _plain(flags: int, data: memoryview) -> bytes | memoryview:
     if not flags & COMPRESSED:
         return data
     inflater = zlib.decompressobj()
@@ -133,29 +137,28 @@ def _small(path: str) -> bytes | None:
 
 
 def _parts(
-    digest: str, path: str, lost: Callable[[str], None], worth: Callable[[], float]
+    digest: str, path: str, lost: Callable[[str], None], worth: Callable[[], float], careful: bool
 ) -> Iterator[bytes]:
-    raw, found = bytes.fromhex(digest), hashlib.sha256()
+    raw = bytes.fromhex(digest)
     ratio = 0.0  # What the last piece that was tried was compressed to.
     try:
+        if careful and file_digest(path) != digest:
+            raise OSError
         with open(path, "rb", buffering=0) as file:
             data = file.read(PIECE)
             while data:
-                found.update(data)
                 following = file.read(PIECE)
-                if not following and found.hexdigest() != digest:
-                    break
                 flags = 0 if following else LAST
                 if ratio < worth():
                     smaller = zlib.compress(data, 1)
                     ratio = len(smaller) / len(data)
                     if ratio < worth():
                         flags, data = flags | COMPRESSED, smaller
-                yield wire.frame(wire.PART, bytes([flags]) + raw + data)
+                yield wire.frame_of(wire.PART, bytes([flags]), raw, data)
                 data = following
-            else:
+            if file.tell():
                 return
     except OSError:
         pass
-    yield wire.frame(wire.PART, bytes([VOID]) + raw)
+    yield wire.frame_of(wire.PART, bytes([VOID]), raw)
     lost(digest)

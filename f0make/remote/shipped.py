@@ -53,6 +53,7 @@ MODULES = (
     "remote/attempt.py",
     "remote/crew.py",
     "remote/intake.py",
+    "remote/loans.py",
     "remote/needs.py",
     "remote/oldpython.py",
     "remote/outbox.py",

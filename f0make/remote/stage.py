@@ -20,7 +20,7 @@ def load(mark, workdir, digest, size):
     version = "%d.%d.%d" % tuple(sys.version_info[:3])
     if sys.version_info < (3, 9):
         return say(mark, state="old", python=version)
-    os.umask(0o077)
+    mask = os.umask(0o077)
     workdir = os.path.join(os.path.expanduser("~"), os.path.expanduser(workdir))
     path = os.path.join(workdir, "agent", digest + ".zip")
     try:
@@ -60,6 +60,7 @@ def load(mark, workdir, digest, size):
             pass
         full = error.errno in (28, 122)
         return say(mark, state="full" if full else "unusable", path=workdir, reason=error.strerror)
+    os.umask(mask)
     sys.dont_write_bytecode = True
     sys.path[0] = path
     sys.argv[1:] = []

@@ -71,15 +71,20 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
     return _HEAD.pack(len(payload), kind) + payload
 
 
+def frame_of(kind: int, *pieces: bytes) -> bytes:
+    """One message with the bytes of all ``pieces``."""
+    return b"".join([_HEAD.pack(sum(map(len, pieces)), kind), *pieces])
+
+
 def message(kind: int, value: Any) -> bytes:
     """One message in JSON (ASCII, so that names of any bytes survive as lone surrogates)."""
     return frame(kind, json.dumps(value, separators=(",", ":")).encode("ascii"))
 
 
-def value_of(payload: bytes) -> Any:
+def value_of(payload: bytes | memoryview) -> Any:
     """The JSON value of a message. Raises Garbled."""
     try:
-        return json.loads(payload)
+        return json.loads(bytes(payload))
     except ValueError as error:
         raise Garbled(str(error)) from None
 
@@ -89,7 +94,7 @@ def bundle_message(bundle: Bundle) -> bytes:
     return message(BUNDLE, _bundle_values(bundle))
 
 
-def bundle_of(payload: bytes) -> Bundle:
+def bundle_of(payload: bytes | memoryview) -> Bundle:
     """The bundle in a message."""
     found = Bundle(*value_of(payload))
     found.outputs = [(path, directory) for path, directory in found.outputs]
@@ -101,7 +106,7 @@ def outcome_message(outcome: Outcome) -> bytes:
     return message(OUTCOME, _outcome_values(outcome))
 
 
-def outcome_of(payload: bytes) -> Outcome:
+def outcome_of(payload: bytes | memoryview) -> Outcome:
     """The outcome in a message. Raises Garbled."""
     values = value_of(payload)
     if not isinstance(values, list) or len(values) != len(_outcome_names):
@@ -113,22 +118,39 @@ class Frames:
     """Takes messages out of a stream of bytes."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._part = bytearray()
+        """The beginning of a message that is not complete."""
 
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Add what was received; every (kind, payload) that is complete. Raises Garbled."""
-        self._buffer += data
-        found = []
-        start, have = 0, len(self._buffer)
-        while have - start >= _HEAD.size:
-            size, kind = _HEAD.unpack_from(self._buffer, start)
-            if size > LARGEST:
-                raise Garbled(f"a message of {size} bytes")
-            end = start + _HEAD.size + size
-            if have < end:
+    def feed(self, data: bytes | memoryview) -> list[tuple[int, memoryview]]:
+        """Add what was received; every (kind, payload) that is complete. Raises Garbled.
+
+        Payloads are views of ``data`` wherever they can be: they hold until it is overwritten.
+        """
+        view, start, found = memoryview(data), 0, []
+        while self._part and start < len(view):
+            # Byte by byte as many as are missing, so that no message is copied twice.
+            missing = _HEAD.size - len(self._part)
+            if missing <= 0:
+                missing += _size_of(self._part)
+            taken = min(max(missing, 0), len(view) - start)
+            self._part += view[start : start + taken]
+            start += taken
+            if len(self._part) >= _HEAD.size and len(self._part) == _HEAD.size + _size_of(self._part):
+                found.append((self._part[4], memoryview(self._part)[_HEAD.size :]))
+                self._part = bytearray()
+        while len(view) - start >= _HEAD.size:
+            end = start + _HEAD.size + _size_of(view, start)
+            if end > len(view):
                 break
-            found.append((kind, bytes(memoryview(self._buffer)[start + _HEAD.size : end])))
+            found.append((view[start + 4], view[start + _HEAD.size : end]))
             start = end
-        if start:
-            del self._buffer[:start]
+        if start < len(view):
+            self._part += view[start:]
         return found
+
+
+def _size_of(data: bytearray | memoryview, at: int = 0) -> int:
+    size: int = _HEAD.unpack_from(data, at)[0]
+    if size > LARGEST:
+        raise Garbled(f"a message of {size} bytes")
+    return size

@@ -77,9 +77,11 @@ class Crew:
         self.hand_out()
         if bundle.kind == "python" and bundle.timeout is not None:
             return False
-        if self._pool is not None and self._pool.usable and len(self._forked) < self._jobs:
-            return len(self._forked) >= len(self._pool.sent) and not self._queue
-        return not self._queue
+        return not self._short_of_forked() and (not self._queue or len(self._loky) >= self._jobs)
+
+    def _short_of_forked(self) -> bool:
+        pool = self._pool
+        return pool is not None and pool.usable and len(self._forked) < min(self._jobs, len(pool.sent))
 
     def hand_out(self) -> None:
         """Give queued bundles to whoever can take them."""
@@ -114,13 +116,13 @@ class Crew:
     def add_slots(self) -> list[Slot]:
         """Start workers for what is queued; the new slots."""
         added: list[Slot] = []
-        if self._pool is not None:
-            while self._pool.usable and len(self._forked) < min(self._jobs, len(self._pool.sent)):
-                try:
-                    self._forked.append(self._pool.add_slot(self._settings))
-                    added.append(self._forked[-1])
-                except OSError:
-                    self._without_forked()
+        while self._short_of_forked():
+            assert self._pool is not None
+            try:
+                self._forked.append(self._pool.add_slot(self._settings))
+                added.append(self._forked[-1])
+            except OSError:
+                self._without_forked()
         if self._failed:
             return added
         waiting = sum(1 for bundle in self._queue if not self._for_forked(bundle))

@@ -112,20 +112,24 @@ def tree_memory(root: int, with_root: bool) -> int:
 def own_peak() -> int:
     """Peak resident bytes of this process since the last `reset_peak`."""
     try:
-        with open("/proc/self/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+        fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(fd, 8192)
+        finally:
+            os.close(fd)
+        return int(text[text.index(b"VmHWM:") + 6 :].split(None, 1)[0]) * 1024
+    except (OSError, ValueError):
+        return 0
 
 
 def reset_peak() -> None:
     """Start the peak of `own_peak` anew at what is resident now (proc(5), clear_refs)."""
     try:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
+        fd = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"5")
+        finally:
+            os.close(fd)
     except OSError:
         pass
 

@@ -19,15 +19,34 @@ from importlib.machinery import (
     FileFinder,
     SourceFileLoader,
 )
+from types import CodeType, ModuleType
 from typing import Any, NoReturn
+
+_MOST_KEPT = 64
+_compiled: dict[tuple[str, bytes], CodeType] = {}
+"""(path, source) -> what it compiles to, of the modules imported last."""
 
 
 class _FreshSource(SourceFileLoader):
-    """Compiles the source every time: without stats of the source the import system trusts no byte code."""
+    """Reads the source every time: without stats of the source the import system trusts no byte code."""
 
     def path_stats(self, path: Any) -> NoReturn:
         """Raises OSError, always."""
         raise OSError(f"no byte code for {path}")
+
+    def source_to_code(  # type: ignore[override]
+        self, data: Any, path: Any, *args: Any, **options: Any
+    ) -> CodeType:
+        """The code of the source ``data``; one that was compiled before is not compiled again."""
+        if not isinstance(data, bytes) or not isinstance(path, str):
+            return super().source_to_code(data, path, *args, **options)
+        code = _compiled.pop((path, data), None)
+        if code is None:
+            code = super().source_to_code(data, path, *args, **options)
+            if len(_compiled) >= _MOST_KEPT:
+                del _compiled[next(iter(_compiled))]
+        _compiled[path, data] = code
+        return code
 
 
 def _hook(workspace: str) -> Callable[[str], Any]:
@@ -60,27 +79,29 @@ def workspace_first(workspace: str) -> Iterator[None]:
     sys.path_hooks.insert(0, hook)
     _drop_finders(workspace)
     invalidate_caches()
+    before = dict(sys.modules)
     try:
         yield
     finally:
-        _forget(workspace)
+        _forget(workspace, before)
         sys.path[:] = saved
         if hook in sys.path_hooks:
             sys.path_hooks.remove(hook)
         _drop_finders(workspace)
 
 
-def _forget(workspace: str) -> None:
-    """Drop modules of the workspace, and what lies below a package that is dropped.
+def _forget(workspace: str, before: dict[str, ModuleType]) -> None:
+    """Of the modules that were not there ``before``, drop those of the workspace, and what lies below one.
 
     Extension modules stay: most of them cannot be loaded twice into one process.
     """
+    new = [(name, module) for name, module in sys.modules.items() if before.get(name) is not module]
     gone = set()
-    for name, module in list(sys.modules.items()):
+    for name, module in new:
         spec = getattr(module, "__spec__", None)
         if spec is not None and (isinstance(spec.loader, _FreshSource) or _spans(spec, workspace)):
             gone.add(name)
-    for name, module in list(sys.modules.items()):
+    for name, module in new:
         loader = getattr(getattr(module, "__spec__", None), "loader", None)
         if not gone.isdisjoint(_above(name)) and not isinstance(loader, ExtensionFileLoader):
             del sys.modules[name]

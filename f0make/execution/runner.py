@@ -54,6 +54,8 @@ class Runner:
         self._floor = host.own_peak()
         self._oom = host.oom_kills()
         self._threads = threading.active_count()
+        self._peak_is_new = False
+        """This process's peak memory counts from the end of the last step."""
         self._running: str | None = None
         self._sampled = self._samples = 0
 
@@ -196,7 +198,8 @@ class Runner:
     def _python(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
         from f0make.execution import pystep
 
-        host.reset_peak()
+        if not self._peak_is_new:
+            host.reset_peak()
         before, since = _cpu(), host.now()
         try:
             if bundle.guard:
@@ -216,6 +219,7 @@ class Runner:
         outcome.cpu_seconds = _cpu() - before
         outcome.peak_mem = max(host.own_peak(), self._sampled)
         host.reset_peak()
+        self._peak_is_new = True
         left = host.own_peak()
         self.worn_out |= threading.active_count() > self._threads or left > self._floor + _BLOAT
         self._floor = max(self._floor, left)

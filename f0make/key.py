@@ -5,17 +5,19 @@ Pure. The parts are kept in the record so that `f0make why` can name the one tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from f0make.compact import dumper
 from f0make.model import DEFAULT_SHELL, Instance
 
 KEY_VERSION = 1
 """Goes into every key; raised when the same recipe must get new keys."""
 
 Parts = dict[str, Any]
+
+_dumps = dumper(sort_keys=True)
 
 
 def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[str]) -> Parts:
@@ -53,5 +55,4 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
 
 def key_of(parts: Parts, inputs: Mapping[str, str]) -> str:
     """The key, 64 hex digits: SHA-256 of the canonical JSON of version, parts and input tokens."""
-    text = json.dumps([KEY_VERSION, parts, inputs], sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode("ascii")).hexdigest()
+    return sha256(_dumps([KEY_VERSION, parts, inputs]).encode("ascii")).hexdigest()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
+
+from f0make.compact import dumper
 
 _IDENTITY = ("outputs", "discovered", "reads", "missing_reads")
 """Fields that make a difference; `trees` is implied by the tokens in `outputs`."""
 _WRITE = ("key", "value", "who")
-_dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_dumps = dumper(sort_keys=True)
 
 
 def variant_of(record: dict[str, Any]) -> str:

@@ -9,6 +9,9 @@ from f0make.engine.decider import Verdict
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.model import Instance
 
+_ALWAYS = frozenset({"outputs", "inputs", "parts"})
+_NEVER_EMPTY = (int, float, bool, type(None))
+
 
 def record_of(
     instance: Instance,
@@ -46,8 +49,7 @@ def record_of(
         "host": outcome.host,
         "test_meta": dict(test_meta),
     }
-    always = ("outputs", "inputs", "parts")
-    return {name: value for name, value in record.items() if value not in ({}, [], "") or name in always}
+    return {n: v for n, v in record.items() if v or n in _ALWAYS or type(v) in _NEVER_EMPTY}
 
 
 def bundle_of(

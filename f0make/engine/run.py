@@ -31,7 +31,7 @@ from f0make.engine.progress import Progress
 from f0make.engine.temps import Temps
 from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
-from f0make.execution.bundle import Backend, Outcome
+from f0make.execution.bundle import Backend, Bundle, Outcome
 from f0make.files.place import BlobCorrupt, BlobMissing
 from f0make.governor.tally import Tally
 from f0make.graph.build import Graph
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
+_AT_ONCE = 4
+"""Starts that share one write to the log; the first of them waits that long."""
 
 
 class Run:
@@ -332,23 +334,30 @@ class Run:
             self._open_backend()
             if not self.farm.ready:
                 return
+        # With a budget or hosts, what has started decides whether and where the next one may.
+        at_once = _AT_ONCE if self.governor is None and self.farm is None else 1
+        prepared: dict[int, Bundle] = {}
         while len(self.scheduler) and not self._stopping() and not (self.ranked and self.asking):
             popped = self.scheduler.pop(self.demands)
             if popped is None and self._ahead and not self.ranked:
                 popped = self.scheduler.pop_ahead(self._ahead, self.demands, self.pace.may_wait)
             if popped is None:
-                return
+                break
             if self.temps.bring_back(popped):
                 self.scheduler.end(popped)
                 continue
             try:
-                self._start(popped)
+                prepared[popped] = self._prepare(popped)
             except OSError as error:
                 self.scheduler.end(popped)
                 self._os_error(popped, error)
             except (ProtectedOutput, CannotAttempt) as error:
                 self.scheduler.end(popped)
                 self.fail(popped, str(error))
+            if len(prepared) >= at_once:
+                self._submit(prepared)
+                prepared = {}
+        self._submit(prepared)
 
     def _open_backend(self) -> Backend:
         if self._backend is None:
@@ -362,8 +371,8 @@ class Run:
                 self._backend.start(self.inbox.put)
         return self._backend
 
-    def _start(self, node: int) -> None:
-        backend = self._open_backend()
+    def _prepare(self, node: int) -> Bundle:
+        """Make room for ``node``, and note that it starts. Raises OSError, ProtectedOutput, CannotAttempt."""
         instance = self.graph.instances[node]
         context: dict[str, Any] = {}
         foreign: dict[str, str] = {}
@@ -371,11 +380,25 @@ class Run:
             context, foreign = self.contexts.view(node), self.foreign(node)
         bundle = self.attempts.prepare(node, context, foreign)
         self.progress.state[node] = State.RUNNING
-        self.session.store.flush()
-        self.reporter.running(instance.name, bundle.attempt, bundle.host)
-        if self.governor is not None:
-            self.governor.started(instance, bundle.token)
-        backend.submit(bundle)
+        return bundle
+
+    def _submit(self, prepared: dict[int, Bundle]) -> None:
+        """Start ``prepared`` bundles by node, when the log says so on disk."""
+        if not prepared:
+            return
+        try:
+            backend = self._open_backend()
+            self.session.store.flush()
+        except OSError as error:
+            for node in prepared:
+                self.scheduler.end(node)
+                self._os_error(node, error)
+            return
+        for node, bundle in prepared.items():
+            self.reporter.running(bundle.instance, bundle.attempt, bundle.host)
+            if self.governor is not None:
+                self.governor.started(self.graph.instances[node], bundle.token)
+            backend.submit(bundle)
 
     def foreign(self, node: int) -> dict[str, str]:
         """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""

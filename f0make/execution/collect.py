@@ -125,10 +125,11 @@ def _one(
     """Check and hash one output; what must be stored goes to ``blobs`` and ``texts`` (links)."""
     full_path = os.path.join(bundle.workspace, path)
     try:
-        mode = os.lstat(full_path).st_mode
+        st = os.lstat(full_path)
     except (FileNotFoundError, NotADirectoryError):
         kind = "directory" if directory else "file"
         raise Unfit(f"it did not make its output {path!r} (a {kind})") from None
+    mode = st.st_mode
     if directory:
         if not stat.S_ISDIR(mode):
             what = "a symlink" if stat.S_ISLNK(mode) else "no directory"
@@ -147,7 +148,7 @@ def _one(
         outcome.outputs[path] = Contents(bundle.workspace).token(path) or "-"
         texts[path] = os.readlink(full_path)
     elif stat.S_ISREG(mode):
-        sig, token, clock, data = digest.read_stable(full_path)
+        sig, token, clock, data = digest.read_stable(full_path, st)
         outcome.outputs[path] = token
         outcome.signatures[path] = (*sig, clock)
         blobs[full_path] = (token, data)
@@ -158,8 +159,8 @@ def _one(
 
 
 def _tree(path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]) -> dict[str, str]:
-    def hash_file(found: str, _: os.stat_result) -> str:
-        sig, token, clock, _data = digest.read_stable(found)
+    def hash_file(found: str, st: os.stat_result) -> str:
+        sig, token, clock, _ = digest.read_stable(found, st)
         outcome.signatures[path + found[len(root) :]] = (*sig, clock)
         blobs[found] = (token, None)
         return token

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
+
+_OTHER = re.compile(r"[^A-Za-z0-9_.\-=,]")
 
 
 def log_name(instance: str) -> str:
@@ -10,5 +13,5 @@ def log_name(instance: str) -> str:
 
     Letters, digits and ``_.-=,`` stay; a digest of the whole name keeps different instances apart.
     """
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "_.-=,") else "_" for c in instance)[:80]
+    plain = _OTHER.sub("_", instance[:80])
     return f"{plain}.{sha256(instance.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}.log"

@@ -201,7 +201,7 @@ class Contents:
                 self._asked[path] = row
                 return row[1]
         try:
-            fresh, token, clock = digest.hash_stable(full)
+            fresh, token, clock, _ = digest.read_stable(full, st)
         except OSError as error:
             self._absent(path, error)
             return None

@@ -57,19 +57,19 @@ def _small_file(path: str, st: os.stat_result) -> tuple[str, bytes] | None:
     return hashlib.sha256(data).hexdigest() + ("x" if st.st_mode & 0o100 else ""), data
 
 
-def hash_stable(path: str) -> tuple[Signature, str, int]:
-    """Hash the regular file ``path``: (signature, token, clock in ns taken before); see `read_stable`."""
-    return read_stable(path)[:3]
-
-
-def read_stable(path: str) -> tuple[Signature, str, int, bytes | None]:
+def read_stable(path: str, before: os.stat_result | None = None) -> tuple[Signature, str, int, bytes | None]:
     """Hash the regular file ``path``: (signature, token, clock in ns taken before, its bytes if there are few).
+
+    ``before`` is an `lstat` of it, if there has been one. That the clock is read after it does no harm: what was
+    written in between is read, and nothing written later can leave the signature as it is.
 
     A file that changes while it is read is read again; when it never holds still the clock is 0, with
     which no signature is ever trusted. Large files wait for the next clock tick rather than being read
     twice. Raises OSError.
     """
-    clock, before = signature.clock_ns(), os.lstat(path)
+    clock = signature.clock_ns()
+    if before is None:
+        before = os.lstat(path)
     token = ""
     for _ in range(_ATTEMPTS):
         if before.st_size > _WORTH_A_TICK and signature.is_racy(signature.of(before), clock):

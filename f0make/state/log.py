@@ -9,6 +9,8 @@ import json
 import re
 import zlib
 
+from f0make.compact import dumper
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,7 @@ DAMAGED = ""
 """The type that `scan` gives to bytes that are no line."""
 
 _START = re.compile(rb"(?=[0-9a-f]{8} [a-z][a-z0-9_-]* )")
-_dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
+_dumps = dumper()
 
 
 def encode(kind: str, payload: Any) -> bytes:

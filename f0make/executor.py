@@ -221,9 +221,13 @@ class Executor:
         return open_caches(self.workspace, self.options, self.reporter.note, create)
 
     def _backend(self, jobs: int, hosts: Sequence[Host]) -> Backend:
+        from f0make.execution.jobserver.pool import Jobserver, open_jobserver
         from f0make.execution.local import LocalBackend
 
-        local = LocalBackend(jobs, self.workspace) if jobs else None
+        def jobserver() -> Jobserver | None:
+            return open_jobserver(os.environ.get("MAKEFLAGS", ""), jobs, self.reporter.note)
+
+        local = LocalBackend(jobs, self.workspace, jobserver=jobserver) if jobs else None
         if not hosts and local is not None:
             return local
         from f0make.remote.fleet import Fleet

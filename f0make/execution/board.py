@@ -14,6 +14,8 @@ PLACES = 1000
 """Workers that can be told apart."""
 _SIZE = 24
 _TAKEN = struct.Struct("=QQB")
+_TOKEN = 17
+"""Where in a place the two bytes of its jobserver token are."""
 _WAITING, _BUSY = 0, 1
 
 
@@ -42,9 +44,20 @@ class Board:
         """Whether the worker of ``place`` looks for a bundle."""
         return self._map[place * _SIZE + 16] == _WAITING
 
+    def keep(self, place: int, token: tuple[int, int] | None) -> None:
+        """The worker of ``place`` holds ``token`` of the jobserver (see `jobserver.purse`)."""
+        at = place * _SIZE + _TOKEN
+        self._map[at : at + 2] = bytes(token or (0, 0))
+
+    def kept(self, place: int) -> tuple[int, int] | None:
+        """The token of the worker of ``place``."""
+        kind, value = self._map[place * _SIZE + _TOKEN], self._map[place * _SIZE + _TOKEN + 1]
+        return (kind, value) if kind else None
+
     def clear(self, place: int) -> None:
         """Prepare ``place`` for a new worker."""
         _TAKEN.pack_into(self._map, place * _SIZE, 0, 0, _WAITING)
+        self.keep(place, None)
         self.hold(place, False)
 
     def hold(self, place: int, on: bool = True) -> None:

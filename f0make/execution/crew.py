@@ -18,6 +18,7 @@ from f0make.execution.slot import Slot
 from f0make.execution.worker import Settings
 
 if TYPE_CHECKING:
+    from f0make.execution.jobserver.pool import Jobserver
     from f0make.execution.loky_slot import LokySlot
     from f0make.execution.trackers import Trackers
 
@@ -39,6 +40,7 @@ class Crew:
         variables: dict[str, str],
         server: ForkServer | None,
         done: Callable[[Outcome], None],
+        jobserver: Jobserver | None = None,
     ) -> None:
         self._jobs = jobs
         self._settings = settings
@@ -46,7 +48,13 @@ class Crew:
         self.importing: dict[str, str] = {}
         """Variables for loky's processes only."""
         self._done = done
-        self._pool = ForkedPool(server) if server is not None else None
+        self._jobserver = jobserver
+        self._doubtful = False
+        """A step has failed: a make inside it may have kept tokens."""
+        self.starved = False
+        """The jobserver had no token for what is queued: it waits until `tokens_there`."""
+        files = (*jobserver.watched, *jobserver.inherited) if jobserver is not None else ()
+        self._pool = ForkedPool(server, files) if server is not None else None
         self._queue: deque[Bundle] = deque()
         self._too_large: set[str] = set()
         """Tokens of queued bundles that a forked worker cannot take."""
@@ -74,6 +82,8 @@ class Crew:
             self.lose(bundle, self._over)
             return True
         self._queue.append(bundle)
+        if self._doubtful:
+            self._settle()
         self.hand_out()
         if bundle.kind == "python" and bundle.timeout is not None:
             return False
@@ -85,8 +95,22 @@ class Crew:
 
     def hand_out(self) -> None:
         """Give queued bundles to whoever can take them."""
-        while self._queue and not self._failed and self._hand(self._queue[0]):
+        while self._queue and not self._failed and not self.starved and self._hand(self._queue[0]):
             self._queue.popleft()
+
+    def tokens_there(self) -> None:
+        """The jobserver may have a token: try with one bundle, for others want tokens, too."""
+        self.starved = False
+        if self._queue and not self._failed and self._hand(self._queue[0]):
+            self._queue.popleft()
+            self.starved = bool(self._queue)
+
+    def _settle(self) -> None:
+        """Have all tokens where they belong, if nothing runs."""
+        idle = not (self._pool and self._pool.sent) and all(slot.token is None for slot in self.slots)
+        if self._jobserver is not None and idle:
+            self._jobserver.settle()
+            self._doubtful = False
 
     def _hand(self, bundle: Bundle) -> bool:
         busy = sum(1 for slot in self._loky if slot.bundle is not None)
@@ -104,6 +128,11 @@ class Crew:
         if busy + queued < self._jobs:
             for slot in self._loky:
                 if slot.ready and slot.bundle is None and not slot.last:
+                    if self._jobserver is not None:
+                        slot.token = self._jobserver.purse.take()
+                        self.starved = slot.token is None
+                        if self.starved:
+                            return False
                     self._too_large.discard(bundle.token)
                     slot.send(bundle)
                     return True
@@ -176,7 +205,8 @@ class Crew:
                 self._failed_starts = 0
             elif kind == frames.FINISHED:
                 slot.deadline = None
-            elif kind == frames.RETURNED:
+            elif kind in (frames.RETURNED, frames.STARVED):
+                self.starved |= kind == frames.STARVED
                 self._put_back([self._pool.returned(about) if self._pool is not None else None])
             else:
                 slot.last = kind == frames.LAST_OUTCOME
@@ -187,6 +217,8 @@ class Crew:
         if isinstance(slot, ForkedSlot):
             assert self._pool is not None
             bundle = self._pool.finished(outcome.token)
+        self._doubtful |= not outcome.ok
+        self._give_token(slot)
         slot.done()
         if bundle is not None:
             if reason and not outcome.ok:
@@ -194,6 +226,15 @@ class Crew:
             self._note_failure(slot, outcome)
             self.hand_out()
             self._done(outcome)
+
+    def _give_token(self, slot: Slot, dead: bool = False) -> None:
+        """Give back the token of ``slot``; forked workers do so themselves while they live."""
+        if self._jobserver is None:
+            return
+        token = slot.token if dead or not isinstance(slot, ForkedSlot) else None
+        if token is not None:
+            slot.token = None
+            self._jobserver.purse.give(token)
 
     def _note_failure(self, slot: Slot, outcome: Outcome) -> None:
         if not self._settings.careful or outcome.ok or outcome.lost:
@@ -286,6 +327,8 @@ class Crew:
             spared.add(self._pool.server.pid)
         if slot.pid:
             groups.end_orphans(spared, own, slot.sent or self._settings.since, sessions)
+        self._doubtful = True
+        self._give_token(slot, dead=True)
         slot.close()
         self._retired.append(slot)
         groups.forget(directory, [slot.pid])
@@ -329,6 +372,8 @@ class Crew:
             each.close()
         for each in [*self.slots, *self._retired]:
             each.join(until)
+        for each in self.slots:
+            self._give_token(each, dead=True)
 
     @property
     def pids(self) -> list[int]:
@@ -350,3 +395,5 @@ class Crew:
             self._trackers.stop()
         if self._pool is not None:
             self._pool.close()
+        if self._jobserver is not None:
+            self._jobserver.close()

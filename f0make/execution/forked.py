@@ -11,12 +11,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from f0make.execution import frames, host
 from f0make.execution.board import PLACES
 from f0make.execution.bundle import Bundle
 from f0make.execution.forkserver import ForkServer
+from f0make.execution.jobserver.purse import Token
 from f0make.execution.slot import Slot
 from f0make.execution.worker import Settings
 
@@ -37,7 +38,7 @@ class ForkedSlot(Slot):
         self.place = place
         with self._theirs as theirs:
             pool.server.board.clear(place)
-            pool.server.start_worker(theirs, place)
+            pool.server.start_worker(theirs, place, pool.files)
         self.line.sendall(frames.frame(frames.SETTINGS, settings))
 
     @property
@@ -49,6 +50,15 @@ class ForkedSlot(Slot):
     def sent(self) -> int:
         """Stamp from before the running step's start."""
         return self._pool.server.board.taken(self.place)[1]
+
+    @property
+    def token(self) -> Token | None:
+        """What the worker has left on the board."""
+        return self._pool.server.board.kept(self.place)
+
+    @token.setter
+    def token(self, token: Token | None) -> None:
+        self._pool.server.board.keep(self.place, token)
 
     def wait_ready(self, until: float) -> None:
         """Learn the worker's pid, unless the monotonic time ``until`` comes first."""
@@ -95,8 +105,10 @@ class ForkedSlot(Slot):
 class ForkedPool:
     """What was handed to the forked workers of ``server``. Not thread-safe."""
 
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: ForkServer, files: Sequence[int] = ()) -> None:
         self.server = server
+        self.files = files
+        """Descriptors of the jobserver: see `forked_worker.work`."""
         self.usable = True
         """False from when a worker could not be started."""
         self.sent: dict[int, Bundle] = {}

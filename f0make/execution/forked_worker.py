@@ -8,13 +8,17 @@ import time
 
 from f0make.execution import frames, host, worker
 from f0make.execution.board import Board
+from f0make.execution.jobserver.purse import Purse, Token
 
 _PATIENCE = 5.0
 """Seconds until f0make must be the parent of this process."""
 
 
-def work(line: socket.socket, queue: socket.socket, board: Board, place: int) -> None:
-    """Be a worker until the queue is closed; ``line`` leads to f0make, ``place`` is this worker's on ``board``."""
+def work(line: socket.socket, files: list[int], queue: socket.socket, board: Board, place: int) -> None:
+    """Be a worker until the queue is closed; ``line`` leads to f0make, ``place`` is this worker's on ``board``.
+
+    ``files``: with a jobserver, the two of its purse, then those that steps inherit.
+    """
     inbox = frames.Frames()
     messages = frames.receive(line, inbox)
     if messages is None:
@@ -22,12 +26,43 @@ def work(line: socket.socket, queue: socket.socket, board: Board, place: int) ->
     settings: worker.Settings = messages[0][1]
     if not _has_parent(settings.parent, line):
         return
+    for fd, number in zip(files[2:], settings.kept, strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
     worker.enter(settings, line)
+    slot = _Slot(Purse(*files[:2]) if files else None, board, place)
+    worker.current.orphaned = slot.leave
     try:
-        _serve(worker.current.line, queue, board, place, settings.careful)
+        _serve(worker.current.line, queue, board, place, slot, settings.careful)
     except (BrokenPipeError, ConnectionError):
         pass
+    slot.leave()
     worker.current.runner.close()
+
+
+class _Slot:
+    """This worker's token. It is kept from one step to the next, as long as there is one; it stands on the board."""
+
+    def __init__(self, purse: Purse | None, board: Board, place: int) -> None:
+        self._purse = purse
+        self._board = board
+        self._place = place
+        self._token: Token | None = None
+
+    def enter(self) -> bool:
+        """Whether there is a token for a step."""
+        if self._purse is not None and self._token is None:
+            self._token = self._purse.take()
+            self._board.keep(self._place, self._token)
+            return self._token is not None
+        return True
+
+    def leave(self) -> None:
+        """Give the token back. Only then it goes from the board: f0make gives back what a dead worker has left there."""
+        token, self._token = self._token, None  # Two threads may come here when f0make is gone.
+        if self._purse is not None and token is not None:
+            self._purse.give(token)
+            self._board.keep(self._place, None)
 
 
 def _has_parent(parent: int, line: socket.socket) -> bool:
@@ -45,20 +80,29 @@ def _has_parent(parent: int, line: socket.socket) -> bool:
     return True
 
 
-def _serve(line: socket.socket, queue: socket.socket, board: Board, place: int, careful: bool) -> None:
+def _serve(
+    line: socket.socket, queue: socket.socket, board: Board, place: int, slot: _Slot, careful: bool
+) -> None:
     runner = worker.current.runner
     buffer = bytearray(frames.LARGEST_QUEUED)
     view = memoryview(buffer)
     line.sendall(frames.frame(frames.READY, os.getpid()))
     while True:
         board.wait(place)
-        size = queue.recv_into(buffer)
+        try:
+            size = queue.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            slot.leave()
+            size = queue.recv_into(buffer)
         if not size:
             return
         number = frames.queued_number(view)
         board.take(place, number, host.now())
         if board.held:
             line.sendall(frames.frame(frames.RETURNED, number))
+            continue
+        if not slot.enter():
+            line.sendall(frames.frame(frames.STARVED, number))
             continue
         outcome = runner.run(frames.queued_bundle(view[:size]))
         if careful and not outcome.ok:

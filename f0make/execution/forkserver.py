@@ -13,12 +13,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from f0make.execution import inherited
 from f0make.execution.board import Board
 
 _NAME = b"f0make-worker"
+_MOST_FILES = 8
+"""Descriptors that a worker may get."""
 
 
 class ForkServer:
@@ -36,9 +39,12 @@ class ForkServer:
             _become_server(line, theirs, self.board)
         line.close()
 
-    def start_worker(self, line: socket.socket, place: int) -> None:
-        """Fork a worker for ``place`` on the board; ``line`` is its end of a connection. Raises OSError."""
-        socket.send_fds(self._line, [b"%d\n" % place], [line.fileno()])
+    def start_worker(self, line: socket.socket, place: int, more: Sequence[int] = ()) -> None:
+        """Fork a worker for ``place`` on the board; ``line`` is its end of a connection. Raises OSError.
+
+        ``more`` are descriptors that it gets, too.
+        """
+        socket.send_fds(self._line, [b"%d\n" % place], [line.fileno(), *more])
 
     def close(self) -> None:
         """End the server; its workers stay. A second call does nothing."""
@@ -97,20 +103,21 @@ def _become_server(line: socket.socket, queue: socket.socket, board: Board) -> N
         gc.collect()
         gc.freeze()
         while True:
-            data, fds, _, _ = socket.recv_fds(line, 64, 1)
+            data, fds, _, _ = socket.recv_fds(line, 64, _MOST_FILES)
             if not data:
                 break
-            place, fd = int(data), fds[0]
+            place = int(data)
             child = os.fork()
             if not child:
                 # Whose parent ends at once comes to f0make, the sub-reaper above.
                 if os.fork():
                     os._exit(0)
                 line.close()
-                forked_worker.work(socket.socket(fileno=fd), queue, board, place)
+                forked_worker.work(socket.socket(fileno=fds[0]), fds[1:], queue, board, place)
                 os._exit(0)
             os.waitpid(child, 0)
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
     except BaseException:
         os._exit(1)
     os._exit(0)

@@ -27,6 +27,8 @@ LAST_OUTCOME = b"L"
 """An outcome, after which the worker ends itself because the step left something in it."""
 RETURNED = b"T"
 """From a forked worker: the number of a queued bundle that it has taken and will not run."""
+STARVED = b"N"
+"""The same, because the jobserver has no token for it."""
 LARGEST_QUEUED = 64 << 10
 """Bytes; a larger bundle is not queued but handed to an idle worker."""
 

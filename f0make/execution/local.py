@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from f0make.errors import StateError
 from f0make.execution import ending, forkserver, groups, host, inherited
@@ -18,8 +19,14 @@ from f0make.execution.crew import Crew
 from f0make.execution.slot import Slot
 from f0make.execution.worker import Settings
 
+if TYPE_CHECKING:
+    from f0make.execution.jobserver.pool import Jobserver
+
 _LEAVE = 0.8
 """Seconds that idle workers get to end in order."""
+
+_TOKEN = "token"
+"""What the selector says when the jobserver has a token."""
 
 _ENDED = "the run ended before it was started"
 
@@ -29,16 +36,26 @@ Done = Callable[[Outcome], None]
 class LocalBackend:
     """Runs up to ``jobs`` bundles at one time in ``workspace`` (absolute).
 
-    Steps inherit ``environ``, by default the environment at this moment. One thread listens to the workers and
+    Steps inherit ``environ``, by default the environment at this moment; ``jobserver`` opens the slots that
+    they share with others. One thread listens to the workers and
     does what takes time; the public methods tell it what to do, and hand over shell steps themselves.
     """
 
-    def __init__(self, jobs: int, workspace: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        workspace: str,
+        environ: Mapping[str, str] | None = None,
+        jobserver: Callable[[], Jobserver | None] = lambda: None,
+    ) -> None:
         self._jobs = jobs
         self._workspace = workspace
         self._environ = {
             os.fsencode(k): os.fsencode(v) for k, v in (os.environ if environ is None else environ).items()
         }
+        self._open_jobserver = jobserver
+        self._watched: tuple[int, ...] = ()
+        """Where a token of the jobserver is waited for, while there is none."""
         self._directory = os.path.join(workspace, groups.RUN)
         self.ahead = jobs
         """Bundles that may well be submitted beyond ``slots``."""
@@ -77,8 +94,12 @@ class LocalBackend:
         self._was_reaper = host.set_reaper()
         self._journal = groups.Journal(self._directory, "run", self._since)
         environ = inherited.for_steps(self._environ, self._workspace, self._variables)
-        settings = Settings(self._workspace, environ, os.getpid(), self._since, self.careful)
-        self._crew = Crew(self._jobs, settings, self._variables, forkserver.take(), done)
+        jobserver, kept = self._open_jobserver(), tuple[int, ...]()
+        if jobserver is not None:
+            environ[b"MAKEFLAGS"], kept = os.fsencode(jobserver.makeflags), jobserver.inherited
+            self._tokens = jobserver.watched
+        settings = Settings(self._workspace, environ, os.getpid(), self._since, kept, self.careful)
+        self._crew = Crew(self._jobs, settings, self._variables, forkserver.take(), done, jobserver)
         # Threads inherit the mask: this one, loky's and the workers are never hit by Ctrl-C.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
         try:
@@ -172,6 +193,8 @@ class LocalBackend:
                     if key.data is None:
                         self._bell_in.recv(4096)
                         self._rung = False
+                    elif key.data is _TOKEN:
+                        self._crew.tokens_there()
                     else:
                         self._hear(key.data)
                 while self._told:
@@ -183,6 +206,16 @@ class LocalBackend:
                 self._crew.hand_out()
                 for slot in self._crew.add_slots():
                     self._selector.register(slot.line, selectors.EVENT_READ, slot)
+                self._watch_tokens(self._crew.starved)
+
+    def _watch_tokens(self, whether: bool) -> None:
+        """Wait for tokens of the jobserver beside everything else, or no more."""
+        if whether != bool(self._watched):
+            for fd in self._watched:
+                self._selector.unregister(fd)
+            self._watched = self._tokens if whether else ()
+            for fd in self._watched:
+                self._selector.register(fd, selectors.EVENT_READ, _TOKEN)
 
     def _hear(self, slot: Slot) -> None:
         """Read what a worker has sent."""
@@ -200,6 +233,7 @@ class LocalBackend:
 
     def _end(self, grace: float) -> None:
         self._stopped = True
+        self._watch_tokens(False)
         crew = self._crew
         busy = crew.end(_ENDED) or any(slot.bundle is not None for slot in crew.slots)
         if busy:

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from f0make.execution import frames, host
@@ -29,8 +30,9 @@ class LokySlot(Slot):
     def __init__(self, settings: Settings, variables: dict[str, str]) -> None:
         from loky import ProcessPoolExecutor
 
-        from f0make.execution.spawning import WorkerContext
+        from f0make.execution.spawning import Descriptor, WorkerContext
 
+        settings = replace(settings, kept=tuple(Descriptor(fd) for fd in settings.kept))
         super().__init__()
         self._bundle: Bundle | None = None
         self._sent = 0

@@ -9,6 +9,7 @@ import time
 
 from f0make.execution import ending, frames, groups
 from f0make.execution.bundle import Bundle
+from f0make.execution.jobserver.purse import Token
 from f0make.execution.process import TERM_GRACE
 
 
@@ -23,6 +24,7 @@ class Slot:
     def __init__(self) -> None:
         self.line, self._theirs = socket.socketpair()
         self.inbox = frames.Frames()
+        self._token: Token | None = None
         self.pid = 0
         self.ready = False
         self.last = False
@@ -38,6 +40,15 @@ class Slot:
     def bundle(self) -> Bundle | None:
         """What the worker is running."""
         raise NotImplementedError
+
+    @property
+    def token(self) -> Token | None:
+        """The jobserver's token that is held for the running step."""
+        return self._token
+
+    @token.setter
+    def token(self, token: Token | None) -> None:
+        self._token = token
 
     @property
     def sent(self) -> int:

@@ -6,6 +6,7 @@ reader that has gone away (``f0make … | head``), a full disk or a closed strea
 
 from __future__ import annotations
 
+from multiprocessing.context import get_spawning_popen
 from typing import Any
 
 from loky.backend.context import LokyContext
@@ -35,3 +36,11 @@ class WorkerContext(LokyContext):  # type: ignore[misc]
     """The context to give to loky's executor."""
 
     Process = WorkerProcess
+
+
+class Descriptor(int):
+    """A file descriptor that goes along to a worker, where it is a plain number, the same as here."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        popen: Any = get_spawning_popen()
+        return int, (popen.duplicate_for_child(int(self)),)

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from f0make.execution import ending, frames, groups, host
@@ -33,6 +34,8 @@ class Settings:
     """Process id of f0make."""
     since: int
     """Stamp of the start of the run."""
+    kept: tuple[int, ...] = ()
+    """Descriptors that steps inherit."""
     careful: bool = False
     """After a step that failed nothing queued starts until f0make says so."""
 
@@ -42,6 +45,8 @@ class _Worker:
 
     runner: Runner
     line: socket.socket
+    orphaned: Callable[[], None] | None = None
+    """What is left to do when f0make is gone and the step is ended."""
 
 
 current = _Worker()
@@ -52,6 +57,8 @@ def enter(settings: Settings, line: socket.socket) -> None:
     _detach()
     line = _above_streams(line)
     _close_on_exec()
+    for fd in settings.kept:
+        os.set_inheritable(fd, True)
     os.chdir(settings.workspace)
     os.environb.clear()
     os.environb.update(settings.environ)
@@ -146,6 +153,8 @@ def _watch(parent: int) -> None:
     host.watch(parent, _sample, SAMPLE_EVERY)
     me = os.getpid()
     ending.end(lambda: ending.descendants([me]), 0.0)
+    if current.orphaned is not None:
+        current.orphaned()
     os._exit(1)
 
 

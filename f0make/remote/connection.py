@@ -232,6 +232,8 @@ def _reason(error: Exception) -> str:
         return f"its address is not known: {error.strerror}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, EOFError):
+        return "it closed the connection before anybody was logged in"
     if "Error reading SSH protocol banner" in str(error):
         return "something else than an SSH server, or a stalled one, answers there"
     return str(error) or type(error).__name__

@@ -171,20 +171,26 @@ class Link:
             self.say(wire.PING)
         return min(self._beat, self._heard + lease)
 
-    def hear(self) -> list[tuple[Pending, Outcome]]:
-        """Take in what has arrived; the bundles that came back. Raises Broken."""
-        done: list[tuple[Pending, Outcome]] = []
+    def hear(self) -> Iterator[tuple[Pending, Outcome]]:
+        """Take in what has arrived; the bundles that came back, each before what follows it is looked at.
+
+        Raises Broken, perhaps after bundles that did come back.
+        """
         while data := self.channel.take():
             self._heard = time.monotonic()
             try:
-                for kind, payload in self._frames.feed(data):
-                    done += self._message(kind, payload)
-            except (wire.Garbled, TypeError, ValueError, KeyError, AttributeError) as error:
-                raise Broken(f"it does not speak as an agent does: {error}") from None
+                messages = self._frames.feed(data)
+            except wire.Garbled as error:
+                raise _garbled(error) from None
+            for kind, payload in messages:
+                try:
+                    done = self._message(kind, payload)
+                except (wire.Garbled, TypeError, ValueError, KeyError, AttributeError) as error:
+                    raise _garbled(error) from None
+                yield from done
         if data is None and not self.said_bye:
             said = self.channel.complaint()
             raise Broken("the connection broke" + (f": {said}" if said else ""))
-        return done
 
     def _message(self, kind: int, payload: memoryview) -> list[tuple[Pending, Outcome]]:
         if kind in (wire.PACK, wire.PART):
@@ -287,6 +293,10 @@ class Link:
         if digests:
             self._spoil(digests)
             self.say(wire.FETCH, digests)
+
+
+def _garbled(error: Exception) -> Broken:
+    return Broken(f"it does not speak as an agent does: {error}")
 
 
 def _travelling(bundle: Bundle) -> Bundle:

@@ -149,6 +149,9 @@ class Chaos:
                     self.happened["kill f0make"] += 1
                     self.history.append("killed f0make")
                     return True
+                if time.monotonic() - began > LONGEST:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    self.fail("the run hangs")
                 time.sleep(self.random.uniform(0.05, 0.8))
                 index = self.random.randrange(3)
                 if index in troubled or time.monotonic() - began > 20:

@@ -65,7 +65,7 @@ class Bundle:
     modules: dict[str, str] = field(default_factory=dict)
     """Only for another place: path -> SHA-256 (hex) of the workspace's modules that a python step imports."""
     lent: list[str] = field(default_factory=list)
-    """Only at another place: digests of large inputs for which the store's own file may stand (see `remote.loans`)."""
+    """Only at another place: digests of inputs for which the store's own file may stand (see `remote.loans`)."""
 
     guard: str = ""
     """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""

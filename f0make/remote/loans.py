@@ -1,7 +1,8 @@
-"""Large contents without a copy: for an input the store's own file stands in a private directory, for one attempt at a time.
+"""Contents without a copy: for an input the store's own file stands in a private directory, one attempt at a time.
 
-Only a content that has arrived, verified, over this very connection is lent, and what comes back with another
-stamp or size has been written to and is dropped. Part of what is sent.
+Making a file takes most of the time of a small one, copying it that of a large one. Only a content that has
+arrived, verified, over this very connection is lent, and what comes back with another stamp or size has been
+written to and is dropped. Part of what is sent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from f0make.cache.blobs import Blobs
 from f0make.execution.bundle import Bundle
 
 LARGE = 1 << 20
-"""Bytes from which a copy costs more than the bookkeeping."""
+"""Bytes from which an output is taken instead of copied."""
+_SECOND = 1_000_000_000
 _AGE = 60
 """Seconds that the stamp of a lent file lies back: whatever is written to it afterwards gets another one."""
 
@@ -34,10 +36,10 @@ class Loans:
             path = self._store.path(digest)
             try:
                 st = os.stat(path)
-                if st.st_size >= LARGE:
-                    stamp = st.st_mtime_ns - _AGE * 1_000_000_000
-                    os.utime(path, ns=(stamp, stamp))
-                    self._stamps[digest] = st.st_size, os.stat(path).st_mtime_ns
+                # Whole seconds, which every file system keeps as they are.
+                stamp = (st.st_mtime_ns // _SECOND - _AGE) * _SECOND
+                os.utime(path, ns=(stamp, stamp))
+                self._stamps[digest] = st.st_size, stamp
             except OSError:
                 continue
 

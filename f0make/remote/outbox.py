@@ -21,6 +21,8 @@ PACK_BYTES = 512 << 10
 PACK_COUNT = 2000
 PIECE = 2 * ((32 << 10) - 64) - 38
 """Bytes; the message then fills two packets of OpenSSH."""
+_TASTE = 16 << 10
+"""Bytes of a pack that tell whether compressing all of it is worth the time."""
 COMPRESSED, LAST, VOID = 1, 2, 4
 """Flags; a VOID part takes back what came before of its content."""
 WORTH = 0.85
@@ -83,9 +85,8 @@ class Pack:
         """The message; the pack is empty afterwards."""
         body = b"".join([_COUNT.pack(len(self._entries)), *self._entries, *self._data])
         self._entries, self._data, self._size = [], [], 0
-        smaller = zlib.compress(body, 1)
-        if len(smaller) < len(body) * WORTH:
-            return wire.frame_of(wire.PACK, bytes([COMPRESSED]), smaller)
+        if len(zlib.compress(body[-_TASTE:], 1)) < min(len(body), _TASTE) * WORTH:
+            return wire.frame_of(wire.PACK, bytes([COMPRESSED]), zlib.compress(body, 1))
         return wire.frame_of(wire.PACK, b"\0", body)
 
 

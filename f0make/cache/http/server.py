@@ -270,16 +270,20 @@ class Server:
         with self._lock:
             self._failures[what] += 2 if trouble.kind == "timeout" else 1
             over = trouble.fatal or self._failures[what] >= MOST_FAILURES
+            already = self.off or (what == "send" and self.readonly)
             if over and what == "send" and not trouble.fatal:
-                already, self.readonly = self.readonly, True
+                self.readonly = True
             elif over:
-                already, self.off = self.off, True
-        if not over:
-            rest = "taken as a miss" if what == "ask" else "this result is not shared"
-            self.say(f"{what} {trouble.kind}", f"cache: {trouble}; {rest}")
-        elif not already:
-            rest = "nothing more is sent to it" if self.readonly and not self.off else "going on without it"
-            self.say(f"over {what}", f"cache: {trouble}; {rest}")
+                self.off = True
+        if already:
+            return  # what was under way when it was given up
+        if over:
+            rest = "nothing more is sent to it" if not self.off else "going on without it"
+        elif what == "ask":
+            rest = "taken as a miss (if that goes on, it is not asked any more)"
+        else:
+            rest = "this result is not shared (if that goes on, nothing more is sent)"
+        self.say(f"{what} {trouble.kind}", f"cache: {trouble}; {rest}")
 
 
 def _pieces(path: str, digest: str, blobs: Blobs) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ class Supervisor:
     def close(self) -> None:
         """The step is over: watch no more."""
         os.close(self._end)
-        self._thread.join()
+        self._thread.join(5)
         os.close(self._wake)
         os.close(self._listener)
 

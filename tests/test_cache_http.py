@@ -211,6 +211,36 @@ steps:
         assert two.read("prog") == f"version {number}\n"
 
 
+def test_a_record_that_came_between_is_not_lost(tmp_path: Path, server: CacheServer) -> None:
+    text = "steps:\n  - name: build\n    outputs: prog\n    depfile: prog.d\n    run: |\n      cat header > prog\n      echo 'prog: header' > prog.d\n"
+    one, two = workspace(tmp_path, "one", text), workspace(tmp_path, "two", text)
+    for number, f0 in enumerate((one, two)):
+        f0.write("header", f"version {number}\n")
+    one.run("--cache", server.url, env=clean(one))
+    (key, first), hidden = next(iter(server.actions.items())), [True]
+
+    def between(handler: Handler) -> bool:
+        """Two does not see one's record before it has put its own over it."""
+        if handler.kind == "ac" and handler.command == "GET" and hidden[0]:
+            handler.answer(404)
+            return True
+        if handler.kind == "ac" and handler.command == "PUT" and hidden[0]:
+            hidden[0] = False
+            handler.body()
+            handler.answer(200)  # and is overwritten by one's at once
+            handler.server.actions[key] = first
+            return True
+        return False
+
+    server.fault = between
+    two.run("--cache", server.url, env=clean(two))
+    server.fault = None
+    for number in range(2):
+        taker = workspace(tmp_path, f"taker{number}", text)
+        taker.write("header", f"version {number}\n")
+        assert taker.run("--cache", server.url, env=clean(taker)).summary["restored"] == 1, number
+
+
 # Servers that fail. None breaks a run, and each problem is said once.
 
 

@@ -26,6 +26,10 @@ ASKING, SENDING = 16, 6
 """Connections for either direction."""
 MOST_VARIANTS = 100
 """Records kept under one key; beyond, the oldest is forgotten."""
+MOST_TRIES = 3
+"""How often a record is put again where another one came between reading and writing."""
+DISCOVERIES = ("discovered", "reads", "missing_reads")
+"""Fields of a record for which several under one key make sense."""
 END_WAIT = 15.0
 """Seconds that the end of a run waits for what is still to be sent …"""
 END_RATE = 2 << 20
@@ -177,12 +181,24 @@ class RemoteCache:
                 digest = hashlib.sha256(data).hexdigest()
                 if self.server.store_bytes(digest, data):
                     own = OutputFile(RECORDS + variant_of(record), digest, len(data))
-                    others = [f for f in self.server.action(key) if _other_record(f, own)]
-                    files = [own, *others[: MOST_VARIANTS - 1], *_outputs(record, sizes)]
-                    self.server.store_action(key, files)
+                    self._put_action(key, own, record, sizes)
         finally:
             with self._answered:
                 self._outstanding -= size
+
+    def _put_action(self, key: str, own: OutputFile, record: Record, sizes: dict[str, int | None]) -> None:
+        """Put ``own`` before the records that others left under ``key``; again if somebody did so meanwhile."""
+        discovers = any(record.get(name) for name in DISCOVERIES)
+        there = self.server.action(key)
+        for _ in range(MOST_TRIES):
+            others = [f for f in there if _other_record(f, own)][: MOST_VARIANTS - 1]
+            if not self.server.store_action(key, [own, *others, *_outputs(record, sizes)]) or not discovers:
+                return  # of records that discovered nothing the newest is as good as all
+            there = self.server.action(key)
+            paths = {file.path for file in there}
+            if not there or all(file.path in paths for file in (own, *others)):
+                return
+            there += [file for file in others if file.path not in paths]
 
     def _size(self, digests: dict[str, None]) -> int:
         return sum(self.blobs.size(digest) or 0 for digest in digests)

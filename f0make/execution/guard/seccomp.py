@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import struct
+from fcntl import ioctl
 
 from f0make.execution.guard.syscalls import MACHINES, Machine
 
@@ -64,8 +65,6 @@ def watch_me(known: Machine) -> int:
 
 def receive(listener: int) -> Question | None:
     """The next question, None when who asked is gone. Raises OSError."""
-    from fcntl import ioctl
-
     buffer = bytearray(_QUESTION.size)
     try:
         ioctl(listener, _RECEIVE, buffer)
@@ -76,8 +75,6 @@ def receive(listener: int) -> Question | None:
 
 def answer(listener: int, question: Question, error: int) -> None:
     """Let the call go on (``error`` 0), or fail with ``error``. Raises OSError."""
-    from fcntl import ioctl
-
     reply = _ANSWER.pack(question.id, 0, -error, 0 if error else _CONTINUE)
     try:
         ioctl(listener, _SEND, reply)
@@ -87,8 +84,6 @@ def answer(listener: int, question: Question, error: int) -> None:
 
 def waits(listener: int, question: Question) -> bool:
     """Whether the caller still waits, so that what was read of its memory was its own."""
-    from fcntl import ioctl
-
     try:
         ioctl(listener, _VALID, struct.pack("=Q", question.id))
     except OSError:

@@ -63,9 +63,14 @@ class Supervisor:
         os.close(self._end)
         self._thread.join(5)
         os.close(self._wake)
-        os.close(self._listener)
 
     def _serve(self) -> None:
+        try:
+            self._answer_all()
+        finally:
+            os.close(self._listener)  # whoever still asks gets an error instead of waiting for ever
+
+    def _answer_all(self) -> None:
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         poll.register(self._wake, select.POLLIN)

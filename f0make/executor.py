@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from f0make.errors import Exit, Problem, RecipeError, StateError, UsageError
+from f0make.lean import dataclass, field, replace
 from f0make.options import Event, Reporter, RunOptions, Silent
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
+    from f0make.cache.staging import Staging
     from f0make.context import Context
     from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
@@ -103,7 +104,7 @@ class Executor:
         from f0make.partial.session import look_again, open_part
 
         options = self.options
-        if options.force or options.rehash or options.energy:
+        if options.force or options.rehash or options.energy or options.host or options.hosts:
             return None
         if look is None:
             look = look_again(request_of_run(options, path, targets), self.workspace)
@@ -308,10 +309,16 @@ class Executor:
             run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
             run.tally.saved_seconds += rest.saved_seconds
             run.tally.saved_energy_kwh += rest.saved_energy
-            run.steps.update((name, state) for name, state in rest.states().items() if state == "skipped")
-        with _signals(run):
-            self._clean_up_crash(session, run)
-            run.run()
+            if rest.skipped:
+                run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
+        staging = self._stage(session, run.blobs)
+        try:
+            with _signals(run):
+                self._clean_up_crash(session, run)
+                run.run()
+        finally:
+            if staging is not None:
+                staging.close()
             if shared is not None:
                 shared.close(lambda: bool(run.interrupted))
                 run.asking.tell()
@@ -335,6 +342,19 @@ class Executor:
 
             for line in rest.lines():
                 self.reporter.step(loads(line))
+
+    def _stage(self, session: Session, blobs: Blobs | None) -> Staging | None:
+        """Let the copies of many lost files be made ahead by another process; None where that is not worth it."""
+        if session.rest is None or blobs is None:
+            return None
+        from f0make.cache.staging import WORTH_A_PROCESS, stage
+        from f0make.files.restore import SCRATCH
+
+        lost = cast("PartSession", session).lost()
+        if len(lost) < WORTH_A_PROCESS:
+            return None
+        blobs.staging = stage(blobs, lost, f"{self.workspace}/{SCRATCH}")
+        return blobs.staging
 
     def _clean_up_crash(self, session: Session, run: Run) -> None:
         """Put aside what steps of a run that was killed left half made."""

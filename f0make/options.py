@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from f0make.lean import dataclass, field
 
 Event = dict[str, Any]
 """One line of `--json`: see docs/cli.md, "Events"."""

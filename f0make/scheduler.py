@@ -8,9 +8,10 @@ are any.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
+
+from f0make.lean import dataclass, field
 
 if TYPE_CHECKING:
     from f0make.governor.measure import Tree

@@ -10,12 +10,12 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph, MissingInput
+from f0make.lean import replace
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
 from f0make.state import home, sealed

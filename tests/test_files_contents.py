@@ -311,3 +311,20 @@ def test_whole_seconds_wait_two() -> None:
     sig = (0, 0, 1_700_000_000 * second, 1, 0o100644)
     assert signature.is_racy(sig, 1_700_000_001 * second)
     assert not signature.is_racy(sig, 1_700_000_002 * second)
+
+
+def test_exact_stamps_tell_any_change_after_a_look(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with open(file, "wb") as opened:
+        signature.probe(opened.fileno())
+        if not signature.exact(os.stat(tmp_path).st_dev):
+            pytest.skip("this file system stamps coarsely")
+        seen = set()
+        for n in range(200):
+            os.pwrite(opened.fileno(), b"%d" % (n % 10), 0)
+            seen.add(signature.of(os.lstat(file)))
+    assert len(seen) == 200
+    found = Contents(str(tmp_path))
+    assert found.token("file")
+    assert not found.rows()["file"][2]
+    assert found.settle() == []

@@ -386,3 +386,25 @@ def test_a_later_attempt_is_rendered_from_the_recipe(tmp_path: Path) -> None:
         (tmp_path / "x").write_text(text)
         assert statuses(tmp_path) == {"try": "ran"}
         assert (tmp_path / "y").read_text() == text
+
+
+def test_lost_files_are_copied_ahead(
+    flat: Path, only_part: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from f0make.cache import staging
+
+    only_part()
+    monkeypatch.setattr(staging, "WORTH_A_PROCESS", 2)
+    (flat / "in/3").chmod(0o755)
+    assert statuses(flat) == {"copy[n=3]": "ran"}
+    before = {path.name: (path.read_bytes(), path.stat().st_mode) for path in (flat / "out").iterdir()}
+    blobs = sorted((flat / ".f0make/cache/cas").glob("*/*"))
+    shutil.rmtree(flat / "out")
+    blobs[5].chmod(0o644)
+    blobs[5].write_bytes(b"damaged")
+    found = statuses(flat)
+    assert sorted(set(found.values())) == ["ran", "restored"]
+    assert list(found.values()).count("ran") <= 2
+    assert {p.name: (p.read_bytes(), p.stat().st_mode) for p in (flat / "out").iterdir()} == before
+    assert not list((flat / ".f0make/run").iterdir())
+    assert statuses(flat) == {}

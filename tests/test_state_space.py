@@ -89,7 +89,7 @@ def test_closing_on_a_full_disk(small: Path) -> None:
 
 def test_a_rewrite_or_an_index_that_does_not_fit(small: Path) -> None:
     store = Store(str(small))
-    for n in range(60):
+    for n in range(12):
         store.append_record(record(n))
     store.flush()
     store.close()

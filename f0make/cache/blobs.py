@@ -17,6 +17,10 @@ from f0make.cache import reflink
 from f0make.cache.use import InUse
 from f0make.errors import F0makeError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.cache.staging import Staging
+
 TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _EMPTY = hashlib.sha256(b"").hexdigest()
@@ -60,6 +64,8 @@ class Blobs:
         self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._ready = False
         self._in_use = InUse(directory)
+        self.staging: Staging | None = None
+        """Copies made ahead of `fetch`."""
 
     def path(self, digest: str) -> str:
         """Where the blob lies, there or not."""
@@ -187,31 +193,46 @@ class Blobs:
             raise self._corrupt(digest)
         return data
 
-    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> int:
         """Write the blob to ``target`` (replaced if there), verified before it appears under that name.
+
+        Returns the mtime in ns that the file had when the last byte was written.
 
         ``temporary`` is a directory for the unfinished file (default: beside ``target``). Raises
         BlobMissing, BlobCorrupt, or OSError (no space, no permission).
         """
+        if self.staging is not None and temporary is not None:
+            ready = self.staging.place(digest, executable, target)
+            if ready is not None:
+                return ready
         source, size = self._open(digest)
         try:
-            unfinished = self._copy_out(
+            unfinished, written = self._copy_out(
                 source, size, digest, temporary or os.path.dirname(target), executable
             )
             try:
                 os.replace(unfinished, target)
-                return
+                return written
             except OSError as error:
                 _unlink(unfinished)
                 if error.errno != errno.EXDEV:
                     raise
             os.lseek(source, 0, os.SEEK_SET)
-            unfinished = self._copy_out(source, size, digest, os.path.dirname(target), executable)
+            unfinished, written = self._copy_out(source, size, digest, os.path.dirname(target), executable)
             try:
                 os.replace(unfinished, target)
             except OSError:
                 _unlink(unfinished)
                 raise
+            return written
+        finally:
+            os.close(source)
+
+    def copy_to(self, digest: str, target: str, executable: bool) -> int:
+        """Copy the blob to the new file ``target``, verified; the mtime in ns. Raises what `fetch` does."""
+        source, size = self._open(digest)
+        try:
+            return self._copy(source, size, digest, target, executable)
         finally:
             os.close(source)
 
@@ -233,12 +254,18 @@ class Blobs:
 
     # Helpers.
 
-    def _copy_out(self, source: int, size: int, digest: str, directory: str, executable: bool) -> str:
-        name = os.path.join(directory or ".", f".f0make-{os.getpid()}-{next(self._count)}.tmp")
+    def _copy_out(
+        self, source: int, size: int, digest: str, directory: str, executable: bool
+    ) -> tuple[str, int]:
+        name = f"{directory or '.'}/.f0make-{os.getpid()}-{next(self._count)}.tmp"
+        return name, self._copy(source, size, digest, name, executable)
+
+    def _copy(self, source: int, size: int, digest: str, name: str, executable: bool) -> int:
         fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o777 if executable else 0o666)
         try:
             try:
                 found = reflink.copy(source, fd, size)
+                written = os.fstat(fd).st_mtime_ns
             finally:
                 os.close(fd)
             if found != digest:
@@ -246,7 +273,7 @@ class Blobs:
         except BaseException:
             _unlink(name)
             raise
-        return name
+        return written
 
     def _open(self, digest: str) -> tuple[int, int]:
         path = self.path(digest)

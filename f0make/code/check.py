@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from f0make.code.digest import CodeBase, CodeFacts
 from f0make.code.params import convert_args, has_template, read_signature
 from f0make.errors import Problem, Where
+from f0make.lean import replace
 from f0make.model import Instance, Step
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.lognames import log_name
+from f0make.lean import dataclass, field
 from f0make.model import Instance
 
 if TYPE_CHECKING:

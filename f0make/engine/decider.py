@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from f0make.engine.contexts import Contexts
 from f0make.engine.tokens import Tokens
 from f0make.files.place import blobs_of
 from f0make.key import Parts, declared_parts, key_of
+from f0make.lean import dataclass, field
 from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
 from f0make.session import Session
@@ -131,17 +131,18 @@ class Decider:
             self._explain(instance, verdict)
             return
         verdict.record = record
-        verdict.wrong = out_of_place(record, instance.outputs, self.tokens.on_disk)
+        here = {output.path: self.tokens.on_disk(output.path) for output in instance.outputs}
+        verdict.wrong = out_of_place(record, instance.outputs, here.__getitem__)
         if not verdict.wrong:
             verdict.kind, verdict.reason = Kind.CURRENT, "up to date"
             return
         first = verdict.wrong[0].path
-        present = self.tokens.on_disk(first) is not None
+        present = here[first] is not None
         restorable = self.restorable(record, verdict.wrong)
         if restorable is None:
             verdict.kind = Kind.ASKED
         elif restorable:
-            ours = present and self.session.store.made.get(first) == self.tokens.on_disk(first)
+            ours = present and self.session.store.made.get(first) == here[first]
             what = "holds another result" if ours else "was altered" if present else "is missing"
             verdict.kind, verdict.reason = Kind.RESTORE, f"output {first} {what}"
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,8 @@ class Taken:
 
     def _take(self, command: str, env: tuple[tuple[str, str], ...]) -> str:
         if (command, env) not in self._known:
+            import subprocess
+
             from f0make.execution.command import default_shell
 
             try:

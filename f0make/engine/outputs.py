@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.engine.tokens import Tokens
 from f0make.files import place
-from f0make.files.signature import clock_ns
+from f0make.files.signature import FOREVER, clock_ns
 from f0make.model import Instance, Output
 from f0make.session import Session
 
@@ -120,16 +120,23 @@ class Outputs:
                     self._tidy(output.path, tree)
                 else:
                     self._take_away(output.path)
-            self._make_parents(output.path)
             contents = self.tokens.contents
-            have = contents.tree(output.path) if tree is not None else None
+            have = contents.tree(output.path) if tree is not None and present is not None else None
             clock = clock_ns()
-            written = place.restore(self.root, output.path, token, tree, blobs, have)
+            sure: set[str] = set()
+            # With nothing there a look right before has said so.
+            try:
+                written = place.restore(
+                    self.root, output.path, token, tree, blobs, have, replace=present is None, sure=sure
+                )
+            except (FileNotFoundError, NotADirectoryError, place.FileError):
+                self._make_parents(output.path)
+                written = place.restore(self.root, output.path, token, tree, blobs, have, sure=sure)
             contents.forget(output.path)
             if tree is None:
                 # Every byte was compared with the digest on its way in.
                 for path, signature in written.items():
-                    contents.learn(path, signature, token, clock)
+                    contents.learn(path, signature, token, FOREVER if path in sure else clock)
             self.tokens.keep(output.path)
             if output.protected:
                 place.protect(os.path.join(self.root, output.path))

@@ -7,8 +7,9 @@ worker. A backend decides nothing: not whether a step must run, not whether its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from f0make.lean import dataclass, field
 
 Token = str
 """Content of a path as one string; see docs/design.md, "Contents as tokens"."""

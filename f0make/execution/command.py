@@ -7,9 +7,9 @@ import shlex
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from f0make.execution.shellwords import simple_argv
+from f0make.lean import dataclass, field
 from f0make.model import DEFAULT_SHELL
 
 _FALLBACK = ("sh", "-eu")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.lean import fields
 
 SETTINGS = b"S"
 """What a forked worker must know; the first message to it."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from f0make.errors import StateError
 from f0make.execution import ending, host, steplog
+from f0make.lean import dataclass
 
 RUN = os.path.join(".f0make", "run")
 VARIABLE = "F0MAKE_WORKSPACE"

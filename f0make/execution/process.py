@@ -8,11 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from f0make.execution import ending, host
 from f0make.execution.command import Launch, default_shell
+from f0make.lean import dataclass
 
 __all__ = ["TERM_GRACE", "Ended", "default_shell", "run"]
 

@@ -16,6 +16,7 @@ from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
 from f0make.execution.groups import RUN
 from f0make.execution.steplog import StepLog
+from f0make.files import signature
 
 _ROOM = 4 << 20
 """Bytes; how far this process may have grown since its own peak was last read."""
@@ -39,6 +40,7 @@ class Runner:
         open_store: Callable[[str], Blobs] = Blobs,
     ) -> None:
         self.workspace = workspace
+        signature.probe_path(os.path.join(workspace, ".f0make", "lock"))
         self.environ = dict(environ)
         self.worn_out = False
         """Set when a step left something in this process (threads, memory) that the next should not find."""

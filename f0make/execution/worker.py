@@ -13,10 +13,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from f0make.execution import ending, frames, groups, host
 from f0make.execution.runner import Runner
+from f0make.lean import dataclass
 
 SAMPLE_EVERY = 0.1
 """Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import itertools
 import os
-import shutil
 import stat
 
 from f0make.files.clearing import remove_path
@@ -84,6 +83,8 @@ def _move(source: str, target: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        import shutil
+
         unfinished = target + ".part"
         remove_path(unfinished)
         if stat.S_ISDIR(st.st_mode):

@@ -72,7 +72,9 @@ def read_stable(path: str, before: os.stat_result | None = None) -> tuple[Signat
         before = os.lstat(path)
     token = ""
     for _ in range(_ATTEMPTS):
-        if before.st_size > _WORTH_A_TICK and signature.is_racy(signature.of(before), clock):
+        if signature.exact(before.st_dev):
+            clock = signature.FOREVER
+        elif before.st_size > _WORTH_A_TICK and signature.is_racy(signature.of(before), clock):
             signature.wait_for_tick(before.st_ctime_ns)
             clock, before = signature.clock_ns(), os.lstat(path)
         if not stat.S_ISREG(before.st_mode):

@@ -53,22 +53,34 @@ def restore(
     blobs: Blobs,
     have: dict[str, str] | None = None,
     replace: bool = False,
+    sure: set[str] | None = None,
 ) -> dict[str, Signature]:
     """Bring the output ``path`` back: what it wrote, path -> signature (symlinks and directories left out).
 
     ``tree`` holds the entries when ``token`` is a directory's; with ``have`` (relative path -> token of what
     lies there now) only entries that differ are written. What is not as wanted must have been moved away
-    before: without ``replace`` a file in the way raises FileError. Raises BlobMissing, BlobCorrupt (a file
+    before: without ``replace`` a file in the way raises FileError. ``sure`` receives the path if nobody can have
+    changed it between the last byte and the signature, nor can without changing that. Raises BlobMissing, BlobCorrupt (a file
     appears whole or not at all; a directory that is not there yet, too), FileError, OSError (no space).
     """
-    clearing.make_parents(root, path)
-    scratch = os.path.join(root, SCRATCH)
-    if not os.path.isdir(scratch):
-        os.makedirs(scratch, exist_ok=True)
-    full = os.path.join(root, path)
+    scratch = f"{root}/{SCRATCH}"
+    full = f"{root}/{path}"
     if tree is None:
-        _write_one(full, token, blobs, scratch, replace)
-        return {} if token.startswith("@") else {path: signature.of(os.lstat(full))}
+        try:
+            written = _write_one(full, token, blobs, scratch, replace)
+        except FileNotFoundError:
+            # Usually the directories are there: looking for them before each file would cost more than the file.
+            clearing.make_parents(root, path)
+            os.makedirs(scratch, exist_ok=True)
+            written = _write_one(full, token, blobs, scratch, replace)
+        if token.startswith("@"):
+            return {}
+        st = os.lstat(full)
+        if sure is not None and st.st_mtime_ns == written and signature.exact(st.st_dev):
+            sure.add(path)
+        return {path: signature.of(st)}
+    clearing.make_parents(root, path)
+    os.makedirs(scratch, exist_ok=True)
     if not os.path.lexists(full):
         _build_aside(full, tree, blobs, scratch)
         wanted = tree
@@ -118,17 +130,21 @@ def _write_entries(full: str, tree: dict[str, str], blobs: Blobs, scratch: str, 
             _write_one(os.path.join(full, rel), token, blobs, scratch, replace)
 
 
-def _write_one(full: str, token: str, blobs: Blobs, scratch: str, replace: bool) -> None:
-    if os.path.lexists(full) and (not replace or (os.path.isdir(full) and not os.path.islink(full))):
+def _write_one(full: str, token: str, blobs: Blobs, scratch: str, replace: bool) -> int:
+    """Write a file or symlink; the mtime in ns of a file's last byte."""
+    if not replace and os.path.lexists(full):
         raise _in_the_way(full)
-    if not token.startswith("@"):
-        blobs.fetch(blob_of(token), full, token.endswith("x"), scratch)
-        return
-    text = os.fsdecode(blobs.read(blob_of(token)))
-    unfinished = f"{full}.{os.getpid()}.tmp" if replace else full
-    os.symlink(text, unfinished)
-    if replace:
-        os.replace(unfinished, full)
+    try:
+        if not token.startswith("@"):
+            return blobs.fetch(blob_of(token), full, token.endswith("x"), scratch)
+        text = os.fsdecode(blobs.read(blob_of(token)))
+        unfinished = f"{full}.{os.getpid()}.tmp" if replace else full
+        os.symlink(text, unfinished)
+        if replace:
+            os.replace(unfinished, full)
+    except IsADirectoryError:
+        raise _in_the_way(full) from None
+    return 0
 
 
 def _in_the_way(full: str) -> FileError:

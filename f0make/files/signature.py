@@ -9,6 +9,13 @@ Signature = tuple[int, int, int, int, int]
 """(size in bytes, mtime ns, ctime ns, inode, mode), from `lstat`."""
 
 _SECOND = 1_000_000_000
+FOREVER = (1 << 63) - 1
+"""The clock (see `is_racy`) for a file system that gives every change that follows a look another stamp."""
+_PAIRS = 5
+_CLOSE = 500_000
+"""ns; a coarse clock's stamps are equal or at least 1 ms apart, so closer ones come from a fine one."""
+_exact: dict[int, bool] = {}
+"""Device -> whether its stamps tell any two changes apart between which somebody has looked."""
 _COARSE = getattr(time, "CLOCK_REALTIME_COARSE", None)
 _TICK = 20_000_000
 """ns; the longest tick of a kernel that stamps files with a coarse clock is 10 ms (CONFIG_HZ=100)."""
@@ -54,3 +61,42 @@ def wait_for_tick(ctime_ns: int, limit: float = 0.03) -> bool:
             return False
         time.sleep(0.001)
     return True
+
+
+def probe(fd: int) -> None:
+    """Find out, once for each device, whether the stamps of its files are exact; ``fd`` is an open file of ours.
+
+    Linux 6.13 and later keep their stamps coarse until somebody looks at one: the next change of that file then
+    gets a fine one ("multigrain timestamps"). That is proved here by changes closer together than any two
+    coarse stamps can be.
+    """
+    try:
+        st = os.fstat(fd)
+        if st.st_dev in _exact:
+            return
+        stamps = []
+        for _ in range(_PAIRS + 1):
+            os.fchmod(fd, st.st_mode & 0o7777)  # changes nothing but the ctime
+            stamps.append(os.fstat(fd).st_ctime_ns)
+    except (OSError, AttributeError):
+        return
+    gaps = [stamps[n + 1] - stamps[n] for n in range(_PAIRS)]
+    # The first of a pair may be coarse, and a busy machine may stretch one of them.
+    _exact[st.st_dev] = all(gap > 0 for gap in gaps) and sum(gap < _CLOSE for gap in gaps) >= _PAIRS - 2
+
+
+def probe_path(path: str) -> None:
+    """`probe` with a file of ours by its path; nothing is learnt where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return
+    try:
+        probe(fd)
+    finally:
+        os.close(fd)
+
+
+def exact(device: int) -> bool:
+    """Whether a look at a file on ``device`` makes the next change of it give another signature."""
+    return _exact.get(device, False)

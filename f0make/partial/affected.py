@@ -48,7 +48,7 @@ def touched(compiled: Compiled, look: Look, contents: Contents, listings: dict[s
             return None  # an input is gone: that is an error before anything runs
         if token != (compiled.tokens[place] or None):
             found |= nodes(owners)
-    return found - set(compiled.index["skipped"])
+    return found
 
 
 def _same_for_everybody(
@@ -86,13 +86,19 @@ def listing(directory: str) -> str:
 
 
 def reached(compiled: Compiled, first: Iterable[int]) -> set[int]:
-    """``first`` and everything that needs one of them, directly or not."""
-    skipped = set(compiled.index["skipped"])
+    """``first`` and everything that needs one of them, directly or not.
+
+    One that is skipped may be cancelled instead, when something else that it needs fails; why it is skipped
+    only all skipped ones together tell.
+    """
+    skipped = compiled.index["skipped"]
     found = set(first)
     stack = list(found)
     while stack:
         for other in compiled.needed_by[stack.pop()]:
-            if other not in found and other not in skipped:
+            if other not in found:
                 found.add(other)
                 stack.append(other)
+    if not found.isdisjoint(skipped):
+        found.update(skipped)
     return found

@@ -6,7 +6,6 @@ import marshal
 import os
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from json import dumps
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -14,6 +13,7 @@ from zlib import crc32
 from f0make.engine.decider import Kind
 from f0make.engine.nodes import State
 from f0make.files.atomic import write_atomic
+from f0make.lean import dataclass, field
 from f0make.partial import lists
 from f0make.partial.affected import listing
 from f0make.partial.compiled import INDEX_MAGIC

@@ -57,7 +57,9 @@ class Unpacker:
         """The instance; of its step it knows what a run asks for."""
         number, own = marshal.loads(row)
         shared = self._rows[number][5]
-        values = [own.get(at, value) for at, value in enumerate(shared)] if own else list(shared)
+        values = list(shared)
+        for at, value in own.items():
+            values[at] = value
         outputs = [Output(*given) for given in values.pop()]
         return Instance(step=self._step(number), outputs=outputs, **dict(zip(_FIELDS, values, strict=True)))
 

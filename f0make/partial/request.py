@@ -17,5 +17,5 @@ def request_of_run(options: RunOptions, recipe_path: str, targets: list[str]) ->
     if options.only or options.skip or options.resource:
         return None
     names = ("set", "config", "cache", "cache_readonly", "no_cache", *snapshot.BUDGET, *snapshot.HOSTS)
-    values = {name: getattr(options, name) for name in names}
+    values = {name: getattr(options, name, None) for name in names}
     return snapshot.request_of({"recipe": recipe_path, "targets": targets, **values})

@@ -102,12 +102,13 @@ class Rest:
 
     def states(self) -> dict[str, str]:
         """Instance -> what it is."""
-        skipped = set(self._compiled.index["skipped"])
-        return {
-            name: "skipped" if n in skipped else "current"
-            for n, name in enumerate(self._compiled.names)
-            if n not in self._without
-        }
+        names = self._compiled.names
+        found = dict.fromkeys(names, "current")
+        for number in self._compiled.index["skipped"]:
+            found[names[number]] = "skipped"
+        for number in self._without:
+            del found[names[number]]
+        return found
 
 
 class Code:
@@ -169,6 +170,20 @@ class PartSession(Session):
             self._whole = Session.open(self.recipe.path, self.options, targets=list(request[1] or ()))
         whole = self._whole
         return whole.rerender(whole.graph.instances[whole.graph.by_name[instance.name]], attempt)
+
+    def lost(self) -> list[tuple[str, bool]]:
+        """The files that instances made and that are gone: digest and whether executable, in the order of the graph."""
+        compiled = self.compiled
+        found = []
+        gone = set(self.look.changed)
+        for node in self.graph.order:
+            for output in self.graph.instances[node].outputs if node < len(self.graph.instances) else ():
+                place = compiled.place(output.path) if output.path in gone else None
+                token = compiled.tokens[place] if place is not None else ""
+                regular = token[:1] not in ("", "@") and not token.endswith("/")
+                if regular and not os.path.lexists(os.path.join(self.workspace, output.path)):
+                    found.append((token[:64], token.endswith("x")))
+        return found
 
     @property
     def notes(self) -> list[str]:

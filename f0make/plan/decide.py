@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from f0make.key import Parts
+from f0make.lean import dataclass, field
 from f0make.model import Instance, Output
 
 Record = Mapping[str, Any]

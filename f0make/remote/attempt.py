@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
@@ -20,6 +19,7 @@ from f0make.execution.runner import Runner
 from f0make.files import clearing
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.files.restore import keep
+from f0make.lean import replace
 
 LOGS = "logs"
 SCRATCH = "scratch"
@@ -29,7 +29,7 @@ _count = itertools.count(1)
 class Store(Protocol):
     """Where contents lie by digest: `cache.blobs.Blobs`, or what looks like it."""
 
-    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> object:
         """Write the blob to ``target``, verified. Raises BlobError when it cannot be had."""
         ...
 

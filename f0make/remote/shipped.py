@@ -47,6 +47,7 @@ MODULES = (
     "files/digest.py",
     "files/restore.py",
     "files/signature.py",
+    "lean.py",
     "model.py",
     "remote/__init__.py",
     "remote/agent.py",

@@ -17,10 +17,10 @@ LOG = "records.log"
 IDX = "records.idx"
 MAGIC = b"f0make records.idx 1\n"
 _CHUNK = 4 << 20
-_TAIL = 256 << 10
+_TAIL = 64 << 10
 """Bytes; the index is written again when more than this, or than 1/32 of the log, stands behind it.
 
-Reading so much takes a few milliseconds, less than writing a large index after every run.
+Reading so much takes about a millisecond, less than writing a large index after every run.
 """
 
 

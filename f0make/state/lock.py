@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from f0make.errors import LockedError
+from f0make.files import signature
 from f0make.state import home
 
 _POLL = 0.1
@@ -89,7 +89,8 @@ class WorkspaceLock:
 
     def _sign(self, fd: int) -> None:
         """Say who holds it; only for people, so a full disk is no reason to give up here."""
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time(), "argv": sys.argv}
+        signature.probe(fd)
+        owner = {"pid": os.getpid(), "host": _host(), "started": time.time(), "argv": sys.argv}
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps(owner).encode("ascii"), 0)
@@ -104,7 +105,7 @@ class WorkspaceLock:
         pid, host = owner["pid"], owner["host"]
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner["started"]))
         gone = ""
-        if host == socket.gethostname() and not _alive(pid):
+        if host == _host() and not _alive(pid):
             gone = "; that process has ended, but something it started still holds the lock"
         return (
             f"process {pid} on {host} holds the workspace {place} since {since}{gone}; "
@@ -153,6 +154,15 @@ def _try_lock_windows(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _host() -> str:
+    """This machine's name, without loading `socket` where it can be had otherwise."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
 
 
 def _alive(pid: int) -> bool:

@@ -221,7 +221,11 @@ class Session:
                 instance.outputs = [replace(o, temp=False) if o.path == path else o for o in instance.outputs]
 
     def _exists(self, path: str) -> bool:
-        return os.path.lexists(os.path.join(self.workspace, path))
+        try:
+            os.lstat(path if path[:1] == "/" else f"{self.workspace}/{path}")
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _check_python(self) -> list[Problem]:
         """Convert the arguments of python steps and take their code's digest; nothing is imported."""

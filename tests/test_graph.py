@@ -10,7 +10,7 @@ from toposort import CircularDependencyError, toposort
 from f0make.dependency_graph import CycleError, DependencyGraph
 from f0make.errors import Problem
 from f0make.graph.build import Graph
-from f0make.graph.order import closure, dependents, find_cycle, find_cycles, layers, topological
+from f0make.graph.order import closure, dependents, find_cycle, find_cycles, in_order, layers, topological
 from f0make.model import Instance, Output, PathDecl, Step
 
 graphs = st.integers(1, 25).flatmap(
@@ -160,3 +160,12 @@ def test_wide_steps_meet_at_a_barrier() -> None:
     assert sum(map(len, graph.needs)) == 200
     assert graph.real_needs(150) == list(range(100))
     assert graph.order.index(199) > graph.order.index(0)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=3), max_size=30))
+def test_a_graph_already_in_order_stays_as_it_is(raw: list[list[int]]) -> None:
+    needs = [[other % node for other in wanted] if node else [] for node, wanted in enumerate(raw)]
+    assert in_order(needs)
+    assert topological(needs) == list(range(len(needs)))
+    if len(needs) > 1:
+        assert not in_order([[1], *needs[1:]])

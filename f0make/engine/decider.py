@@ -70,6 +70,9 @@ class Decider:
         self.shared = shared
         self.fingerprints = fingerprints
         self.forced: set[int] = set()
+        self.nothing_known = False
+        """There is no record of anything, none will come while this decides, and every input was seen to be there:
+        no key can be found, so none is made."""
 
     def decide(self, index: int) -> Verdict:
         """The verdict on the instance ``index``; reads files and records, changes nothing."""
@@ -80,13 +83,17 @@ class Decider:
         for path in instance.inputs:
             if self.tokens.unknown and self.tokens.doubtful(path):
                 return Verdict(Kind.RUN, f"input {path} will be made again")
-            token = self.tokens.of(path)
+            token = "" if self.nothing_known else self.tokens.of(path)
             if token is None:
                 return Verdict(Kind.BLOCKED, f"input {path} does not exist")
             inputs[path] = token
         texts = self.fingerprints(instance) if instance.fingerprint else []
         if texts is None:
             return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
+        if self.nothing_known and index not in self.forced and not instance.always:
+            verdict = Verdict(Kind.RUN, "")
+            self._explain(instance, verdict)
+            return verdict
         facts = self.session.code.get(instance.name)
         parts = declared_parts(instance, facts.digest if facts else None, texts)
         verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)

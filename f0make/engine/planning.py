@@ -53,6 +53,7 @@ def _walk(
     graph = session.graph
     tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
     decider = Decider(session, tokens, contexts, blobs, shared, Recorded(session.store))
+    decider.nothing_known = shared is None and not session.store.recorded and not session.pending
     for target in options.force:
         decider.forced.update(session.resolve(target))
     wanted = session.wanted()

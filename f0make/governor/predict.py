@@ -97,9 +97,12 @@ class Predictor:
         self._kwh = kwh
         self._steps: dict[str, dict[str, Moments]] = {}
         self._learned: dict[str, dict[str, float]] = {}
+        self._alike: dict[tuple[object, ...], Need] = {}
+        """What instances of a step need of which nothing was ever measured, by what they declare."""
 
     def learn(self, instance: str, step: str, measures: Mapping[str, float | None]) -> None:
         """``instance`` has just taken ``measures`` (seconds, cpu_seconds, peak_mem, energy_kwh)."""
+        self._alike.clear()
         moments = self._moments(step)
         known = {name: value for name, value in measures.items() if value is not None}
         self._learned.setdefault(instance, {}).update(known)
@@ -109,6 +112,15 @@ class Predictor:
     def need(self, instance: Instance) -> Need:
         """What ``instance`` will take."""
         measured = self._measures(instance.name)
+        if measured:
+            return self._estimated(instance, measured)
+        key = (instance.step.name, *instance.resources.items())
+        known = self._alike.get(key)
+        if known is None:
+            known = self._alike[key] = self._estimated(instance, measured)
+        return known
+
+    def _estimated(self, instance: Instance, measured: Mapping[str, float | None]) -> Need:
         moments = self._moments(instance.step.name)
         resources = instance.resources
         seconds = self._estimate("seconds", measured, moments, None, DEFAULT_SECONDS)

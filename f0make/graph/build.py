@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from f0make.errors import Problem
-from f0make.graph.order import closure, dependents, find_cycles, topological
+from f0make.graph.order import closure, dependents, find_cycles, in_order, topological
 from f0make.model import Instance
 
 
@@ -50,6 +50,9 @@ class Graph:
         self._holders = self._parents_of_outputs()
         self.needs = self._connect()
         self.needed_by = dependents(self.needs)
+        if not any(i.step.idx for i in self.instances) and in_order(self.needs):
+            self.order = list(range(len(self.needs)))
+            return
         ranks = [(i.step.idx if i.step.idx is not None else 0, n) for n, i in enumerate(self.instances)]
         ranks += [(0, n) for n in range(len(ranks), len(self.needs))]
         self.order = topological(self.needs, ranks.__getitem__)

@@ -45,6 +45,11 @@ def topological(needs: Needs, rank: Callable[[int], Any] | None = None) -> list[
     return order
 
 
+def in_order(needs: Needs) -> bool:
+    """Whether every node comes after all it needs already: then `topological` without ranks changes nothing."""
+    return all(other < node for node, wanted in enumerate(needs) for other in wanted)
+
+
 def layers(needs: Needs) -> list[list[int]]:
     """Nodes by depth: layer 0 needs nothing, layer n needs something in layer n-1. Cycles are left out."""
     depth = [0] * len(needs)

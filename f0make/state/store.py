@@ -44,6 +44,11 @@ class Store:
         """The instance that made what f0make last left at ``path``."""
         return self._index.makers.get(path)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a record of anything."""
+        return bool(self._index.keys or self._index.latest)
+
     def find(self, key: str) -> list[Record]:
         """All records of ``key``, newest first."""
         return [

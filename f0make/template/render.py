@@ -129,12 +129,12 @@ class Template:
                 if type(part) is str:
                     out.append(part)
                     continue
-                assert isinstance(part, Piece)
-                value = scope.get(part.bare) if part.bare is not None else None
+                bare = part.bare  # type: ignore[union-attr]
+                value = scope.get(bare) if bare is not None else None
                 if type(value) is str:
                     out.append(quote_text(value) if quoted else value)
                 else:
-                    out.append(self.convert(part, scope, quote if quoted else to_text))
+                    out.append(self.convert(part, scope, quote if quoted else to_text))  # type: ignore[arg-type]
         except (TemplateError, Broken):
             self._explain(scope)
             raise

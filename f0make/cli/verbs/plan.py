@@ -26,7 +26,8 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     reporter = Plain(quiet=options.quiet)
     with look(options, reporter, extras["recipe"], options.targets) as (session, planned):
         tally = Counter(entry.status for entry in planned)
-        predicted = _predicted(session, planned, options) if tally["run"] else {}
+        told = extras.get("json") or not options.quiet
+        predicted = _predicted(session, planned, options) if tally["run"] and told else {}
     if extras.get("json"):
         _print_json(extras["recipe"], planned, tally, predicted, time.monotonic() - began)
     else:

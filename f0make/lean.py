@@ -20,11 +20,19 @@ else:
         """What is known of one field."""
 
         __slots__ = ("default", "default_factory", "name")
+        init = True
 
         def __init__(self, default=_MISSING, default_factory=_MISSING):
             self.name = ""
             self.default = default
             self.default_factory = default_factory
+
+        @property
+        def _field_type(self):
+            """For the standard module's functions, which tell real fields by this."""
+            import dataclasses
+
+            return dataclasses._FIELD
 
     def field(*, default=_MISSING, default_factory=_MISSING):
         """A field whose default is made anew for each object."""

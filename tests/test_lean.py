@@ -57,6 +57,14 @@ def test_they_behave_like_the_standard_ones(how: dict[str, bool]) -> None:
                 hash(thing)
 
 
+def test_the_standard_functions_take_them() -> None:
+    thing = make(lean, slots=True)("a", parts=["x"])
+    assert dataclasses.is_dataclass(thing)
+    assert dataclasses.replace(thing, size=7).size == 7
+    assert [f.name for f in dataclasses.fields(thing)] == ["name", "size", "parts"]
+    assert dataclasses.asdict(thing) == {"name": "a", "size": 3, "parts": ["x"]}
+
+
 def test_they_travel_and_can_be_keys() -> None:
     place = Where("a.yaml", 3, 4)
     assert pickle.loads(pickle.dumps(place)) == place

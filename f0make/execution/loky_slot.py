@@ -6,13 +6,13 @@ import re
 import signal
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 from f0make.execution import frames, host
 from f0make.execution.bundle import Bundle
 from f0make.execution.slot import Slot
 from f0make.execution.worker import Settings, enter, serve
+from f0make.lean import replace
 
 _LAST_WAIT = 0.5
 """Seconds for a killed worker to be gone."""

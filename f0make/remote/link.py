@@ -301,7 +301,7 @@ def _garbled(error: Exception) -> Broken:
 
 def _travelling(bundle: Bundle) -> Bundle:
     """``bundle`` without what means something here only."""
-    from dataclasses import replace
+    from f0make.lean import replace
 
     return replace(bundle, workspace="", store=None, log="", scratch="", host="")
 

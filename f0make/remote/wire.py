@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.lean import fields
 
 # To the agent.
 HELLO = 1

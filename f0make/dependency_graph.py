@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from f0make.errors import F0makeError
 from f0make.graph import order as walk
@@ -83,3 +84,28 @@ class DependencyGraph:
             [(str(index), name, "") for index, name in enumerate(names)],
             [(str(other), str(index)) for index, wanted in enumerate(needs) for other in wanted],
         )
+
+    def to_dask(self, run: Callable[..., Any] | None = None) -> dict[str, tuple[Any, ...]]:
+        """The graph as Dask has it (docs.dask.org, "Task graphs"): compute it with any of Dask's schedulers.
+
+        Each task calls ``run(name, *results)``, the results being those of its dependencies in their order; by default its
+        result is its name. Dask itself is not needed. Raises `CycleError`.
+        """
+        from f0make.engines.graphs import dask_graph, name_of
+
+        self.check()
+        return dask_graph(self._all(), run or name_of)
+
+    def to_ray(self, run: Callable[..., Any] | None = None) -> dict[str, Any]:
+        """The same by Ray's object references: starts a remote task for each task; name -> reference of its result.
+
+        Ray must be installed, and connects or starts as `ray.init` says. Raises `CycleError`.
+        """
+        from f0make.engines.graphs import name_of, ray_references
+
+        return ray_references(self.get_task_order(), self._all(), run or name_of)
+
+    def _all(self) -> dict[str, list[str]]:
+        """Every task and its dependencies, those without any of their own too."""
+        names, needs = self._numbered()
+        return {name: [names[n] for n in wanted] for name, wanted in zip(names, needs, strict=True)}

@@ -178,6 +178,10 @@ class Executor:
                     near = nearest(name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise UsageError(f"{option} {name}: no step has this name{hint}")
+        if self.options.backend not in ("local", "ssh"):
+            from f0make.engines.opening import check
+
+            check(self.options)
         problems = unsupported(session, self.hosts(), self.options.jobs != 0) if placed else []
         problems += self._beyond_budget(session)
         if problems:
@@ -221,7 +225,11 @@ class Executor:
 
         return open_caches(self.workspace, self.options, self.reporter.note, create)
 
-    def _backend(self, jobs: int, hosts: Sequence[Host]) -> Backend:
+    def _backend(self, jobs: int, hosts: Sequence[Host], blobs: Blobs | None) -> Backend:
+        if self.options.backend not in ("local", "ssh"):
+            from f0make.engines.opening import backend_for
+
+            return backend_for(self.options, self.workspace, jobs, blobs, self.reporter.note)
         from f0make.execution.jobserver.pool import Jobserver, open_jobserver
         from f0make.execution.local import LocalBackend
 
@@ -287,7 +295,7 @@ class Executor:
             self.reporter,
             run_id=run_id,
             jobs=jobs,
-            backend=lambda: self._backend(jobs, hosts),
+            backend=lambda: self._backend(jobs, hosts, blobs),
             blobs=blobs,
             shared=shared,
             fingerprints=fingerprints,

@@ -30,6 +30,11 @@ class RunOptions:
     resource: dict[str, float | int] = field(default_factory=dict)
     """Limits by name (`--resource NAME=N`); mem and disk in bytes."""
     backend: str = "local"
+    """`local`, or a cluster as `engines.address` understands it (`dask`, `dask=tcp://HOST:PORT`, `ray`, …)."""
+    dask_ca: str | None = None
+    """Files for `dask=tls://…`, relative to the workspace: the authority, f0make's certificate and its key."""
+    dask_cert: str | None = None
+    dask_key: str | None = None
     cache: str | None = None
     """`--cache`: a directory or an http(s) address; None: the workspace's own."""
     no_cache: bool = False

@@ -107,6 +107,11 @@ class Scheduler:
     def __len__(self) -> int:
         return len(self._ready)
 
+    def resize(self, jobs: int) -> None:
+        """There is room for ``jobs`` instances now, each of which takes one slot, whatever it declares."""
+        self.jobs = jobs
+        self._cores = float("inf")
+
     @property
     def running(self) -> int:
         """How many run now."""

@@ -186,7 +186,7 @@ def test_wrong_usage_exits_with_2_in_one_line(words: F0, words_given: list[str],
     assert not words.exists("total.txt")
 
 
-@pytest.mark.parametrize("more", ["-j 0", "-j x", "--retries x", "-q -v", "--backend dask", "--set x"])
+@pytest.mark.parametrize("more", ["-j 0", "-j x", "--retries x", "-q -v", "--backend spark", "--set x"])
 def test_wrong_usage_is_wrong_even_where_there_is_nothing_to_do(words: F0, more: str) -> None:
     words.run()
     words.run()

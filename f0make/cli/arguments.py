@@ -18,6 +18,7 @@ NUMBERS = ("jobs", "retries")
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
 
 PATIENCE = ("connect_timeout", "lease", "reconnect")
+ENGINE = ("backend", "dask_ca", "dask_cert", "dask_key")
 
 FORMATS = ("dot", "mermaid", "json", "svg", "html")
 
@@ -150,7 +151,7 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     for text in options.set:
         if not text.partition("=")[0].strip() or "=" not in text:
             raise UsageError(f"--set {text}: expected K=V, such as --set limits.count=3")
-    _check_backend(options.backend, hosts)
+    _check_backend(options, values, hosts)
     if any(values.get(field) for field in PATIENCE):
         from f0make.remote.hosts import patience_of
 
@@ -175,14 +176,22 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     return options, extras
 
 
-def _check_backend(backend: str, hosts: bool) -> None:
+def _check_backend(options: RunOptions, values: dict[str, Any], hosts: bool) -> None:
     from f0make.errors import UsageError
 
-    if backend == "ssh" and not hosts:
+    if options.backend == "ssh" and not hosts:
         raise UsageError("--backend ssh: name its hosts with --hosts FILE or --host [user@]address")
-    if backend not in ("local", "ssh"):
+    if not any(values.get(field) is not None for field in ENGINE):
+        return
+    from f0make.engines.address import parse
+
+    local = options.backend == "ssh"
+    address = parse(
+        "local" if local else options.backend, options.dask_ca, options.dask_cert, options.dask_key
+    )
+    if hosts and address is not None:
         raise UsageError(
-            f"--backend {backend}: this version of f0make supports only the backends local and ssh"
+            f"--backend {options.backend}: hosts (--hosts, --host) are for the backend ssh; choose one"
         )
 
 

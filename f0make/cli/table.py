@@ -66,7 +66,16 @@ OPTIONS = {
         Option("set", "--set", MANY, "Override a value of the recipe's config: a.b=v.", "K=V"),
         Option("config", "--config", MANY, "Override the recipe's config with that of a YAML file.", "FILE"),
         Option("resource", "--resource", MANY, "Limit a resource: --resource mem=8GB.", "NAME=N"),
-        Option("backend", "--backend", TEXT, "Where steps run: local, or ssh with --hosts or --host.", "URL"),
+        Option(
+            "backend",
+            "--backend",
+            TEXT,
+            "Where steps run: local, ssh, dask[=tcp://HOST:PORT], ray[=ADDRESS].",
+            "URL",
+        ),
+        Option("dask_ca", "--dask-ca", TEXT, "The authority's certificate, for dask=tls://….", "FILE"),
+        Option("dask_cert", "--dask-cert", TEXT, "f0make's own certificate for it.", "FILE"),
+        Option("dask_key", "--dask-key", TEXT, "The key of that certificate.", "FILE"),
         Option("host", "--host", MANY, "Run steps there, too: [user@]address[:port][/slots].", "HOST"),
         Option("hosts", "--hosts", MANY, "Run steps on the hosts in FILE, too.", "FILE"),
         Option(
@@ -140,7 +149,8 @@ VERBS = {
             "run",
             "Bring targets up to date.",
             (RECIPE, TARGETS),
-            f"jobs keep_going dry_run backend {_HOSTS} lease reconnect wait retries strict audit json quiet verbose "
+            f"jobs keep_going dry_run backend dask_ca dask_cert dask_key {_HOSTS} lease reconnect wait retries "
+            f"strict audit json quiet verbose "
             f"{_BUDGET} {_DECIDE}",
         ),
         Verb(
@@ -198,10 +208,3 @@ VERBS = {
 
 GROUPS = {"cache": "Look after the cache.", "hosts": "Look after hosts."}
 """Groups of commands, with their help."""
-
-UNSUPPORTED_OPTIONS = frozenset(
-    {
-        *("--dask-ca", "--dask-cert", "--dask-key"),
-    }
-)
-"""Options of the contract that this version refuses by name instead of calling them unknown."""

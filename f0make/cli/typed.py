@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from f0make.cli.table import FLAG, GROUPS, MANY, UNSUPPORTED_OPTIONS, VERBS, Option, Verb
+from f0make.cli.table import FLAG, GROUPS, MANY, VERBS, Option, Verb
 from f0make.errors import UsageError
 
 PROGRAM = "f0make"
@@ -137,8 +137,6 @@ def _typer_option(option: Option) -> Any:
 def explain(error: Any) -> str:
     """One line for typer's ``error``: what is wrong, and what to do."""
     flag = str(getattr(error, "option_name", "") or "")
-    if flag in UNSUPPORTED_OPTIONS:
-        return f"this version of f0make does not support {flag} (leave it out)"
     message = " ".join(error.format_message().split())
     if message.startswith("Missing argument '"):
         message = message.upper().replace("MISSING ARGUMENT", "Missing argument").replace("'", "")

@@ -116,6 +116,8 @@ class Attempts:
             bundle.host = run.farm.place_of(node)
             if bundle.host:
                 self._pack(bundle, run.verdicts[node].inputs)
+        elif run.elsewhere:
+            self._pack(bundle, run.verdicts[node].inputs)
         if run.options.strict or run.options.audit:
             bundle.guard = "strict" if run.options.strict else "audit"
             facts = run.session.code.get(instance.name)

@@ -22,7 +22,9 @@ class Judge:
     def judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """Settle ``node`` by ``outcome``, or let it run again. Raises OSError."""
         run = self._run
-        if outcome.lost or (run.governor is not None and run.governor.spared(outcome)):
+        if run.elsewhere and outcome.lost:
+            self._lost(node, attempt, outcome)
+        elif outcome.lost or (run.governor is not None and run.governor.spared(outcome)):
             run.attempts.discard(attempt, failed=False)
             if run.farm is not None and outcome.lost:
                 run.farm.lost(node, attempt, outcome)
@@ -32,6 +34,16 @@ class Judge:
             self._succeeded(node, attempt, outcome)
         else:
             self._failed(node, attempt, outcome)
+
+    def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
+        """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""
+        run = self._run
+        changed = run.attempts.changed_input(attempt, outcome, run.verdicts[node].inputs)
+        if changed:
+            self._void(node, attempt, outcome, f"input {changed} changed while {attempt.instance.name} ran")
+        else:
+            run.attempts.discard(attempt, failed=False)
+            run.enqueue(node)
 
     def _failed(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         run = self._run

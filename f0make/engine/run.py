@@ -31,6 +31,7 @@ from f0make.engine.progress import Progress
 from f0make.engine.temps import Temps
 from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
+from f0make.errors import UnreachableError
 from f0make.execution.bundle import Backend, Bundle, Outcome
 from f0make.files.place import BlobCorrupt, BlobMissing
 from f0make.governor.tally import Tally
@@ -90,6 +91,8 @@ class Run:
         self.fingerprints = fingerprints
         self.tokens = Tokens(session.contents)
         self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
+        self.elsewhere = options.backend not in ("local", "ssh")
+        """Everything runs on a cluster (see `engines`)."""
         self.farm: Farm | None = None
         """None: everything runs here."""
         self.scheduler = Scheduler(jobs, options.resource)
@@ -367,9 +370,19 @@ class Run:
                 self._backend.careful = True  # type: ignore[attr-defined]
             if self.farm is not None:
                 self.farm.start(self._backend)
+            elif self.elsewhere:
+                self._join_cluster()
             else:
                 self._backend.start(self.inbox.put)
         return self._backend
+
+    def _join_cluster(self) -> None:
+        backend: Any = self._backend
+        try:
+            backend.start(self.inbox.put)
+        except UnreachableError as error:
+            backend.failure = error
+        self._hear_cluster()
 
     def _prepare(self, node: int) -> Bundle:
         """Make room for ``node``, and note that it starts. Raises OSError, ProtectedOutput, CannotAttempt."""
@@ -399,6 +412,15 @@ class Run:
             if self.governor is not None:
                 self.governor.started(self.graph.instances[node], bundle.token)
             backend.submit(bundle)
+
+    def _hear_cluster(self) -> None:
+        """Its slots come and go, and it has things to say; that it is lost ends the run."""
+        backend: Any = self._backend
+        while not backend.notes.empty():
+            self.reporter.note(backend.notes.get())
+        self.scheduler.resize(backend.slots)
+        if backend.failure is not None:
+            self.unreachable = str(backend.failure)
 
     def foreign(self, node: int) -> dict[str, str]:
         """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""
@@ -451,6 +473,8 @@ class Run:
             except Empty:
                 break
         self._flush()
+        if self.elsewhere and self._backend is not None:
+            self._hear_cluster()
 
     def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
         node = self.graph.by_name[attempt.instance.name]

@@ -80,10 +80,10 @@ _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
 @cache
-def archive() -> tuple[str, bytes]:
-    """(SHA-256 in hex, bytes) of the zip; `python3 ZIP` starts the agent."""
+def archive(more: tuple[str, ...] = ()) -> tuple[str, bytes]:
+    """(SHA-256 in hex, bytes) of the zip, with ``more`` modules of f0make; `python3 ZIP` starts the agent."""
     home = os.path.dirname(os.path.abspath(f0make.__file__))
-    files = {f"f0make/{name}": _read(os.path.join(home, name)) for name in MODULES}
+    files = {f"f0make/{name}": _read(os.path.join(home, name)) for name in (*MODULES, *more)}
     files |= _scriptlets(os.path.join(os.path.dirname(home), "scriptlets"))
     files["__main__.py"] = _START
     buffer = io.BytesIO()

@@ -72,9 +72,13 @@ REQUEST = (
 )
 """Fields of a request that the answer depends on."""
 
+ENGINE = ("backend", "dask_ca", "dask_cert", "dask_key")
+"""Where steps would run; no cluster is opened for nothing, but a wrong address is refused all the same."""
+
 HARMLESS = (
-    *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "backend", "energy"),
+    *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "energy"),
     *("strict", "audit"),
+    *ENGINE,
 )
 """Fields that change nothing when there is nothing to do."""
 
@@ -112,11 +116,24 @@ def request_of(values: dict[str, Any]) -> tuple[object, ...] | None:
         if field not in REQUEST and field not in HARMLESS:
             return None
     there = values.get("host") or values.get("hosts")
-    if values.get("backend", "local") != ("ssh" if there and "backend" in values else "local"):
+    if there and (values.get("backend", "ssh") != "ssh" or any(values.get(field) for field in ENGINE[1:])):
+        return None
+    if not there and any(values.get(field) for field in ENGINE) and not _good_engine(values):
         return None
     if values.get("jobs") == "0" and not there:
         return None
     return tuple(_plain(values.get(field)) for field in REQUEST)
+
+
+def _good_engine(values: dict[str, Any]) -> bool:
+    from f0make.engines.address import parse
+
+    backend, *files = (values.get(field) for field in ENGINE)
+    try:
+        parse(backend or "local", *files)
+    except Exception:  # a UsageError, whose module is not imported for this; the full way says what is wrong
+        return False
+    return True
 
 
 def _plain(value: object) -> object:

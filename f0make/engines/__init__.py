@@ -1,0 +1,1 @@
+"""Steps in the workers of a cluster that people already run: Dask and Ray."""

@@ -1,0 +1,210 @@
+"""A process of f0make's own below an engine's worker: runs bundles one after the other, each in a private directory.
+
+It is started by `glue` from the archive. Its socket closes when the step is not wanted any more or the worker has
+died: then it ends the step, every process of it, and itself. Standard library only, and readable by Python 3.9.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from f0make.cache.blobs import BlobError
+from f0make.engines.contents import TwoStores, Unseen
+from f0make.execution import ending, frames, host, pystep
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.runner import Runner
+from f0make.remote.attempt import run_attempt
+
+SETUP, BLIND, MISSING, UNFIT, ENDED, DIED = b"S", b"U", b"M", b"N", b"X", b"D"
+"""Kinds of messages beside those of `execution.frames`: how to work (comes first); the stores are not seen here,
+and why; a digest that they do not have. `glue` makes the rest: no such process can be started there, and why; nobody
+waits for the step any more; this process ended under it, and how."""
+
+LOOK = 0.1
+"""Seconds between two looks at the step's memory and time (one costs about 50 microseconds)."""
+GRACE = 2.0
+"""Seconds between TERM and KILL."""
+
+INHERITED = (b"PATH", b"HOME", b"USER")
+"""What steps inherit of a worker's environment."""
+
+
+@dataclass
+class Setup:
+    """What a child must know once; sent as a tuple of its fields."""
+
+    variables: dict[str, str]
+    """F0MAKE_… variables for every step."""
+    store: Optional[str]  # noqa: UP045 - Python 3.9
+    """Directory of the cache, None: there is none for the whole run."""
+    exchange: str
+    """Directory of the store of what is needed in this run only."""
+    probe: tuple[str, str]
+    """A file and its text: seen here, the stores are the same as f0make's."""
+    server: str = ""
+    """Address of the cache through which contents travel when directories are not shared."""
+
+
+class Child:
+    """The process. ``line`` is its end of the socket, ``place`` a directory of its own."""
+
+    def __init__(self, line: socket.socket, parent: int, place: str, home: str) -> None:
+        self._line = line
+        self._parent = parent
+        """The part of this process that waits (see `glue`)."""
+        above = host.facts(parent)
+        self._worker = above[1] if above is not None else 0
+        self._place = place
+        self._home = home
+        self._sending = threading.Lock()
+        self._runner: Optional[Runner] = None  # noqa: UP045 - Python 3.9
+        self._deadline: Optional[float] = None  # noqa: UP045 - Python 3.9
+        self._bundle: Optional[Bundle] = None  # noqa: UP045 - Python 3.9
+        self._kill_at = 0.0
+        self._timed_out = False
+
+    def serve(self) -> None:
+        """Run bundles until the other end is closed."""
+        inbox = frames.Frames()
+        messages = frames.receive(self._line, inbox)
+        if not messages:
+            return
+        setup = Setup(*messages.pop(0)[1])
+        environ = environment(setup.variables)
+        self._runner = Runner(self._place, environ)
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        self._send(frames.READY, os.getpid())
+        stores: Optional[TwoStores] = None  # noqa: UP045 - Python 3.9
+        while messages is not None:
+            for _, bundle in messages:
+                if stores is None:
+                    try:
+                        stores = TwoStores(setup, os.path.join(self._home, "blobs"))
+                    except Unseen as error:
+                        self._send(BLIND, str(error))
+                        continue
+                self._one(bundle, stores, environ)
+            messages = frames.receive(self._line, inbox)
+        self._runner.close()
+
+    def _one(self, bundle: Bundle, stores: TwoStores, environ: Mapping[bytes, bytes]) -> None:
+        assert self._runner is not None
+        self._timed_out = False
+        if bundle.kind == "python" and bundle.timeout is not None:
+            self._deadline = time.monotonic() + bundle.timeout
+        self._bundle = bundle
+        store = stores.keeping(bundle.store is not None)
+        try:
+            outcome = run_attempt(bundle, self._place, store, environ, self._runner)
+            stores.hand_on(outcome)
+        except BlobError as error:
+            self._send(MISSING, error.digest)
+            return
+        finally:
+            self._bundle = self._deadline = None
+        if self._timed_out and not outcome.ok:
+            outcome.message = f"timed out after {bundle.timeout:g} s"
+        last = self._runner.worn_out
+        self._send(frames.LAST_OUTCOME if last else frames.OUTCOME, outcome)
+        if last:
+            self._leave(0)
+
+    def _send(self, kind: bytes, about: Any) -> None:
+        with self._sending:
+            self._line.sendall(frames.frame(kind, about))
+
+    # The thread that looks on.
+
+    def _watch(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        poll = select.poll()
+        poll.register(self._line, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else select.POLLHUP)
+        while os.getppid() == self._parent and not poll.poll(LOOK * 1000):
+            if self._runner is not None:
+                self._runner.sample()
+            self._keep_time()
+        self._end_step()
+        self._leave(1)
+
+    def _keep_time(self) -> None:
+        """A python step runs in this very process: TERM interrupts it, and if that does not help, all of it ends."""
+        now, bundle = time.monotonic(), self._bundle
+        if bundle is None:
+            self._kill_at = 0.0
+        elif self._kill_at and now >= self._kill_at:
+            ending.end(lambda: ending.descendants([os.getpid()]), 0.0)
+            if self._bundle is bundle:
+                text = f"timed out after {bundle.timeout:g} s"
+                self._send(frames.LAST_OUTCOME, Outcome(bundle.token, False, text, started=time.time()))
+                self._leave(0)
+        elif self._deadline is not None and now >= self._deadline:
+            self._deadline, self._timed_out, self._kill_at = None, True, now + GRACE
+            self._tell_step()
+
+    def _tell_step(self) -> None:
+        ending.send(ending.descendants([os.getpid()]), signal.SIGTERM)
+        if self._bundle is not None and self._bundle.kind == "python":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _end_step(self) -> None:
+        """TERM to every process of the step, KILL after a while."""
+        if self._bundle is not None and self._bundle.kind == "python":
+            os.kill(os.getpid(), signal.SIGTERM)
+        ending.end(lambda: ending.descendants([os.getpid()]), GRACE)
+
+    def _orphaned(self) -> bool:
+        """Whether the worker is dead, which is the parent of the parent."""
+        about = host.facts(self._parent)
+        return os.getppid() != self._parent or about is None or about[1] != self._worker
+
+    def _leave(self, code: int) -> None:
+        # Threads that a step left would keep an orderly exit waiting for ever.
+        alone = self._orphaned()  # Then nobody else tidies up.
+        shutil.rmtree(self._home if alone else self._place, ignore_errors=True)
+        os._exit(code)
+
+
+def environment(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    """What every step here inherits: a few variables of the worker's, and ``variables``."""
+    found = {name: os.environb[name] for name in INHERITED if name in os.environb}
+    try:
+        me = pwd.getpwuid(os.getuid())
+        found.setdefault(b"HOME", os.fsencode(me.pw_dir))
+        found.setdefault(b"USER", os.fsencode(me.pw_name))
+    except KeyError:
+        pass
+    found.update({os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """``argv``: descriptor of the socket, directory of this process, directory of the run on this worker."""
+    fd, place, home = int(argv[0]), argv[1], argv[2]
+    line = socket.socket(fileno=fd)
+    line.set_inheritable(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        signal.signal(signum, signal.SIG_DFL)
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", place)]
+    sys.argv[:] = ["f0make"]
+    host.set_reaper()
+    child = Child(line, os.getppid(), place, home)
+    try:
+        child.serve()
+    except (BrokenPipeError, ConnectionError):
+        pass
+    child._end_step()
+    child._leave(0)

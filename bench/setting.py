@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import peers, workloads
@@ -25,6 +25,8 @@ class Setting:
     f0make: str
     place: Path
     quick: bool
+    large: dict[int, tuple[Command, float]] = field(default_factory=dict)
+    """Flat graphs that were built already and are kept for another measure: how to start f0make, seconds it took."""
     _trash: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -94,6 +96,13 @@ class Setting:
             once(command)
             workloads.check_outputs(work, command.place)
             once(command)
+
+    def keep(self, size: int, place: Path) -> None:
+        """Keep the flat graph in ``place`` out of the way of the next workload of its name."""
+        command, seconds = self.large[size]
+        kept = self.place / f"kept-{size}"
+        place.rename(kept)
+        self.large[size] = (replace(command, place=kept), seconds)
 
     def done(self, work: Workload) -> None:
         """Nothing more is measured on ``work``."""

@@ -189,3 +189,12 @@ def check_outputs(work: Workload, place: Path) -> None:
         found = (place / "out" / f"{n}.txt").read_text()
         assert found == expected, (n, found[:80], expected[:80])
         texts.append(expected)
+
+
+def pretend_built(work: Workload, place: Path) -> None:
+    """Bring ninja in ``place`` to where it has nothing to do without running anything: it trusts its log and stamps."""
+    build = place / "build.ninja"
+    # A generator rule is not run again for a command line that its log does not know.
+    build.write_text(build.read_text().replace("rule cp\n", "rule cp\n  generator = 1\n"))
+    for n in range(work.size):
+        (place / "out" / f"{n}.txt").write_text(f"{n}\n")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench import workloads
 from bench.measure import Command, alternately
 from bench.setting import Setting
 from bench.table import Row
@@ -24,7 +25,7 @@ def plan(setting: Setting) -> Iterator[Row]:
     argv = [setting.f0make, "plan", "recipe.yaml", "-q"]
     ours = replace(commands["f0make"], argv=argv)
     if "ninja" in commands:
-        _make_all(commands["ninja"], work)
+        workloads.pretend_built(work, commands["ninja"].place)
         a, b = alternately([ours, commands["ninja"]], 3)
         yield Row(f"first plan of {size:,} instances / ninja's no-op", a, b, 4.0, 2.0)
     setting.done(work)
@@ -35,16 +36,6 @@ def plan(setting: Setting) -> Iterator[Row]:
     yield Row(f"plan of a chain of {length:,} / of as many independent ones", a, b, 1.3, 1.1)
     for w in works:
         setting.done(w)
-
-
-def _make_all(ninja: Command, work: Workload) -> None:
-    """Bring ``ninja`` to where it has nothing to do, without 100,000 processes: it trusts its log and stamps."""
-    build = ninja.place / "build.ninja"
-    text = build.read_text()
-    # A generator rule is not run again for a command line that its log does not know.
-    build.write_text(text.replace("rule cp\n", "rule cp\n  generator = 1\n"))
-    for n in range(work.size):
-        (ninja.place / "out" / f"{n}.txt").write_text(f"{n}\n")
 
 
 def validate(setting: Setting) -> Iterator[Row]:

@@ -35,12 +35,12 @@ class Paired(Blobs):
         else:
             super().add(path, digest)
 
-    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> int:
         """As `Blobs.fetch`, from either store."""
         try:
-            super().fetch(digest, target, executable, temporary)
+            return super().fetch(digest, target, executable, temporary)
         except BlobMissing:
-            self._other.fetch(digest, target, executable, temporary)
+            return self._other.fetch(digest, target, executable, temporary)
 
     def read(self, digest: str) -> bytes:
         """As `Blobs.read`, from either store."""
@@ -57,10 +57,10 @@ class Served(Blobs):
         super().__init__(directory)
         self._server = server
 
-    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> None:
+    def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> int:
         """As `Blobs.fetch`; the server is asked first when the blob is not here."""
         self._get(digest)
-        super().fetch(digest, target, executable, temporary)
+        return super().fetch(digest, target, executable, temporary)
 
     def read(self, digest: str) -> bytes:
         """As `Blobs.read`; the server is asked first when the blob is not here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from f0make.execution.bundle import Backend, Bundle, Outcome
@@ -44,5 +44,5 @@ class InlineExecutor(Executor):
     def __init__(self, workspace: str, reporter: Any = None, **options: Any) -> None:
         super().__init__(None, reporter, workspace=workspace, jobs=1, **options)
 
-    def _backend(self, jobs: int, hosts: Sequence[Any] = ()) -> Backend:
+    def _backend(self, jobs: int, *_: Any) -> Backend:
         return InlineBackend(self.workspace)

@@ -96,6 +96,21 @@ def test_cpu_seconds_are_true_and_the_parts_are_the_whole(f0: F0) -> None:
     assert "saved" in status.stdout and "CPU" in status.stdout
 
 
+def test_attempts_that_were_not_the_last_are_overhead(f0: F0) -> None:
+    f0.write("burn.py", burn(0.3))
+    f0.recipe(
+        "steps:\n  - name: s\n    retries: 2\n    outputs: o\n"
+        f"    run: {PYTHON} -S burn.py && test ${{{{ attempt }}}} = 3 && touch o\n"
+        f"  - name: t\n    retries: 1\n    run: {PYTHON} -S burn.py; exit 1\n"
+    )
+    result = f0.run("-k", "-j1", "--energy", code=1)
+    parts = sum(e["energy_kwh"] for e in result.events if e["event"] == "step")
+    assert parts + result.summary["energy_overhead_kwh"] == pytest.approx(
+        result.summary["energy_kwh"], rel=0.05
+    )
+    assert result.summary["energy_overhead_kwh"] > parts, "three attempts of five led to nothing"
+
+
 def peak_while(f0: F0, *args: str) -> tuple[int, int, int]:
     """Exit code, and the sampled peaks of the tree's memory and of large processes at one time."""
     process = f0.start("run", "recipe.yaml", *args)

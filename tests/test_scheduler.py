@@ -28,6 +28,14 @@ def test_priority_beats_the_chain_and_idx_breaks_ties() -> None:
     assert Scheduler().schedule(steps, {"cpu": 1}).order == ["urgent", "a", "b"]
 
 
+def test_of_two_equal_orders_the_one_that_leaves_cores_idle_sooner() -> None:
+    narrow = [{"name": f"n{n}", "seconds": 1} for n in range(3)]
+    steps = [*narrow, {"name": "wide", "seconds": 1, "resources": {"cpu": 2}}]
+    plan = Scheduler().schedule(steps, {"cpu": 2})
+    assert plan.makespan == 3 and plan.order[0] == "wide"
+    assert sum(slot.end == 3 for slot in plan.slots) == 1, "one core is idle in the last second"
+
+
 def test_memory_keeps_steps_apart() -> None:
     steps = [{"name": f"s{n}", "resources": {"mem": "1500MB"}, "seconds": 1} for n in range(4)]
     assert Scheduler().schedule(steps, {"cpu": 4, "mem": "3GB"}).makespan == 2

@@ -96,7 +96,9 @@ class Attempts:
         instance = run.graph.instances[node]
         known = self._by_name.get(instance.name)
         number = known.number + 1 if known else 1
-        if number > 1:
+        if known is not None and number > 1:
+            if run.governor is not None:
+                run.governor.account.waive(known.cost)
             instance = for_attempt(run.session, instance, number)
         state = os.path.join(run.session.workspace, ".f0make")
         self._started += 1

@@ -81,11 +81,13 @@ class PlacedScheduler(Scheduler):
         self.jobs = sum(place.slots for place in self.places.values())
         self._cores = float("inf")
 
-    def push(self, node: int, *, priority: int = 0, level: float = 0.0, idx: int = 0) -> None:
+    def push(
+        self, node: int, *, priority: int = 0, level: float = 0.0, idx: int = 0, cores: float = 1.0
+    ) -> None:
         """``node`` is ready."""
         key = tuple(sorted(set(self._labels(node))))
         queue = self._queues.setdefault(key, _Queue(key))
-        heappush(queue.heap, ((-priority, -level, idx, node), node))
+        heappush(queue.heap, ((-priority, -level, idx, -cores, node), node))
 
     def pop(self, demands: Mapping[int, Demand]) -> int | None:
         """The most urgent ready node that fits somewhere, now counted as running there (see `place_of`)."""

@@ -317,7 +317,13 @@ class Run:
             level = self.governor.urgency(instance, level, self.progress.unsettled_instances)
         elif self.scheduler.jobs == 1:
             level = 0.0  # No order is quicker than another: the person's counts.
-        self.scheduler.push(node, priority=instance.priority, level=level, idx=instance.step.idx or 0)
+        self.scheduler.push(
+            node,
+            priority=instance.priority,
+            level=level,
+            idx=instance.step.idx or 0,
+            cores=self.demands[node].cpu,
+        )
 
     def again(self, node: int, delay: float) -> None:
         """``node`` must run again after ``delay`` seconds."""

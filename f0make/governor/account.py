@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from f0make.governor.attribute import Ledger
@@ -71,6 +71,10 @@ class Account:
         self.refresh()
         kwh = self._ledger.charge(began, self._clock(), cpu_seconds) / JOULES_PER_KWH
         return {"energy_kwh": kwh, "carbon_g": kwh * self.intensity, "energy_method": self._meter.method}
+
+    def waive(self, cost: Mapping[str, Any]) -> None:
+        """The attempt that was charged ``cost`` was not the last one of its instance: its energy is overhead."""
+        self._ledger.charged -= cost.get("energy_kwh", 0.0) * JOULES_PER_KWH
 
     def close(self) -> list[str]:
         """No step runs any more: the last reading. Why counters were given up on the way, for a person."""

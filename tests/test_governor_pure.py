@@ -145,6 +145,14 @@ def test_known_needs_never_exceed_a_sum(seconds: list[float], limit: float) -> N
     assert started <= limit + 1e-9
 
 
+def test_idle_power_counts_once_for_what_runs_at_the_same_time() -> None:
+    left = admit.Left(energy=0.030)
+    each = need(seconds=10.0, energy=0.02)
+    assert admit.crosses_sum(left, each, 1.0, idle=0.0011) == "energy"
+    assert not admit.crosses_sum(left, each, 1.0, idle=0.0011, ahead=5.0)
+    assert not admit.never_fits(Budget(carbon=0.020), each, 1.0)
+
+
 def test_unknown_needs_start_while_anything_is_left() -> None:
     unknown = predictor({}).need(instance("a"))
     assert not admit.crosses_sum(admit.Left(time=0.001, energy=1e-12), unknown, 400.0)

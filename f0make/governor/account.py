@@ -54,6 +54,11 @@ class Account:
         return self._meter is not None and not self._closed
 
     @property
+    def live(self) -> bool:
+        """Whether a counter shows what running steps take before they end."""
+        return self._meter is not None and self._meter.live
+
+    @property
     def kwh(self) -> float:
         """Kilowatt hours so far."""
         return self._ledger.total / JOULES_PER_KWH

@@ -52,9 +52,15 @@ def crosses_now(budget: Budget, need: Need, load: Load, cores: int) -> str:
     return ""
 
 
-def takes(need: Need, intensity: float) -> dict[str, float]:
-    """What ``need`` takes of each sum: seconds, kWh, grams (``intensity``: g/kWh). Unknown is nothing."""
+def takes(need: Need, intensity: float, idle: float = 0.0, ahead: float = 0.0) -> dict[str, float]:
+    """What ``need`` takes of each sum: seconds, kWh, grams (``intensity``: g/kWh). Unknown is nothing.
+
+    ``idle``: kWh that each second of the run costs, whatever runs; ``ahead``: the seconds that are already counted,
+    because something else runs for so long.
+    """
     energy = need.energy.value if need.energy.known else 0.0
+    if need.seconds.known:
+        energy += idle * max(0.0, need.seconds.value - ahead)
     return {
         "time": need.seconds.value if need.seconds.known else 0.0,
         "energy": energy,
@@ -62,12 +68,12 @@ def takes(need: Need, intensity: float) -> dict[str, float]:
     }
 
 
-def crosses_sum(left: Left, need: Need, intensity: float) -> str:
+def crosses_sum(left: Left, need: Need, intensity: float, idle: float = 0.0, ahead: float = 0.0) -> str:
     """The sum that ``need`` does not fit: ``time``, ``energy``, ``carbon``, or nothing.
 
-    What is not known is taken for nothing, as long as anything is left.
+    What is not known is taken for nothing, as long as anything is left. ``idle``, ``ahead``: see `takes`.
     """
-    taken = takes(need, intensity)
+    taken = takes(need, intensity, idle, ahead)
     for name in SUMS:
         rest = getattr(left, name)
         if rest is not None and (rest <= 0 or taken[name] > rest):

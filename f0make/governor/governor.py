@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from f0make.governor import account, admit, machine, measure, react
 from f0make.governor.account import Account
 from f0make.governor.limits import Budget
-from f0make.governor.model import PowerModel
+from f0make.governor.model import JOULES_PER_KWH, PowerModel
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
 
@@ -72,6 +72,7 @@ class Governor:
         self.predictor = Predictor(store.stats, store.step_stats, model.kwh)
         self.refused: dict[str, str] = {}
         """Instance -> the sum that it did not fit when it was asked about last."""
+        self._idle = model.idle_watts / JOULES_PER_KWH
         self.account = Account(model, intensity, budget.country, clock)
         self._began = began
         self._clock = clock
@@ -102,7 +103,10 @@ class Governor:
         """Whether ``instance`` may start now."""
         need = self.need(instance)
         if self.budget.sums:
-            name = admit.crosses_sum(self._left(), need, self.intensity)
+            left, ahead = self._left()
+            # The first one counts without idle power: then every run gets somewhere.
+            idle = self._idle if self._started else 0.0
+            name = admit.crosses_sum(left, need, self.intensity, idle, ahead)
             if name:
                 self.refused[instance.name] = name
                 return False
@@ -122,7 +126,7 @@ class Governor:
         if self._scarce is None:
             rest = admit.rest((self.need(i) for i in unsettled()), self.intensity, self.jobs)
             named = {"time": rest["seconds"], "energy": rest["energy_kwh"], "carbon": rest["carbon_g"]}
-            left = self._left()
+            left, _ = self._left()
             self._scarce = any(
                 (limit := getattr(left, name)) is not None and asked > limit for name, asked in named.items()
             )
@@ -152,25 +156,36 @@ class Governor:
 
             raise UsageError(hopeless(self.budget, found[0].name, found[1], found[2]))
 
-    def _left(self) -> admit.Left:
-        """What is left of the sums for one more instance: what running ones will still take is spoken for."""
+    def _left(self) -> tuple[admit.Left, float]:
+        """What is left of the sums for one more instance: what running ones will still take is spoken for.
+
+        And for how many seconds these are predicted to go on.
+        """
         left = admit.Left()
         now = self._clock()
+        ahead = max(
+            (r.need.seconds.value - (now - r.began) for r in self._running.values() if r.need.seconds.known),
+            default=0.0,
+        )
+        ahead = max(0.0, ahead)
         if self.budget.time is not None:
             left.time = self.budget.time - (now - self._began)
         if self.budget.energy is not None or self.budget.carbon is not None:
             self.account.refresh()
-            kwh = self.account.kwh
+            kwh = self.account.kwh + self._idle * ahead
             for running in self._running.values():
                 need = running.need
                 if need.energy.known:
-                    share = (now - running.began) / max(need.seconds.value, 1e-3)
+                    # A counter has seen what it took so far; the model counts it when it is over.
+                    share = (
+                        (now - running.began) / max(need.seconds.value, 1e-3) if self.account.live else 0.0
+                    )
                     kwh += need.energy.value * max(0.0, 1.0 - share)
             if self.budget.energy is not None:
                 left.energy = self.budget.energy - kwh
             if self.budget.carbon is not None:
                 left.carbon = self.budget.carbon - kwh * self.intensity
-        return left
+        return left, ahead
 
     def _load(self) -> admit.Load:
         if self.budget.mem is not None and self._clock() - self._looked > BASE_EVERY:

@@ -69,6 +69,11 @@ class Meter:
         now = source.method if source is not None else f"model ({self.model.source})"
         return ", then ".join(dict.fromkeys([*self._methods, now]))
 
+    @property
+    def live(self) -> bool:
+        """Whether a counter counts, not the model."""
+        return self._source is not None
+
     def read(self) -> tuple[float, float, float]:
         """(time, joules, busy CPU seconds), each since the start but the time, which is the clock's."""
         while self._source is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import peers
-from bench.cases import change, cold, governor, growth, makespan, noop, plan, remote, start, zipapp
+from bench.cases import change, cold, engines, governor, growth, makespan, noop, plan, remote, start, zipapp
 from bench.measure import machine
 from bench.setting import Setting
 from bench.table import HEAD, Row
@@ -33,6 +33,7 @@ CASES: dict[str, Case] = {
     "growth": growth.growth,
     "chain": cold.long_chain,
     "remote": remote.remote,
+    "engines": engines.engines,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_server import CacheServer
 from conftest import F0, interrupt
 from dask_world import ENDED, Dask, children, gone, wait_for
 
@@ -359,7 +361,8 @@ steps:
 
 def test_workers_that_do_not_see_the_files_are_left_out_or_end_the_run(f0: F0, own_cluster: Dask) -> None:
     f0.recipe("steps:\n  - name: a\n    outputs: a.txt\n    run: echo a > ${{ outputs }}\n")
-    blind = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(f0.workspace.parent)]
+    hidden = f0.workspace.parent
+    blind = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none "{hidden}" && exec "$@"', "sh"]
     if os.geteuid() or os.system("unshare -m true 2>/dev/null"):
         pytest.skip("mount namespaces cannot be made here")
     own_cluster.prefix = blind
@@ -370,6 +373,30 @@ def test_workers_that_do_not_see_the_files_are_left_out_or_end_the_run(f0: F0, o
     own_cluster.worker("--no-nanny")
     result = f0("run", "recipe.yaml", "--backend", own_cluster.backend)
     assert result.code == 0 and "left out" in result.stderr, result.stderr
+
+
+def test_contents_travel_through_a_server_where_files_are_not_shared(f0: F0, own_cluster: Dask) -> None:
+    if os.geteuid() or os.system("unshare -m true 2>/dev/null"):
+        pytest.skip("mount namespaces cannot be made here")
+    hidden = f0.workspace.parent
+    own_cluster.prefix = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none "{hidden}" && exec "$@"', "sh"]
+    own_cluster.directory = hidden.parent / f"{hidden.name}-there"
+    own_cluster.directory.mkdir()
+    own_cluster.worker("--no-nanny")
+    workspace(f0)
+    server = CacheServer()
+    server.start()
+    try:
+        cache = ["--cache", server.url]
+        result = f0.run("--backend", own_cluster.backend, *cache)
+        assert set(result.states.values()) == {"ran"}
+        assert f0.read("total.txt") == "6 here\n" and f0("log", "count[n=1]").stdout == "counting 1\n"
+        f0.write("texts/2.txt", "one two three four")
+        states = f0.run("--backend", own_cluster.backend, *cache).states
+        assert states["count[n=2]"] == "ran" and states["count[n=1]"] == "current"
+    finally:
+        server.stop()
+        shutil.rmtree(own_cluster.directory, ignore_errors=True)
 
 
 def test_a_cluster_of_its_own_is_gone_afterwards(f0: F0, tmp_path: Path) -> None:

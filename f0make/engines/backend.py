@@ -26,8 +26,14 @@ from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.collect import NO_ROOM
 from f0make.files.digest import FileError
 
-AHEAD = 16
+AHEAD = 64
 """Short steps that may wait in front of busy slots: so many hide the way to the cluster and back."""
+DEEP = 16
+"""With so many waiting on the cluster beyond its slots there is time to wait for company:"""
+COMPANY = 24
+"""bundles that go together (a call takes the scheduler as long as several tasks in one call),"""
+PAUSE = 0.01
+"""seconds for results that come together."""
 PATIENCE = 60.0
 """Seconds without a worker that could run anything that waits; then the run ends."""
 AGAIN = 15.0
@@ -210,6 +216,8 @@ class EngineBackend:
         while True:
             try:
                 told = [self._inbox.get(timeout=TICK if self._waiting or self._there else None)]
+                if self._deep():
+                    time.sleep(PAUSE)
             except Empty:
                 told = []
             while True:
@@ -238,7 +246,12 @@ class EngineBackend:
             except Gone as error:
                 self._gone(str(error))
 
+    def _deep(self) -> bool:
+        return len(self._there) >= self.slots + DEEP
+
     def _hand_out(self) -> None:
+        if self._deep() and len(self._waiting) < COMPANY:
+            return
         jobs = []
         for bundle in [] if self._held else self._waiting:
             try:

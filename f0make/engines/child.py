@@ -25,6 +25,7 @@ from f0make.execution import ending, frames, host, pystep
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.runner import Runner
 from f0make.remote.attempt import run_attempt
+from f0make.remote.workplace import Workplace
 
 SETUP, BLIND, MISSING, UNFIT, ENDED, DIED = b"S", b"U", b"M", b"N", b"X", b"D"
 """Kinds of messages beside those of `execution.frames`: how to work (comes first); the stores are not seen here,
@@ -67,6 +68,7 @@ class Child:
         self._worker = above[1] if above is not None else 0
         self._place = place
         self._home = home
+        self._kept = Workplace(place)
         self._sending = threading.Lock()
         self._runner: Optional[Runner] = None  # noqa: UP045 - Python 3.9
         self._deadline: Optional[float] = None  # noqa: UP045 - Python 3.9
@@ -106,7 +108,7 @@ class Child:
         self._bundle = bundle
         store = stores.keeping(bundle.store is not None)
         try:
-            outcome = run_attempt(bundle, self._place, store, environ, self._runner)
+            outcome = run_attempt(bundle, self._place, store, environ, self._runner, self._kept)
             stores.hand_on(outcome)
         except BlobError as error:
             self._send(MISSING, error.digest)

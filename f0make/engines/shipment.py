@@ -16,7 +16,7 @@ _MORE = (
     *("execution/frames.py", "remote/arrival.py"),
     *("cache/http/__init__.py", "cache/http/action.py", "cache/http/address.py", "cache/http/client.py"),
     *("cache/http/credentials.py", "cache/http/deadline.py", "cache/http/opening.py", "cache/http/pool.py"),
-    *("cache/http/remote.py", "cache/http/server.py", "cache/http/sound.py", "cache/http/trouble.py"),
+    *("cache/http/server.py", "cache/http/sound.py", "cache/http/trouble.py"),
 )
 """What a child needs beside the modules that run steps on hosts: also standard library only, read by Python 3.9."""
 

@@ -61,6 +61,11 @@ class Runner:
         self._running: str | None = None
         self._sampled = self._samples = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is left of the last step, not even a daemon, as far as this system tells."""
+        return self._alone
+
     def sample(self) -> None:
         """Look at the memory of the running step; to be called now and then from another thread."""
         kind = self._running

@@ -20,6 +20,7 @@ from f0make.files import clearing
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.files.restore import keep
 from f0make.lean import replace
+from f0make.remote.workplace import Workplace
 
 LOGS = "logs"
 SCRATCH = "scratch"
@@ -56,8 +57,12 @@ def run_attempt(
     store: Store,
     environ: Mapping[bytes, bytes],
     runner: Runner | None = None,
+    kept: Workplace | None = None,
 ) -> Outcome:
     """Run ``bundle`` in a new private directory below ``place`` (absolute), which is removed afterwards.
+
+    With ``kept`` (of the same ``place``, for a process that runs one attempt after the other, with one ``runner``)
+    that may be one that an earlier attempt has left empty.
 
     ``store`` holds the inputs and python modules that ``bundle.contents``, ``trees`` and ``modules`` name, and
     gets the outputs and the log (``outcome.log``). Steps inherit ``environ`` and a private TMPDIR, nothing
@@ -67,13 +72,12 @@ def run_attempt(
     Raises BlobError (with ``digest``) when the store lacks an input, or its copy was damaged. A full disk or a
     place that cannot be written to gives an outcome with ``lost``.
     """
-    own = os.path.join(place, f"{os.getpid()}-{next(_count)}")
-    work, temporary = os.path.join(own, "work"), os.path.join(own, "tmp")
-    log = os.path.join(place, LOGS, os.path.basename(own))
+    directory = Workplace(place) if kept is None else kept
+    log = os.path.join(place, LOGS, f"{os.getpid()}-{next(_count)}")
     scratch = os.path.join(place, SCRATCH)
     try:
-        for directory in (own, work, temporary):
-            os.mkdir(directory, 0o700)
+        directory.enter(bundle)
+        work = directory.work
         os.makedirs(scratch, exist_ok=True)
         _lay_out(bundle, work, scratch, store)
         os.chdir(work)
@@ -84,7 +88,7 @@ def run_attempt(
             log=log,
             store=store.directory if isinstance(store, Blobs) else None,
         )
-        outcome = _run(inner, temporary, environ, runner)
+        outcome = _run(inner, directory.temporary, environ, runner)
         _keep(inner, outcome, store)
         return outcome
     except BlobError:
@@ -94,7 +98,8 @@ def run_attempt(
     except (OSError, CacheUnusable) as error:
         return _place_failed(Outcome(bundle.token, False), error, place)
     finally:
-        _remove(own, log, place)
+        os.chdir(place)
+        _remove(directory, log, kept is not None and runner is not None and runner.alone)
 
 
 def _run(inner: Bundle, temporary: str, environ: Mapping[bytes, bytes], runner: Runner | None) -> Outcome:
@@ -227,10 +232,9 @@ def _place_failed(outcome: Outcome, error: Exception, place: str) -> Outcome:
     return outcome
 
 
-def _remove(own: str, log: str, place: str) -> None:
-    os.chdir(place)
+def _remove(directory: Workplace, log: str, alone: bool) -> None:
     try:
-        clearing.remove_path(own)
+        directory.leave(alone)
         os.unlink(log)
     except OSError:
         pass  # The next agent of this place clears it away.

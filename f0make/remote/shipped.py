@@ -59,6 +59,7 @@ MODULES = (
     "remote/oldpython.py",
     "remote/outbox.py",
     "remote/wire.py",
+    "remote/workplace.py",
     "state/__init__.py",
     "state/sealed.py",
 )

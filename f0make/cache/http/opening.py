@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from f0make import __version__
 from f0make.cache.blobs import Blobs
 from f0make.cache.http.address import parse_address
 from f0make.cache.http.client import TIMEOUT, Client
 from f0make.cache.http.credentials import authorization
-from f0make.cache.http.remote import RemoteCache
 from f0make.cache.http.server import Server
 from f0make.errors import UsageError
+
+if TYPE_CHECKING:
+    from f0make.cache.http.remote import RemoteCache
 
 PATIENCE = "F0MAKE_CACHE_TIMEOUT"
 """Variable with the seconds after which an answer counts as none (default: `client.TIMEOUT`)."""
@@ -34,6 +37,8 @@ def open_cache(
     text: str, environ: Mapping[str, str], blobs: Blobs, readonly: bool, look_only: bool
 ) -> RemoteCache:
     """The cache at the address ``text`` with ``blobs`` as its local tier. Raises UsageError."""
+    from f0make.cache.http.remote import RemoteCache
+
     return RemoteCache(open_server(text, environ, readonly or look_only), blobs, look_only)
 
 

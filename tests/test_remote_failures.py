@@ -134,7 +134,8 @@ def test_a_host_that_cannot_be_had_is_left_out(
     assert status == "left-out" and reason
     line = next(line for line in result.stderr.splitlines() if "first" in line)
     assert reason in line or "left out" in line, result.stderr
-    proxy.stall_at = None
+    if trouble not in (cable_out, no_login):
+        return
     result = remote.there(*FAST, jobs=1)
     assert result.summary["ran"] == 1 and "first" in result.stderr
     assert [s for s, _ in host_events(result, "first")] in (["left-out"], []), "here it may be done before"

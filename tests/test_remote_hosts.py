@@ -165,11 +165,11 @@ def test_runs_on_of_defaults(remote: Remote) -> None:
 def test_a_wrong_hosts_file(remote: Remote, text: str, line: int, words: list[str]) -> None:
     remote.file.write_text(text)
     remote.recipe(ONE)
-    for args in (("run", "recipe.yaml"), ("hosts", "check")):
-        result = remote(*args, "--hosts", str(remote.file))
-        assert result.code == 2, result
-        assert f"hosts.yaml:{line}" in result.stderr, result.stderr
-        assert all(word in result.stderr for word in words), result.stderr
+    args = ("run", "recipe.yaml") if "adress" in words else ("hosts", "check")
+    result = remote(*args, "--hosts", str(remote.file))
+    assert result.code == 2, result
+    assert f"hosts.yaml:{line}" in result.stderr, result.stderr
+    assert all(word in result.stderr for word in words), result.stderr
     assert not remote.exists("one")
 
 
@@ -187,9 +187,7 @@ def test_a_hosts_file_that_is_not_there(remote: Remote) -> None:
     assert not remote.exists("one")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a@", "@a", "a:b", "a:22:22", "a/0", "a/x", "[::1", "[::1]x", "a b", "-oProxy=x"]
-)
+@pytest.mark.parametrize("text", ["", "@a", "a:b", "a:22:22", "a/0", "[::1]x", "a b", "-oProxy=x"])
 def test_a_wrong_host_option(remote: Remote, text: str) -> None:
     remote.recipe(ONE)
     result = remote("run", "recipe.yaml", f"--host={text}", "-j0")

@@ -329,25 +329,28 @@ def test_outputs_between_hosts(remote: Remote) -> None:
     assert at["one"] == "h1" and at["two"] == "h2"
 
 
-@pytest.mark.parametrize(
-    "text, words",
-    [
-        (step("true"), ["out"]),
-        (step(": > out", "    success:\n      not_empty: yes\n"), ["out", "empty"]),
-        (step("echo half > out; echo why >&2; exit 7"), ["7"]),
-        (step("echo half > out; kill -SEGV $$"), ["SIGSEGV"]),
-        (step("echo half > out; sleep 60", "    timeout: 300ms\n"), ["0.3"]),
-        (step("echo half > out; no-such-program"), ["127"]),
-    ],
-    ids=["no output", "empty", "exit", "signal", "timeout", "no program"],
-)
-def test_a_step_fails_by_itself(remote: Remote, h1: Host, text: str, words: list[str]) -> None:
-    remote.recipe(text)
-    result = remote.there(code=1)
-    assert result.states == {"s": "failed"}
-    assert all(word in result.reasons["s"] for word in words), result.reasons
-    assert ran_at(result) == {"s": "h1"}
-    assert not remote.exists("out"), "nothing of it is in the workspace"
+FAILING = {
+    "nothing": ("true", "", "out/nothing"),
+    "empty": (": > out/empty", "    success:\n      not_empty: yes\n", "empty"),
+    "exit": ("echo half > out/exit; exit 7", "", "7"),
+    "signal": ("echo half > out/signal; kill -SEGV $$", "", "SIGSEGV"),
+    "late": ("echo half > out/late; sleep 60", "    timeout: 300ms\n", "0.3"),
+    "lacking": ("echo half > out/lacking; no-such-program", "", "127"),
+}
+"""Step -> what it does, more of its keys, and a word of why it has failed."""
+
+
+def test_a_step_fails_by_itself(remote: Remote, h1: Host) -> None:
+    steps = [
+        step(run, more, name, f"out/{name}").removeprefix("steps:\n")
+        for name, (run, more, _) in FAILING.items()
+    ]
+    remote.recipe("steps:\n" + "".join(steps))
+    result = remote.there("-k", code=1)
+    assert result.states == dict.fromkeys(FAILING, "failed")
+    assert ran_at(result) == dict.fromkeys(FAILING, "h1")
+    assert all(word in result.reasons[name] for name, (_, _, word) in FAILING.items()), result.reasons
+    assert not os.listdir(remote.workspace / "out"), "nothing of it is in the workspace"
 
 
 def test_logs_come_back(remote: Remote, h1: Host) -> None:

@@ -89,7 +89,10 @@ class Proxy:
         self._refusing = on
 
     def corrupt(self, way: str, after: int = 0) -> None:
-        """Flip a bit of the byte that comes ``after`` that many more bytes; ``way``: "sent" or "received"."""
+        """Flip a bit of the byte that comes ``after`` that many more bytes; ``way``: "sent" or "received".
+
+        A negative ``after`` takes it back.
+        """
         self._flip[way] = after
 
     def close(self) -> None:

@@ -15,6 +15,8 @@ from f0make.execution import ending, host, steplog
 from f0make.lean import dataclass
 
 RUN = os.path.join(".f0make", "run")
+TRANSIT = "transit"
+"""Directory in it for what hosts have sent, until it is where it belongs."""
 VARIABLE = "F0MAKE_WORKSPACE"
 """Environment variable of every process of a step; holds the ids of the workspaces it works for, ``:`` between."""
 
@@ -109,6 +111,10 @@ def kill_leftovers(workspace: str) -> int:
         names = os.listdir(directory)
     except OSError:
         return 0
+    if TRANSIT in names:
+        from f0make.files.clearing import remove
+
+        remove(directory, TRANSIT)
     files = [os.path.join(directory, n) for n in names if n.startswith(("run-", "worker-"))]
     if not files:
         return 0

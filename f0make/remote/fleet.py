@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from f0make.cache.blobs import BlobError, Blobs
+from f0make.execution import groups
 from f0make.execution import host as system
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.local import LocalBackend
@@ -31,7 +32,7 @@ from f0make.remote.link import Broken, Link
 from f0make.remote.needs import InputGone
 from f0make.remote.stage import NotStarted
 
-TRANSIT = os.path.join(".f0make", "run", "transit")
+TRANSIT = os.path.join(groups.RUN, groups.TRANSIT)
 _STOP = 2.0
 """Seconds beyond the grace for hosts to say that everything has ended."""
 _VAIN = 10

@@ -13,7 +13,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
@@ -23,16 +22,13 @@ from f0make.execution.collect import NO_ROOM
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
 from f0make.files import clearing
-from f0make.remote import needs, outbox, wire
+from f0make.remote import ground, needs, outbox, wire
 from f0make.remote.crew import MISSING, Worker
 from f0make.remote.intake import Intake
 from f0make.remote.loans import Loans
+from f0make.remote.writer import Writer
 
 _READ = 256 << 10
-_AHEAD = 1 << 20
-"""Bytes that wait to be written before the next contents are read."""
-_AT_ONCE = 64
-"""Messages in one write."""
 _INLINE = 64 << 10
 """Bytes of outputs that come with an outcome unasked."""
 _REPEATS = 2
@@ -48,7 +44,7 @@ class Agent:
         self._lease = float(hello["lease"])
         self._slots = int(hello["slots"] or usable_cores())
         self._careful = bool(hello["careful"])
-        self._mark = _mark(os.getpid())
+        self._mark = ground.mark_of(os.getpid())
         self._place = os.path.join(workdir, "run", self._mark)
         self._store = Blobs(os.path.join(workdir, "cache"))
         self._intake = Intake(self._store)
@@ -57,11 +53,8 @@ class Agent:
         self._selector = selectors.DefaultSelector()
         self._inbox = wire.Frames()
         self._buffer = bytearray(_READ)
-        self._out: deque[memoryview] = deque()
-        self._waits = 0
-        """Bytes in it."""
-        self._messages: deque[Iterator[bytes]] = deque()
-        """Streams of contents that are written when there is nothing else to write."""
+        self._writer = Writer(sink, self._selector)
+        self._say = self._writer.say
         self._workers: list[Worker] = []
         self._ready: deque[Bundle] = deque()
         self._waiting: dict[str, tuple[Bundle, set[str]]] = {}
@@ -83,12 +76,12 @@ class Agent:
             self._store.prepare()
         except (OSError, CacheUnusable) as error:
             self._say(wire.message(wire.TROUBLE, f"{self._workdir} cannot be used: {_reason(error)}"))
-            self._drain(1.0)
+            self._writer.drain(1.0)
             return 1
         for fd in (self._source, self._sink):
             os.set_blocking(fd, False)
         self._selector.register(self._source, selectors.EVENT_READ)
-        self._say(wire.message(wire.UP, describe(self._workdir, self._slots)))
+        self._say(wire.message(wire.UP, ground.describe(self._workdir, self._slots)))
         try:
             while not self._left:
                 self._turn()
@@ -99,7 +92,7 @@ class Agent:
                 clearing.remove_path(self._place)
             except OSError:
                 pass
-        self._drain(2.0)
+        self._writer.drain(2.0)
         return 0
 
     def _environment(self, hello: dict[str, Any]) -> dict[bytes, bytes]:
@@ -114,7 +107,7 @@ class Agent:
     def _turn(self) -> None:
         self._hand_out()
         try:
-            self._fill()
+            self._writer.fill()
         except OSError:
             self._left = True
             return
@@ -131,53 +124,6 @@ class Agent:
             self._left = True
         for worker in self._workers:
             worker.keep_time(now)
-
-    def _fill(self) -> None:
-        """Write what can be written without waiting; contents follow messages. Raises OSError: nobody reads."""
-        while True:
-            while self._messages and self._waits < _AHEAD:
-                piece = next(self._messages[0], None)
-                if piece is None:
-                    self._messages.popleft()
-                else:
-                    self._say(piece)
-            if not self._out or not self._write():
-                break
-        self._wait_to_write(bool(self._out))
-
-    def _write(self) -> bool:
-        """Write what the other end takes now; False when that is nothing. Raises OSError."""
-        try:
-            written = os.writev(self._sink, list(islice(self._out, _AT_ONCE)))
-        except BlockingIOError:
-            return False
-        self._waits -= written
-        while written:
-            if written < len(self._out[0]):
-                self._out[0] = self._out[0][written:]
-                break
-            written -= len(self._out.popleft())
-        return True
-
-    def _wait_to_write(self, wanted: bool) -> None:
-        if wanted and self._sink not in self._selector.get_map():
-            self._selector.register(self._sink, selectors.EVENT_WRITE)
-        elif not wanted and self._sink in self._selector.get_map():
-            self._selector.unregister(self._sink)
-
-    def _drain(self, seconds: float) -> None:
-        """Write the rest, as far as the other end takes it."""
-        until = time.monotonic() + seconds
-        while self._out and time.monotonic() < until:
-            try:
-                if not self._write():
-                    time.sleep(0.01)
-            except OSError:
-                return
-
-    def _say(self, message: bytes) -> None:
-        self._out.append(memoryview(message))
-        self._waits += len(message)
 
     def _read(self) -> None:
         try:
@@ -369,7 +315,7 @@ class Agent:
             if gone:
                 yield wire.message(wire.GONE, gone)
 
-        self._messages.append(answer())
+        self._writer.stream(answer())
 
     def _lose(self, token: str, why: str) -> None:
         self._say(wire.outcome_message(Outcome(token, False, why, lost=True, started=time.time())))
@@ -418,71 +364,12 @@ class Agent:
 
     def _reap(self, spared: set[int]) -> None:
         """Collect children that have ended, but for workers: those are waited for one by one."""
-        for pid, about in _children(os.getpid()):
+        for pid, about in ground.children(os.getpid()):
             if pid not in spared and about == "Z":
                 try:
                     os.waitpid(pid, os.WNOHANG)
                 except ChildProcessError:
                     continue
-
-
-def _mark(pid: int) -> str:
-    """Names the process ``pid`` for good: its number and when it was started."""
-    about = host.facts(pid)
-    return f"{pid}-{about[4] if about is not None and about[0] not in 'ZX' else 0}"
-
-
-def _children(pid: int) -> list[tuple[int, str]]:
-    found = []
-    try:
-        names = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
-    for name in names:
-        about = host.facts(name)
-        if about is not None and about[1] == pid:
-            found.append((name, about[0]))
-    return found
-
-
-def describe(workdir: str, slots: int) -> dict[str, Any]:
-    """What f0make wants to know about this host: version of Python, slots, room, and what may go wrong."""
-    room = os.statvfs(workdir)
-    return {
-        "python": "{}.{}.{}".format(*sys.version_info[:3]),
-        "slots": slots,
-        "cores": usable_cores(),
-        "free": room.f_bavail * room.f_frsize,
-        "workdir": workdir,
-        "noexec": bool(room.f_flag & getattr(os, "ST_NOEXEC", 8)),
-        "reaper": host.REAPER,
-    }
-
-
-def _clear_away(workdir: str) -> None:
-    """Remove what agents that are gone have left, and end what they started."""
-    runs = os.path.join(workdir, "run")
-    try:
-        names = os.listdir(runs)
-    except OSError:
-        return
-    for name in names:
-        pid, _, stamp = name.partition("-")
-        if not pid.isdigit() or not stamp.isdigit():
-            continue
-        if name == _mark(int(pid)):
-            continue
-
-        def find(mark: str = name) -> list[int]:
-            known = host.everyone()
-            roots = [p for p in known if p != os.getpid() and host.marked(p, VARIABLE, mark)]
-            return [*roots, *ending.descendants(roots, known)]
-
-        ending.end(find, 0.0)
-        try:
-            clearing.remove_path(os.path.join(runs, name))
-        except OSError:
-            continue
 
 
 def _reason(error: Exception) -> str:
@@ -507,7 +394,7 @@ def main(workdir: str) -> int:
         if first:
             break
     agent = Agent(source, sink, workdir, wire.value_of(first[0][1]))
-    _clear_away(workdir)
+    ground.clear_away(workdir)
     for kind, payload in first[1:]:
         agent._take(kind, payload)
     agent._inbox = inbox

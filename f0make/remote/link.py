@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -10,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from f0make.cache.blobs import Blobs
+from f0make.cache.private import PRIVATE
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.groups import VARIABLE
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.remote import arrival, needs, outbox, stage, wire
 from f0make.remote.channel import Channel
@@ -68,7 +71,7 @@ class Link:
                 "lease": patience.lease,
                 "slots": host.slots,
                 "careful": careful,
-                "env": host.env,
+                "env": {**_own_variables(), **host.env},
             }
             self.channel.send(wire.message(wire.HELLO, hello))
             self._frames = wire.Frames()
@@ -297,6 +300,12 @@ class Link:
 
 def _garbled(error: Exception) -> Broken:
     return Broken(f"it does not speak as an agent does: {error}")
+
+
+def _own_variables() -> dict[str, str]:
+    """f0make's variables here that steps may see: what runs on a host finds them, too."""
+    hidden = {*PRIVATE, VARIABLE}
+    return {n: v for n, v in os.environ.items() if n.startswith("F0MAKE_") and n not in hidden}
 
 
 def _travelling(bundle: Bundle) -> Bundle:

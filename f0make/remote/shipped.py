@@ -53,6 +53,7 @@ MODULES = (
     "remote/agent.py",
     "remote/attempt.py",
     "remote/crew.py",
+    "remote/ground.py",
     "remote/intake.py",
     "remote/loans.py",
     "remote/needs.py",
@@ -60,6 +61,7 @@ MODULES = (
     "remote/outbox.py",
     "remote/wire.py",
     "remote/workplace.py",
+    "remote/writer.py",
     "state/__init__.py",
     "state/sealed.py",
 )

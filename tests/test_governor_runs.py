@@ -45,7 +45,7 @@ def burn(seconds: float) -> str:
 @pytest.mark.parametrize(
     ("option", "python"),
     [
-        ("--max-time=1.5s", "import time; time.sleep(0.5)"),
+        ("--max-time=3s", "import time; time.sleep(1)"),
         ("--max-energy=5J", burn(0.4)),
         ("--max-carbon=0.0007g", burn(0.4)),
     ],
@@ -63,7 +63,7 @@ def test_a_sum_ends_the_run_and_reruns_finish_it(f0: F0, option: str, python: st
             )
             assert rest["instances"] == result.summary["cancelled"] > 0
             assert rest["seconds"] > 0
-        assert len(codes) < 9
+        assert len(codes) <= 8
     assert codes[0] == 3 and codes[-1] == 0
     assert sorted(f0.read("ran").split(), key=int) == [str(n) for n in range(1, 9)], "no step runs twice"
 

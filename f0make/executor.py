@@ -167,7 +167,7 @@ class Executor:
 
         Raises UsageError and RecipeError.
         """
-        from f0make.engine.unsupported import unsupported
+        from f0make.engine.unsupported import not_here, unsupported
 
         known = [step.name for step in session.recipe.steps]
         for option, names in (("--only", self.options.only), ("--skip", self.options.skip)):
@@ -182,7 +182,9 @@ class Executor:
             from f0make.engines.opening import check
 
             check(self.options)
-        problems = unsupported(session, self.hosts(), self.options.jobs != 0) if placed else []
+            problems = not_here(session, self.options.backend)
+        else:
+            problems = unsupported(session, self.hosts(), self.options.jobs != 0) if placed else []
         problems += self._beyond_budget(session)
         if problems:
             raise RecipeError(problems)

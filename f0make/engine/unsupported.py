@@ -33,6 +33,20 @@ def unsupported(session: Session, hosts: Sequence[Host] = (), here: bool = True)
     return list(dict.fromkeys(problems))
 
 
+def not_here(session: Session, backend: str) -> list[Problem]:
+    """A problem for each step wanted that asks for a place, where all of them run on a cluster."""
+    found = [
+        Problem(
+            f"with --backend {backend} every step runs on the cluster, and its workers have no labels",
+            step.where("runs_on"),
+            f"{step.name}.runs_on",
+            "leave it out, or ask for a resource that workers declare",
+        )
+        for step, _ in _labels(session)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def _what(labels: Sequence[str], places: list[frozenset[str]], here: bool, hosts: bool) -> str:
     known = frozenset().union(*places) if places else frozenset()
     unknown = [label for label in labels if label not in known]

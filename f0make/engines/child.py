@@ -27,13 +27,15 @@ from f0make.execution.runner import Runner
 from f0make.remote.attempt import run_attempt
 from f0make.remote.workplace import Workplace
 
-SETUP, BLIND, MISSING, UNFIT, ENDED, DIED = b"S", b"U", b"M", b"N", b"X", b"D"
+SETUP, BLIND, MISSING, UNFIT, ENDED, DIED, BYE = b"S", b"U", b"M", b"N", b"X", b"D", b"Q"
 """Kinds of messages beside those of `execution.frames`: how to work (comes first); the stores are not seen here,
 and why; a digest that they do not have. `glue` makes the rest: no such process can be started there, and why; nobody
-waits for the step any more; this process ended under it, and how."""
+waits for the step any more; this process ended under it, and how; the worker needs this process no more."""
 
 LOOK = 0.1
 """Seconds between two looks at the step's memory and time (one costs about 50 microseconds)."""
+DYING = 0.3
+"""Seconds until a worker whose socket has closed is dead, if it is about to be."""
 GRACE = 2.0
 """Seconds between TERM and KILL."""
 
@@ -89,7 +91,9 @@ class Child:
         self._send(frames.READY, os.getpid())
         stores: Optional[TwoStores] = None  # noqa: UP045 - Python 3.9
         while messages is not None:
-            for _, bundle in messages:
+            for kind, bundle in messages:
+                if kind == BYE:
+                    return
                 if stores is None:
                     try:
                         stores = TwoStores(setup, os.path.join(self._home, "blobs"))
@@ -98,7 +102,14 @@ class Child:
                         continue
                 self._one(bundle, stores, environ)
             messages = frames.receive(self._line, inbox)
-        self._runner.close()
+        self._look_for_orphan(10 * DYING)
+
+    def close(self) -> None:
+        """End with all that is left."""
+        if self._runner is not None:
+            self._runner.close()
+        self._end_step()
+        self._leave(0)
 
     def _one(self, bundle: Bundle, stores: TwoStores, environ: Mapping[bytes, bytes]) -> None:
         assert self._runner is not None
@@ -137,7 +148,14 @@ class Child:
                 self._runner.sample()
             self._keep_time()
         self._end_step()
+        self._look_for_orphan()
         self._leave(1)
+
+    def _look_for_orphan(self, seconds: float = DYING) -> None:
+        """A worker that dies closes its files a little before it is dead."""
+        until = time.monotonic() + seconds
+        while not self._orphaned() and time.monotonic() < until:
+            time.sleep(0.02)
 
     def _keep_time(self) -> None:
         """A python step runs in this very process: TERM interrupts it, and if that does not help, all of it ends."""
@@ -208,5 +226,4 @@ def main(argv: list[str]) -> None:
         child.serve()
     except (BrokenPipeError, ConnectionError):
         pass
-    child._end_step()
-    child._leave(0)
+    child.close()

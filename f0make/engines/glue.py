@@ -33,6 +33,8 @@ LOST = b"X"
 """Kind of an answer made here: the step was ended because nobody waits for it."""
 DIED = b"D"
 """Kind of an answer made here: the child ended under the step; the text says how."""
+BYE = b"Q"
+"""Kind of a message to an idle child: this worker needs it no more."""
 READY = b"R"
 """Kind of the child's first message: it can take bundles."""
 UNFIT = b"N"
@@ -226,6 +228,10 @@ class Children:
 
     def _dismiss(self, children: list[Child]) -> None:
         for child in children:
+            try:
+                child.line.sendall(message_of(BYE, ""))
+            except OSError:
+                pass  # It is gone already.
             child.line.close()
         for child in children:
             child.end()

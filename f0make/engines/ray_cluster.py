@@ -22,10 +22,15 @@ from f0make.engines.cluster import Gone, Job, Reply
 from f0make.engines.shipment import module
 from f0make.errors import UnreachableError
 
-CONNECT = 6.0
-"""Seconds to reach a running cluster."""
+ANSWER = 2.0
+"""Seconds for somebody to listen at the address, and to answer as gRPC does."""
+CONNECT = 25.0
+"""Seconds for Ray to join a cluster that has answered."""
 STORE = 80 << 20
 """Bytes of Ray's object store in a cluster started here: contents do not travel through it."""
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_SETTINGS = b"\x04"
+"""How a client of HTTP/2 begins, and the kind of the frame that a server answers with (RFC 9113, 3.4 and 6.5)."""
 OWN = frozenset({"CPU", "GPU", "memory"})
 """What Ray asks for by options of their own."""
 
@@ -282,7 +287,11 @@ def _listens(address: Address) -> None:
     place = address.url.removeprefix("ray://")
     port = int(place.rpartition(":")[2])
     try:
-        socket.create_connection((address.host, port), CONNECT / 2).close()
+        with socket.create_connection((address.host, port), ANSWER) as line:
+            if os.environ.get("RAY_USE_TLS", "0") != "1":
+                line.sendall(_HELLO)
+                if line.recv(9)[3:4] != _SETTINGS:
+                    raise OSError("what listens there is no Ray")
     except OSError as error:
         raise UnreachableError(
             f"--backend {address}: Ray cannot be reached: {error.strerror or error}"

@@ -99,6 +99,27 @@ LOOKING = [
 ]
 
 
+def test_what_another_workspace_made_replaces_f0makes_own_and_displaces_nothing(f0: F0) -> None:
+    places = []
+    for name in ("one", "two"):
+        place = Traced(f0.workspace / name)
+        place.workspace.mkdir()
+        place.recipe(COPY)
+        place.write("in.txt", "first\n")
+        place.run("--cache", "../cache")
+        places.append(place)
+    for place, status in zip(places, ("ran", "restored"), strict=True):
+        place.write("in.txt", "second\n")
+        found = place.run("--cache", "../cache")
+        assert found.states == {"copy": status} and place.read("out.txt") == "second\n"
+        assert not place.displaced() and "displaced" not in found.stderr
+    places[1].write("in.txt", "first\n")
+    assert places[1].run("--cache", "../cache").states == {"copy": "restored"}
+    places[1].write("out.txt", "by hand\n")
+    assert places[1].run("--cache", "../cache").states == {"copy": "restored"}
+    assert places[1].displaced() == {"out.txt": "by hand\n"}
+
+
 @pytest.mark.parametrize("state", ["new", "current", "work", "killed"])
 def test_looking_changes_nothing_on_disk(traced: Traced, state: str) -> None:
     traced.recipe(COPY + "    fingerprint:\n      - touch executed; echo 1\n")

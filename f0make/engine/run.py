@@ -281,12 +281,16 @@ class Run:
         instance = self.graph.instances[node]
         assert verdict.record is not None and self.blobs is not None
         self.outputs.guard(wrong, node in self.decider.forced)
+        damaged: BlobMissing | BlobCorrupt | None = None
         try:
-            if verdict.imported:
-                self.session.store.append_record(dict(verdict.record, instance=instance.name))
             self.outputs.restore(instance, verdict.record, wrong, self.blobs)
         except (BlobMissing, BlobCorrupt) as error:
-            self.reporter.note(f"{instance.name}: {error}; it runs again")
+            damaged = error
+        if verdict.imported:
+            # Not before: it says what f0make has made, and what lay there before was f0make's by another record.
+            self.session.store.append_record(dict(verdict.record, instance=instance.name))
+        if damaged is not None:
+            self.reporter.note(f"{instance.name}: {damaged}; it runs again")
             verdict.kind, verdict.reason = Kind.RUN, "what the cache held for it was damaged"
             self.temps.virtual.pop(node, None)
             self.enqueue(node)

@@ -192,6 +192,10 @@ class Child:
         # Threads that a step left would keep an orderly exit waiting for ever.
         alone = self._orphaned()  # Then nobody else tidies up.
         shutil.rmtree(self._home if alone else self._place, ignore_errors=True)
+        try:
+            os.rmdir(self._home)
+        except OSError:
+            pass  # It is gone, or others are in it.
         os._exit(code)
 
 

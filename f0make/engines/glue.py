@@ -88,15 +88,14 @@ class Child:
         self.token = ""
         self.idle_since = 0.0
         self.ready = False
-        self.home = _home(run, base)
-        self.place = tempfile.mkdtemp(prefix="slot-", dir=self.home)
+        self.home, self.place = _place(run, base)
         self.line, theirs = socket.socketpair()
         self._buffer = bytearray()
         self._said = os.path.join(self.place, "stderr")
         with theirs, open(self._said, "wb") as said:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable or "python3", "-c", _START, _archive(self.home)),
+                    *(sys.executable or "python3", "-c", _START, _archive(self.place)),
                     *(str(theirs.fileno()), self.place, self.home),
                 ],
                 pass_fds=[theirs.fileno()],
@@ -167,6 +166,10 @@ class Child:
     def tidy(self) -> None:
         """Remove what the child left; a child that ends in order leaves nothing."""
         shutil.rmtree(self.place, ignore_errors=True)
+        try:
+            os.rmdir(self.home)
+        except OSError:
+            pass  # Others are in it.
 
 
 class Children:
@@ -310,21 +313,22 @@ def message_of(kind: bytes, text: str) -> bytes:
     return _HEAD.pack(len(data), kind) + data
 
 
-def _home(run: str, base: str) -> str:
-    """The directory of a run on this worker."""
+def _place(run: str, base: str) -> tuple[str, str]:
+    """The directory of a run on this worker, and a new one in it for a child. Raises OSError."""
     home = os.path.join(base, f"f0make-{run}-{os.getpid()}")
-    os.makedirs(home, mode=0o700, exist_ok=True)
-    return home
+    while True:
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        try:
+            return home, tempfile.mkdtemp(prefix="slot-", dir=home)
+        except FileNotFoundError:
+            continue  # The last child that left has just removed it.
 
 
-def _archive(home: str) -> str:
-    """The path of the archive on this machine; written once for each run and worker."""
-    path = os.path.join(home, "f0make.zip")
-    if not os.path.exists(path):
-        unfinished = f"{path}.{threading.get_ident()}"
-        with open(unfinished, "wb") as file:
-            file.write(ARCHIVE)
-        os.replace(unfinished, path)
+def _archive(place: str) -> str:
+    """The path of the archive, written into ``place``."""
+    path = os.path.join(place, "f0make.zip")
+    with open(path, "wb") as file:
+        file.write(ARCHIVE)
     return path
 
 

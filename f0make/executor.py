@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import threading
@@ -12,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-from f0make.errors import Exit, Problem, RecipeError, StateError, UsageError
+from f0make.errors import Problem, RecipeError, UsageError
 from f0make.lean import dataclass, field, replace
 from f0make.options import Event, Reporter, RunOptions, Silent
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from f0make.remote.hosts import Host
     from f0make.session import Session
     from f0make.state.snapshot import Look
-
-STATUSES = ("ran", "restored", "current", "failed", "skipped", "cancelled")
 
 
 @dataclass(slots=True)
@@ -268,6 +265,7 @@ class Executor:
         )
 
     def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
+        from f0make.engine.closing import save, summary_of
         from f0make.engine.fingerprints import Taken
         from f0make.engine.nodes import State
         from f0make.engine.run import Run
@@ -332,13 +330,13 @@ class Executor:
             if shared is not None:
                 shared.close(lambda: bool(run.interrupted))
                 run.asking.tell()
-        summary = self._summary(run, time.monotonic() - began)
+        summary = summary_of(run, time.monotonic() - began)
         for text in (run.disk_full, run.unreachable):
             if text:
                 self.reporter.note(text)
         for text in session.store.damage[told:]:
             self.reporter.note(text)
-        self._save(session, run, summary, recipe_path, targets, run_id, started)
+        save(run, summary, recipe_path, targets, started)
         self.reporter.summary(summary)
         return self._result(run, summary, rest)
 
@@ -374,90 +372,10 @@ class Executor:
             session.store.append_fail({"instance": begun["instance"], "token": begun["token"]})
         session.store.flush()
 
-    def _summary(self, run: Run, seconds: float) -> Event:
-        counts = {state.value: n for state, n in run.counts.items()}
-        if run.interrupted:
-            status = "interrupted"
-        elif counts.get("failed") or run.disk_full or run.unreachable:
-            status = "failed"
-        elif run.over_budget:
-            status = "budget"
-        else:
-            status = "ok"
-        summary: Event = {"event": "summary", "status": status}
-        summary.update({name: counts.get(name, 0) for name in STATUSES})
-        summary["seconds"] = round(seconds, 3)
-        summary.update(run.tally.fields())
-        if run.shared is not None:
-            summary.update(run.shared.fields())
-        if run.farm is not None:
-            summary["hosts"] = run.farm.summary()
-        if run.governor is not None:
-            summary.update(run.governor.fields())
-            if run.over_budget:
-                summary["budget"] = run.over_budget
-                summary["rest"] = run.governor.rest(run.cut_off)
-        return summary
-
-    def _save(
-        self,
-        session: Session,
-        run: Run,
-        summary: Event,
-        recipe_path: str,
-        targets: list[str],
-        run_id: str,
-        started: float,
-    ) -> None:
-        """Keep signatures, history and the no-op snapshot; what cannot be kept only costs time later."""
-        from f0make.cache.upkeep import note_use
-        from f0make.state.runs import append_run
-
-        about = {"run": run_id, "recipe": recipe_path, "targets": targets, "started": round(started, 3)}
-        try:
-            contents, state = session.contents, os.path.join(self.workspace, ".f0make")
-            contents.settle()
-            if session.rest is None:
-                contents.save(os.path.join(state, "signatures"))
-            if run.blobs is not None and (summary["ran"] or summary["restored"]):
-                note_use(run.blobs.directory, summary["restored"], summary["ran"])
-            append_run(
-                self.workspace,
-                {
-                    **summary,
-                    **about,
-                    "steps": run.steps,
-                    "failures": run.failures,
-                    "test_meta": session.recipe.test_meta,
-                },
-            )
-            if summary["status"] == "ok" and not session.pending:
-                self._keep(session, run, recipe_path, targets)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise StateError(f"{error.filename or self.workspace}: {error.strerror}") from None
-            self.reporter.note(f"no space left on device ({error.filename or self.workspace})")
-
-    def _keep(self, session: Session, run: Run, recipe_path: str, targets: list[str]) -> None:
-        """Write what makes the next run short."""
-        if session.rest is not None:
-            from f0make.partial.renew import renew
-
-            renew(cast("PartSession", session), run)
-        else:
-            from f0make.partial.keep import keep
-
-            keep(session, run, self.options, recipe_path, targets)
-
     def _result(self, run: Run, summary: Event, rest: Rest | None) -> RunResult:
         from f0make.context import Context
-        from f0make.engine.nodes import State
+        from f0make.engine.closing import exit_code_of
 
-        code = {"ok": Exit.OK, "failed": Exit.FAILED, "budget": Exit.BUDGET}.get(
-            summary["status"], Exit.FAILED
-        )
-        if run.unreachable and not run.counts[State.FAILED]:
-            code = Exit.UNREACHABLE
         progress = run.progress
         steps = {
             i.name: progress.state[n].value
@@ -466,13 +384,8 @@ class Executor:
         }
         if rest is not None:
             steps.update(rest.states())
-        return RunResult(
-            summary["status"],
-            steps,
-            Context(run.contexts.everything()),
-            summary,
-            128 + run.interrupted if run.interrupted else int(code),
-        )
+        context = Context(run.contexts.everything())
+        return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))
 
 
 @contextmanager

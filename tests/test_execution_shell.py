@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from execution_support import WORKERS, Lab, alive, pid_in, until
 
+from f0make.files.signature import FOREVER
+
 SHOW = f"{sys.executable} show.py"
 """A simple command, started without a shell."""
 
@@ -44,7 +46,8 @@ def test_success(lab: Lab) -> None:
     size, mtime, ctime, inode, mode, clock = outcome.signatures["out"]
     st = (lab.path / "out").stat()
     assert (size, mtime, ctime, inode, mode) == (5, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
-    assert abs(clock - time.time_ns()) < 60e9
+    # Where the file system's stamps are exact (another test may have found that out), the look holds for good.
+    assert clock == FOREVER or abs(clock - time.time_ns()) < 60e9
 
 
 def test_a_silent_step_leaves_no_log(lab: Lab) -> None:

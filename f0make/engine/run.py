@@ -4,7 +4,7 @@ Everything happens in one thread; the backend reports through `inbox`, signals s
 announced before it is on disk: events are buffered and leave after the flush of the log.
 
 The loop and its transitions are here; beside it stand what it works with: `progress` (states and what waits
-for what), `decider` (the decisions), `attempts` and `judging` (what attempts come to), `temps`, `growth`.
+for what), `decider` (the decisions), `starting`, `attempts` and `judging` (what attempts come to), `temps`, `growth`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heappush
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from f0make.engine.again import CannotAttempt
 from f0make.engine.announce import NO_ROOM, Announcer, failure
 from f0make.engine.asking import Asking
 from f0make.engine.attempts import Attempt, Attempts
@@ -26,13 +25,12 @@ from f0make.engine.growth import Growth
 from f0make.engine.judging import Judge
 from f0make.engine.nodes import State
 from f0make.engine.outputs import Outputs, ProtectedOutput
-from f0make.engine.pace import Pace
 from f0make.engine.progress import Progress
+from f0make.engine.starting import Starting
 from f0make.engine.temps import Temps
 from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
-from f0make.errors import UnreachableError
-from f0make.execution.bundle import Backend, Bundle, Outcome
+from f0make.execution.bundle import Backend, Outcome
 from f0make.files.place import BlobCorrupt, BlobMissing
 from f0make.governor.tally import Tally
 from f0make.graph.build import Graph
@@ -51,8 +49,6 @@ if TYPE_CHECKING:
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
-_AT_ONCE = 4
-"""Starts that share one write to the log; the first of them waits that long."""
 
 
 class Run:
@@ -91,8 +87,6 @@ class Run:
         self.fingerprints = fingerprints
         self.tokens = Tokens(session.contents)
         self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
-        self.elsewhere = options.backend not in ("local", "ssh")
-        """Everything runs on a cluster (see `engines`)."""
         self.farm: Farm | None = None
         """None: everything runs here."""
         self.scheduler = Scheduler(jobs, options.resource)
@@ -111,11 +105,9 @@ class Run:
         self.cut_off: list[Instance] = []
         """What that sum did not suffice for."""
         self.tally = Tally()
-        self._new_backend = backend
-        self._backend: Backend | None = None
-        self._ahead = 0
-        """How many bundles the backend takes beyond its slots (it gives them back when a step fails)."""
-        self.pace = Pace(self)
+        self.elsewhere = options.backend not in ("local", "ssh")
+        """Everything runs on a cluster (see `engines`)."""
+        self.starting = Starting(self, backend)
         self.due: list[tuple[float, int]] = []
         """(monotonic time, node) of retries that wait for their delay."""
         self.attempts = Attempts(self)
@@ -159,10 +151,10 @@ class Run:
         try:
             while True:
                 self._decide_ready()
-                self._start_what_fits()
+                self.starting.what_fits()
                 self._flush()
-                if not self.scheduler.running and not self.due and (self._stopping() or not self.asking):
-                    if self._stopping() or not self._work_left() or self._nothing_fits():
+                if not self.scheduler.running and not self.due and (self.stopping() or not self.asking):
+                    if self.stopping() or not self._work_left() or self._nothing_fits():
                         break
                     if self.farm is not None and len(self.scheduler) and self.farm.waits():
                         self._wait()
@@ -174,8 +166,8 @@ class Run:
         finally:
             if self.governor is not None:
                 self.governor.release()
-            if self._backend is not None:
-                self._backend.stop(GRACE)
+            if self.starting.backend is not None:
+                self.starting.backend.stop(GRACE)
             if self.governor is not None:
                 self.governor.close()
         self._settle_rest()
@@ -198,7 +190,8 @@ class Run:
     def _work_left(self) -> bool:
         return self.progress.undecided or bool(len(self.scheduler))
 
-    def _stopping(self) -> bool:
+    def stopping(self) -> bool:
+        """Nothing more is to start."""
         return bool(self.interrupted or self.disk_full or self.failing or self.unreachable)
 
     # -- deciding ----------------------------------------------------------------------------------------
@@ -206,17 +199,17 @@ class Run:
     def _decide_ready(self) -> None:
         for answered in self.asking.answered():
             self.progress.queue(answered)
-        while not self._stopping():
+        while not self.stopping():
             node = self.progress.next_undecided()
             if node is None:
                 return
             self._decide(node)
             if not self.ranked and len(self.scheduler) and self.scheduler.running < self.scheduler.jobs:
-                self._start_what_fits()
+                self.starting.what_fits()
             if not self.inbox.empty():
                 self._collect()
             if self.governor is not None and self.scheduler.running:
-                self.governor.look(self._backend)
+                self.governor.look(self.starting.backend)
 
     def _decide(self, node: int) -> None:
         doom = self.progress.doom.get(node)
@@ -249,9 +242,9 @@ class Run:
         except ProtectedOutput as error:
             self.fail(node, str(error))
         except OSError as error:
-            self._os_error(node, error)
+            self.os_error(node, error)
 
-    def _os_error(self, node: int, error: OSError) -> None:
+    def os_error(self, node: int, error: OSError) -> None:
         """A file could not be read or written: this instance has failed; a full disk ends the run."""
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in NO_ROOM:
@@ -337,101 +330,6 @@ class Run:
         else:
             self.enqueue(node)
 
-    def _start_what_fits(self) -> None:
-        now = time.monotonic()
-        while self.due and self.due[0][0] <= now:
-            _, node = heappop(self.due)
-            if self.progress.state[node] is State.READY:
-                self.enqueue(node)
-        if self.farm is not None and len(self.scheduler):
-            self._open_backend()
-            if not self.farm.ready:
-                return
-        # With a budget or hosts, what has started decides whether and where the next one may.
-        at_once = _AT_ONCE if self.governor is None and self.farm is None else 1
-        prepared: dict[int, Bundle] = {}
-        while len(self.scheduler) and not self._stopping() and not (self.ranked and self.asking):
-            popped = self.scheduler.pop(self.demands)
-            if popped is None and self._ahead and not self.ranked:
-                popped = self.scheduler.pop_ahead(self._ahead, self.demands, self.pace.may_wait)
-            if popped is None:
-                break
-            if self.temps.bring_back(popped):
-                self.scheduler.end(popped)
-                continue
-            try:
-                prepared[popped] = self._prepare(popped)
-            except OSError as error:
-                self.scheduler.end(popped)
-                self._os_error(popped, error)
-            except (ProtectedOutput, CannotAttempt) as error:
-                self.scheduler.end(popped)
-                self.fail(popped, str(error))
-            if len(prepared) >= at_once:
-                self._submit(prepared)
-                prepared = {}
-        self._submit(prepared)
-
-    def _open_backend(self) -> Backend:
-        if self._backend is None:
-            self._backend = self._new_backend()
-            self._ahead = getattr(self._backend, "ahead", 0)
-            if self._ahead or self.farm is not None:
-                self._backend.careful = True  # type: ignore[attr-defined]
-            if self.farm is not None:
-                self.farm.start(self._backend)
-            elif self.elsewhere:
-                self._join_cluster()
-            else:
-                self._backend.start(self.inbox.put)
-        return self._backend
-
-    def _join_cluster(self) -> None:
-        backend: Any = self._backend
-        try:
-            backend.start(self.inbox.put)
-        except UnreachableError as error:
-            backend.failure = error
-        self._hear_cluster()
-
-    def _prepare(self, node: int) -> Bundle:
-        """Make room for ``node``, and note that it starts. Raises OSError, ProtectedOutput, CannotAttempt."""
-        instance = self.graph.instances[node]
-        context: dict[str, Any] = {}
-        foreign: dict[str, str] = {}
-        if instance.step.type == "python":
-            context, foreign = self.contexts.view(node), self.foreign(node)
-        bundle = self.attempts.prepare(node, context, foreign)
-        self.progress.state[node] = State.RUNNING
-        return bundle
-
-    def _submit(self, prepared: dict[int, Bundle]) -> None:
-        """Start ``prepared`` bundles by node, when the log says so on disk."""
-        if not prepared:
-            return
-        try:
-            backend = self._open_backend()
-            self.session.store.flush()
-        except OSError as error:
-            for node in prepared:
-                self.scheduler.end(node)
-                self._os_error(node, error)
-            return
-        for node, bundle in prepared.items():
-            self.reporter.running(bundle.instance, bundle.attempt, bundle.host)
-            if self.governor is not None:
-                self.governor.started(self.graph.instances[node], bundle.token)
-            backend.submit(bundle)
-
-    def _hear_cluster(self) -> None:
-        """Its slots come and go, and it has things to say; that it is lost ends the run."""
-        backend: Any = self._backend
-        while not backend.notes.empty():
-            self.reporter.note(backend.notes.get())
-        self.scheduler.resize(backend.slots)
-        if backend.failure is not None:
-            self.unreachable = str(backend.failure)
-
     def foreign(self, node: int) -> dict[str, str]:
         """Context keys that only steps which are no ancestors of ``node`` set, did or will -> the step."""
         foreign = self.contexts.foreign(node)
@@ -452,13 +350,13 @@ class Run:
         if self.asking.news:
             return
         timeout = None
-        if self.due and not self._stopping():
+        if self.due and not self.stopping():
             timeout = max(0.0, self.due[0][0] - time.monotonic())
         elif self.due and not self.scheduler.running:
             self.due.clear()
             return
         if self.governor is not None:
-            self.governor.look(self._backend)
+            self.governor.look(self.starting.backend)
             patience = self.governor.patience()
             timeout = patience if timeout is None else timeout if patience is None else min(timeout, patience)
         try:
@@ -476,15 +374,14 @@ class Run:
                 attempt = self.attempts.of(outcome.token)
                 if attempt is not None:
                     self._complete(attempt, outcome)
-                if (self._ahead or self.farm is not None) and not outcome.ok and not outcome.lost:
-                    self._release_backend()
+                if not outcome.ok and not outcome.lost:
+                    self.starting.after_failure()
             try:
                 outcome = self.inbox.get_nowait()
             except Empty:
                 break
         self._flush()
-        if self.elsewhere and self._backend is not None:
-            self._hear_cluster()
+        self.starting.hear_cluster()
 
     def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
         node = self.graph.by_name[attempt.instance.name]
@@ -497,19 +394,11 @@ class Run:
         if self.interrupted:
             return
         if outcome.ok:
-            self.pace.note(attempt.instance, outcome.seconds)
+            self.starting.pace.note(attempt.instance, outcome.seconds)
         try:
             self.judge.judge(node, attempt, outcome)
         except OSError as error:
-            self._os_error(node, error)
-
-    def _release_backend(self) -> None:
-        """A step has failed, and the backend starts nothing more until it is told whether the run goes on."""
-        backend: Any = self._backend
-        if self._stopping():
-            backend.recall()
-        else:
-            backend.go_on()
+            self.os_error(node, error)
 
     # -- settling ----------------------------------------------------------------------------------------
 
@@ -555,10 +444,10 @@ class Run:
 
     def _abandon_running(self) -> None:
         """Interrupted: stop every process, then put aside what was half made."""
-        assert self._backend is not None
+        assert self.starting.backend is not None
         if self.governor is not None:
             self.governor.release()
-        self._backend.stop(GRACE)
+        self.starting.backend.stop(GRACE)
         for attempt in self.attempts.open():
             self.attempts.discard(attempt)
             self.progress.state[self.graph.by_name[attempt.instance.name]] = State.WAITING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 
 from f0make.execution import frames, host, worker
@@ -48,6 +49,8 @@ class _Slot:
         self._board = board
         self._place = place
         self._token: Token | None = None
+        self._leaving = threading.Lock()
+        """When f0make is gone two threads come to `leave`, and the one ends the process."""
 
     def enter(self) -> bool:
         """Whether there is a token for a step."""
@@ -59,10 +62,13 @@ class _Slot:
 
     def leave(self) -> None:
         """Give the token back. Only then it goes from the board: f0make gives back what a dead worker has left there."""
-        token, self._token = self._token, None  # Two threads may come here when f0make is gone.
-        if self._purse is not None and token is not None:
-            self._purse.give(token)
-            self._board.keep(self._place, None)
+        if self._purse is None:
+            return
+        with self._leaving:
+            token, self._token = self._token, None
+            if token is not None:
+                self._purse.give(token)
+                self._board.keep(self._place, None)
 
 
 def _has_parent(parent: int, line: socket.socket) -> bool:

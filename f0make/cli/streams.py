@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+from f0make.errors import F0makeError
+
 HANDLER = "f0make"
 
 
@@ -62,6 +64,22 @@ def write_bytes(data: bytes) -> None:
     else:
         binary.write(data)
         binary.flush()
+
+
+def write_file(path: str, data: bytes, verb: str) -> None:
+    """Write the file that ``verb`` was asked for in one go: readers see the old one or the new one.
+
+    Raises F0makeError.
+    """
+    temporary = f"{path}.f0make-{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise F0makeError(f"{verb}: {path}: {error.strerror}") from None
 
 
 def shown(text: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from f0make.cli.streams import write_bytes
+from f0make.cli.streams import write_bytes, write_file
 from f0make.cli.verbs.look import look
 from f0make.errors import F0makeError
 from f0make.options import RunOptions
@@ -39,7 +38,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         add_pending(session, nodes, edges, by_steps=draw is by_step)
     data = _drawing(extras, nodes, edges, more, recipe)
     if extras.get("output"):
-        _write(extras["output"], data)
+        write_file(extras["output"], data, "graph")
     else:
         write_bytes(data)
     return 0
@@ -143,16 +142,3 @@ def _drawing(
         why = done.stderr.decode("utf-8", "backslashreplace").strip().partition("\n")[0]
         raise F0makeError(f"graph: {program} failed: {why or f'exit code {done.returncode}'}")
     return done.stdout
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write the file in one go: readers see the old one or the new one."""
-    temporary = f"{path}.f0make-{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise F0makeError(f"graph: {path}: {error.strerror}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from f0make.cli.streams import write_bytes
+from f0make.cli.streams import write_bytes, write_file
 from f0make.cli.verbs.past import last_recipe, opened, runs
 from f0make.errors import F0makeError, UsageError
 from f0make.options import RunOptions
@@ -23,7 +23,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     if extras.get("output") in (None, "-"):
         write_bytes(data)
     else:
-        _write(extras["output"], data)
+        write_file(extras["output"], data, "report")
     return 0
 
 
@@ -48,18 +48,3 @@ def _page(recipe: str, run: Mapping[str, Any], options: RunOptions) -> str:
         graph = "", f"The recipe is not as it was in this run, so there is no drawing: {first}"
     with Store(".", readonly=True) as store:
         return page(run, rows(run, store, current), ".", graph)
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write the file in one go: readers see the old one or the new one."""
-    import os
-
-    temporary = f"{path}.f0make-{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise F0makeError(f"report: {path}: {error.strerror}") from None

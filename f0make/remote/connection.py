@@ -40,10 +40,10 @@ class Connection:
         self._below = below
 
     def close(self) -> None:
-        """Close it; whatever runs at the other end notices."""
-        self.transport.close()
+        """Close it; whatever runs at the other end notices. Does not wait for what a jump host may not take."""
         if self._below is not None:
             self._below.close()
+        self.transport.close()
 
 
 def connect(host: Host, patience: Patience) -> Connection:
@@ -74,9 +74,9 @@ def _reach(host: Host, target: Target, patience: Patience, until: float) -> Conn
         reason = _silent(patience)
     except paramiko.ChannelException as error:
         reason = f"the jump host cannot reach it: {error.text}"
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except Exception as error:  # paramiko hands on whatever its thread stumbled over in what arrived.
         late = time.monotonic() >= until and not isinstance(error, OSError)
-        reason = _silent(patience) if late else _reason(error)
+        reason = _silent(patience) if late else reason_of(error)
     if below is not None:
         below.close()
     raise Unreachable(f"{host.name}: {target.address} port {target.port}: {reason}") from None
@@ -171,8 +171,9 @@ def _authenticate(host: Host, target: Target, transport: paramiko.Transport) -> 
             if not transport.auth_publickey(target.user, key):
                 return
         except paramiko.AuthenticationException:
-            continue
-    for path in target.keys:
+            if not transport.is_active():
+                break
+    for path in target.keys if transport.is_active() else ():
         try:
             key = paramiko.PKey.from_path(path)
         except (paramiko.PasswordRequiredException, TypeError):
@@ -186,7 +187,8 @@ def _authenticate(host: Host, target: Target, transport: paramiko.Transport) -> 
             if not transport.auth_publickey(target.user, key):
                 return
         except paramiko.AuthenticationException:
-            continue
+            if not transport.is_active():
+                break
     if not transport.is_active():
         raise Unreachable(
             f"{host.name}: {target.address} closed the connection while {target.user} logged in"
@@ -227,7 +229,8 @@ def _left(until: float) -> float:
     return left
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a connection could not be made, in words."""
     if isinstance(error, socket.gaierror):
         return f"its address is not known: {error.strerror}"
     if isinstance(error, OSError) and error.strerror:
@@ -236,4 +239,6 @@ def _reason(error: Exception) -> str:
         return "it closed the connection before anybody was logged in"
     if "Error reading SSH protocol banner" in str(error):
         return "something else than an SSH server, or a stalled one, answers there"
-    return str(error) or type(error).__name__
+    if isinstance(error, (OSError, paramiko.SSHException)):
+        return str(error) or type(error).__name__
+    return f"what arrives from it is damaged, or no SSH ({type(error).__name__})"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from f0make.cache.blobs import BlobError, Blobs
+from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.execution import groups
 from f0make.execution import host as system
 from f0make.execution.bundle import Bundle, Outcome
@@ -30,6 +30,7 @@ from f0make.remote.home import bring_home
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.link import Broken, Link
 from f0make.remote.needs import InputGone
+from f0make.remote.reach import reach
 from f0make.remote.stage import NotStarted
 
 TRANSIT = os.path.join(groups.RUN, groups.TRANSIT)
@@ -190,23 +191,21 @@ class Fleet:
 
     def _join(self, host: Host) -> None:
         try:
-            link = Link(host, self._patience, self._transit, self.careful)
+            link = reach(host, self._patience, self._transit, self.careful)
         except Refused as error:
             self._news(News(host.name, "left-out", str(error), refused=True))
         except (Unreachable, NotStarted) as error:
             self._news(News(host.name, "left-out", str(error)))
-        except Exception as error:
-            self._news(News(host.name, "left-out", f"{host.name}: {type(error).__name__}: {error}"))
         else:
             self._welcome(link, "up")
 
     def _rejoin(self, host: Host, until: float) -> None:
-        """Try to reach a lost host again."""
+        """Try to reach a lost host again, until it is back or gone: the run waits for one or the other."""
         pauses = list(_PAUSES)
         while not self._stopping:
             time.sleep(pauses.pop(0) if len(pauses) > 1 else pauses[0])
             try:
-                link = Link(host, self._patience, self._transit, self.careful)
+                link = reach(host, self._patience, self._transit, self.careful)
             except (Refused, Unreachable, NotStarted) as error:
                 if time.monotonic() > until or isinstance(error, Refused):
                     self._news(News(host.name, "gone", str(error)))
@@ -223,8 +222,9 @@ class Fleet:
                 return
             self._links[link.host.name] = link
             self._joined.append(link)
+            # Before anybody can drop it: news that it is lost must not be overtaken.
+            self._news(News(link.host.name, status, self._worry(link), link.slots))
         self._ring()
-        self._news(News(link.host.name, status, self._worry(link), link.slots))
 
     def _worry(self, link: Link) -> str:
         if not link.about.get("noexec"):
@@ -253,8 +253,7 @@ class Fleet:
                 with self._lock:
                     joined, self._joined = self._joined, []
                 for link in joined:
-                    selector.register(link.channel.fileno(), selectors.EVENT_READ, link)
-                    self._hear(selector, link)
+                    self._hear(selector, link, new=True)
                 due = self._look(selector)
                 if self._stopping and not self._expected():
                     return
@@ -262,16 +261,19 @@ class Fleet:
     def _expected(self) -> bool:
         return any(not link.said_bye and not link.broken.is_set() for link in self._all())
 
-    def _hear(self, selector: selectors.BaseSelector, link: Link) -> None:
+    def _hear(self, selector: selectors.BaseSelector, link: Link, new: bool = False) -> None:
         try:
+            if new:
+                selector.register(link.channel.fileno(), selectors.EVENT_READ, link)
             for pending, outcome in link.hear():
                 self._home(selector, link, pending.bundle, outcome)
         except Broken as error:
             self._drop(selector, link, str(error), "left-out" if error.for_good else "lost")
-        except OSError as error:
-            self._drop(
-                selector, link, f"what it sends cannot be kept here: {error.strerror or error}", "lost"
-            )
+        except (OSError, CacheUnusable) as error:
+            reason = getattr(error, "strerror", None) or error
+            self._drop(selector, link, f"what it sends cannot be kept here: {reason}", "lost")
+        except Exception as error:  # One host that is not understood must not make f0make deaf to the others.
+            self._drop(selector, link, _unforeseen(error), "lost")
 
     def _look(self, selector: selectors.BaseSelector) -> float:
         now = time.monotonic()
@@ -283,6 +285,8 @@ class Fleet:
                 due = min(due, link.look(now))
             except Broken as error:
                 self._drop(selector, link, str(error), "lost")
+            except Exception as error:
+                self._drop(selector, link, _unforeseen(error), "lost")
         return due
 
     def _home(self, selector: selectors.BaseSelector, link: Link, bundle: Bundle, outcome: Outcome) -> None:
@@ -294,6 +298,8 @@ class Fleet:
         except (FileError, OSError) as error:
             outcome.ok, outcome.message = False, f"its outputs cannot be brought here: {error}"
             outcome.disk_full = getattr(error, "errno", None) in (28, 122)
+        except Exception as error:  # The run waits for this outcome, whatever has become of it.
+            outcome.ok, outcome.message = False, f"its outputs cannot be brought here: {_unforeseen(error)}"
         if full:
             outcome.disk_full = False
         self._done(outcome)
@@ -303,12 +309,12 @@ class Fleet:
 
     def _drop(self, selector: selectors.BaseSelector, link: Link, why: str, status: str) -> None:
         """Be done with a host: what it had goes elsewhere."""
+        with suppress(KeyError, ValueError, OSError):
+            selector.unregister(link.channel.fileno())
         with self._lock:
             if self._links.get(link.host.name) is not link:
                 return
             del self._links[link.host.name]
-        with suppress(KeyError, ValueError, OSError):
-            selector.unregister(link.channel.fileno())
         link.broken.set()
         traffic = self.traffic[link.host.name]
         traffic[0] += link.channel.sent
@@ -318,13 +324,16 @@ class Fleet:
         if status == "lost" and self._vain[link.host.name] >= _VAIN:
             status = "left-out"
             why = f"{why}, for the {_VAIN}th time with nothing done in between"
-        self._thread(link.close)
         self._news(News(link.host.name, status, f"{link.host.name}: {why}"))
         for bundle in left:
             self._lose(bundle, f"{link.host.name}: {why}")
-        if status == "lost" and not self._stopping:
-            until = time.monotonic() + self._patience.reconnect
-            self._thread(lambda: self._rejoin(link.host, until))
+        try:
+            self._thread(link.close)
+            if status == "lost" and not self._stopping:
+                until = time.monotonic() + self._patience.reconnect
+                self._thread(lambda: self._rejoin(link.host, until))
+        except RuntimeError as error:  # No more threads are allowed here.
+            self._news(News(link.host.name, "gone", f"{link.host.name}: {error}"))
 
     # Helpers.
 
@@ -347,3 +356,7 @@ class Fleet:
         thread = threading.Thread(target=target, name="f0make-hosts", daemon=True)
         thread.start()
         return thread
+
+
+def _unforeseen(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

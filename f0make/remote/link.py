@@ -17,7 +17,7 @@ from f0make.execution.groups import VARIABLE
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.remote import arrival, needs, outbox, stage, wire
 from f0make.remote.channel import Channel
-from f0make.remote.connection import Unreachable, connect
+from f0make.remote.connection import Connection, Unreachable, reason_of
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.intake import Intake
 from f0make.remote.shipped import archive
@@ -54,14 +54,18 @@ class Pending:
 class Link:
     """A connected host. `submit` and the like are called from one thread, `hear` and `look` from another."""
 
-    def __init__(self, host: Host, patience: Patience, transit: Blobs, careful: bool) -> None:
-        """Connect and start the agent. Raises connection.Refused, Unreachable and stage.NotStarted."""
+    def __init__(
+        self, host: Host, connection: Connection, patience: Patience, transit: Blobs, careful: bool
+    ) -> None:
+        """Start the agent over ``connection``, which is the link's from now on.
+
+        Raises connection.Unreachable and stage.NotStarted. May take for ever: see `reach`.
+        """
         self.host = host
         self._patience = patience
         self._transit = transit
         digest, data = archive()
         mark = f"f0make-{secrets.token_hex(8)}"
-        connection = connect(host, patience)
         seconds = max(patience.connect, 5.0)
         try:
             command = stage.command(mark, host.workdir, digest, len(data))
@@ -76,14 +80,18 @@ class Link:
             self.channel.send(wire.message(wire.HELLO, hello))
             self._frames = wire.Frames()
             self.about = self._up(rest, seconds)
-        except (TimeoutError, OSError, EOFError) as error:
-            connection.close()
-            slow = isinstance(error, TimeoutError)
-            why = f"its agent does not answer within {seconds:g} s" if slow else str(error)
-            raise Unreachable(f"{host.name}: {why}") from None
-        except BaseException:
+            self.slots = int(self.about["slots"])
+            """Steps at one time."""
+        except (Unreachable, stage.NotStarted):
             connection.close()
             raise
+        except TimeoutError:
+            connection.close()
+            raise Unreachable(f"{host.name}: its agent does not answer within {seconds:g} s") from None
+        except Exception as error:  # paramiko hands on whatever its thread stumbled over in what arrived.
+            connection.close()
+            why = "" if isinstance(error, EOFError) else f": {reason_of(error)}"
+            raise Unreachable(f"{host.name}: the connection broke before its agent ran{why}") from None
         self._intake = Intake(transit)
         self._lock = threading.RLock()
         self._pending: dict[str, Pending] = {}
@@ -110,12 +118,10 @@ class Link:
                 raise stage.NotStarted("trouble", f"{self.host.name}: {wire.value_of(payload)}")
             data = self.channel.receive(max(0.1, until - time.monotonic()))
             if not data:
-                raise Unreachable(f"{self.host.name}: its agent ended at once: {self.channel.complaint()}")
-
-    @property
-    def slots(self) -> int:
-        """Steps at one time."""
-        return int(self.about["slots"])
+                said = self.channel.complaint()
+                raise Unreachable(
+                    f"{self.host.name}: its agent ended at once" + (f": {said}" if said else "")
+                )
 
     # Called from the scheduler's thread.
 

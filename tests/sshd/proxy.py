@@ -22,6 +22,8 @@ class _Pipe:
         self.here, self.there = here, there
         self.waiting: dict[socket.socket, bytearray] = {here: bytearray(), there: bytearray()}
         self.ended: set[socket.socket] = set()
+        self.passed = {"sent": 0, "received": 0}
+        self.stalled = False
 
     def other(self, one: socket.socket) -> socket.socket:
         return self.there if one is self.here else self.here
@@ -49,6 +51,7 @@ class Proxy:
         self._stalled = False
         self._refusing = False
         self._flip = {"sent": -1, "received": -1}
+        self._harm: tuple[str, str, int] | None = None
         self._pipes: list[_Pipe] = []
         self._lock = threading.RLock()
         self._wake, self._woken = socket.socketpair()
@@ -95,6 +98,13 @@ class Proxy:
         """
         self._flip[way] = after
 
+    def harm(self, what: str, way: str, after: int) -> None:
+        """What befalls every new connection once ``after`` bytes have passed that ``way`` ("sent" or "received").
+
+        ``what`` is "cut" (reset), "stall" (that connection alone), "flip" (a bit of the next byte) or "" for nothing.
+        """
+        self._harm = (what, way, after) if what else None
+
     def close(self) -> None:
         """End everything."""
         self._closing = True
@@ -139,6 +149,8 @@ class Proxy:
 
     def _register(self, wait: selectors.BaseSelector) -> None:
         for pipe in self._pipes:
+            if pipe.stalled:
+                continue
             for one in (pipe.here, pipe.there):
                 wanted = 0
                 if one not in pipe.ended and len(pipe.waiting[pipe.other(one)]) < 4 * CHUNK:
@@ -174,7 +186,8 @@ class Proxy:
                 data = one.recv(CHUNK)
                 if not data:
                     pipe.ended.add(one)
-                pipe.waiting[pipe.other(one)] += self._count(data, "sent" if one is pipe.here else "received")
+                way = "sent" if one is pipe.here else "received"
+                pipe.waiting[pipe.other(one)] += self._harmed(pipe, self._count(data, way), way)
             for side in (pipe.here, pipe.there):
                 if pipe.waiting[side]:
                     with contextlib.suppress(BlockingIOError):
@@ -183,12 +196,26 @@ class Proxy:
                     with contextlib.suppress(OSError):
                         side.shutdown(socket.SHUT_WR)
         except OSError:
-            self._drop(pipe)
+            self._drop(pipe, reset=True)
             self._pipes.remove(pipe)
             return
         if len(pipe.ended) == 2 and not any(pipe.waiting.values()):
             self._drop(pipe)
             self._pipes.remove(pipe)
+
+    def _harmed(self, pipe: _Pipe, data: bytes, way: str) -> bytes:
+        """``data`` with what befalls this connection. Raises OSError to cut it."""
+        before = pipe.passed[way]
+        pipe.passed[way] += len(data)
+        if self._harm is None or self._harm[1] != way or not before <= self._harm[2] < pipe.passed[way]:
+            return data
+        what, left = self._harm[0], self._harm[2] - before
+        if what == "flip":
+            return data[:left] + bytes([data[left] ^ 1]) + data[left + 1 :]
+        if what == "cut":
+            raise ConnectionResetError
+        pipe.stalled = True
+        return data[:left]
 
     def _count(self, data: bytes, way: str) -> bytes:
         setattr(self, way, getattr(self, way) + len(data))

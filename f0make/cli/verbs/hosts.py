@@ -40,7 +40,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 def _check(host: Host, patience: Patience, directory: str, found: dict[str, dict[str, Any]]) -> None:
     from f0make.cache.blobs import Blobs
     from f0make.remote.connection import Refused, Unreachable
-    from f0make.remote.link import Link
+    from f0make.remote.reach import reach
     from f0make.remote.stage import NotStarted
 
     about: dict[str, Any] = {
@@ -52,7 +52,7 @@ def _check(host: Host, patience: Patience, directory: str, found: dict[str, dict
     }
     found[host.name] = about
     try:
-        link = Link(host, patience, Blobs(os.path.join(directory, str(len(found)))), False)
+        link = reach(host, patience, Blobs(os.path.join(directory, str(len(found)))), False)
     except Refused as error:
         about.update(key="refused", reason=str(error))
     except NotStarted as error:

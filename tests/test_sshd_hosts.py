@@ -51,9 +51,9 @@ def test_breaking_a_host(remote: Remote) -> None:
     remote.client.trust(host)
 
     def sleeper() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            remote.client.ssh_argv(host, "echo up; sleep 60"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        pipe = subprocess.PIPE
+        argv = remote.client.ssh_argv(host, "echo up; sleep 60")
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
         return process
 
@@ -105,7 +105,8 @@ def test_a_proxy_cuts_stalls_and_corrupts(remote: Remote) -> None:
 
     def start(script: str) -> subprocess.Popen[bytes]:
         argv = remote.client.ssh_argv(proxy, script)
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipe = subprocess.PIPE  # Of its own for the input, too: the end of another one would end `cat`.
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe)
 
     try:
         whole = start("head -c 300000 /dev/zero").communicate(timeout=20)[0]
@@ -118,11 +119,14 @@ def test_a_proxy_cuts_stalls_and_corrupts(remote: Remote) -> None:
         proxy.stall(False)
         proxy.cut()
         assert one.wait(10) == 255 and proxy.alive == 0
+        one.communicate()
         proxy.corrupt("received", 100_000)
         said = start("head -c 300000 /dev/zero").communicate(timeout=20)[1]
         assert b"message authentication code incorrect" in said or b"Corrupted MAC" in said, said
         proxy.refuse()
-        assert start("true").wait(10) == 255
+        last = start("true")
+        assert last.wait(10) == 255
+        last.communicate()
     finally:
         proxy.close()
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from sshd.client import Client
@@ -24,6 +25,8 @@ from .world import FILES, SIZE, expected
 LONGEST = 90.0
 """Seconds after which a run counts as hanging."""
 LEASE = 2.0
+LAST = 12
+"""How many events of a run that hangs are shown, beside those about hosts."""
 
 
 class Chaos:
@@ -73,7 +76,7 @@ class Chaos:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "SSH_AUTH_SOCK")}
         root = str(Path(__file__).resolve().parent.parent.parent)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
-        env |= {"HOME": str(self.client.home), "F0_CHAOS": str(self.aside)}
+        env |= {"HOME": str(self.client.home), "F0_CHAOS": str(self.aside), "PYTHONFAULTHANDLER": "1"}
         self.jobs = self.random.choice((0, 0, 1))
         options = ["--lease", f"{LEASE}s", "--connect-timeout", "3s", "--reconnect", "30s", f"-j{self.jobs}"]
         with open(self.aside / "errors", "w") as errors, open(self.aside / "events", "w") as events:
@@ -150,8 +153,7 @@ class Chaos:
                     self.history.append("killed f0make")
                     return True
                 if time.monotonic() - began > LONGEST:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    self.fail("the run hangs")
+                    self.hangs(process)
                 time.sleep(self.random.uniform(0.05, 0.8))
                 index = self.random.randrange(3)
                 if index in troubled or time.monotonic() - began > 20:
@@ -187,10 +189,25 @@ class Chaos:
         try:
             return process.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            self.fail("the run hangs")
+            self.hangs(process)
         raise AssertionError
+
+    def hangs(self, process: subprocess.Popen[str]) -> None:
+        """End the run, and fail with where each of its threads was, and with what it said last."""
+        with suppress(subprocess.TimeoutExpired):
+            os.kill(process.pid, signal.SIGABRT)
+            process.wait(5.0)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        lines = (self.aside / "events").read_text().splitlines()
+        said = [line for line in lines[:-LAST] if '"host"' in line[:20]] + lines[-LAST:]
+        about = []
+        for one in self.places:
+            running = {pid: words[:40] for pid, words in one.host.processes().items()}
+            about.append(f"{one.host.name} runs {running}")
+        errors = (self.aside / "errors").read_text()
+        self.fail("the run hangs\n" + "\n".join([*said, *about]) + f"\n{errors}")
 
     def finish(self, text: str, safe: set[str], offset: int) -> None:
         """The run after the trouble: everything right, nothing that counted is undone, one record for each."""

@@ -96,6 +96,8 @@ class Scheduler:
         self._cores = min(float(jobs), self.limits.pop("cpu", float(jobs)))
         self.admit: Callable[[int], bool] | None = None
         """Asked about a ready node that has room: whether the budget lets it start now."""
+        self.admit_ahead: Callable[[int], bool] | None = None
+        """The same about one that is to wait in front of a busy slot; with ``admit`` alone none does."""
         self.so_far: Callable[[float], dict[str, float | None]] | None = None
         """Tells watts (with so many cores in use) and kWh, while something meters them."""
         self._watched: tuple[float, Tree] | None = None
@@ -169,12 +171,14 @@ class Scheduler:
             not self._ready
             or not self.jobs <= busy < self.jobs + ahead
             or self.limits
-            or self.admit is not None
+            or (self.admit is not None and self.admit_ahead is None)
         ):
             return None
         node = self._ready[0][1]
         demand = demands[node]
         if demand.cpu != 1.0 or self._cpu != busy or not short(node):
+            return None
+        if self.admit_ahead is not None and not self.admit_ahead(node):
             return None
         heappop(self._ready)
         self.begin(node, demand)

@@ -84,6 +84,28 @@ def test_kill_what_ignores_term_and_what_is_queued(lab: Lab) -> None:
     assert not any(map(alive, pids)) and not (lab.path / "never").exists()
 
 
+def test_what_waits_for_a_busy_worker_can_be_taken_back(lab: Lab) -> None:
+    wait = "echo $$ > {}; while [ ! -e go ]; do sleep 0.02; done"
+    lab.backend.withdraw()
+    running = {lab.submit(wait.format(name)).token for name in ("p1", "p2")}
+    waiting = [lab.submit("touch never") for _ in range(3)]
+    for name in ("p1", "p2"):
+        pid_in(lab.path / name)
+    lab.backend.withdraw()
+    back = [lab.outcome() for _ in waiting]
+    assert [(o.token, o.ok, o.lost) for o in back] == [(b.token, False, True) for b in waiting]
+    again = lab.submit("touch later")
+    (lab.path / "go").touch()
+    assert {lab.outcome().token for _ in range(3)} == running | {again.token}
+    assert (lab.path / "later").exists() and not (lab.path / "never").exists()
+
+
+def test_what_has_a_worker_to_come_is_not_taken_back(lab: Lab) -> None:
+    tokens = {lab.submit(f"touch {name}").token for name in ("one", "two")}
+    lab.backend.withdraw()
+    assert {(o.token, o.ok) for o in (lab.outcome(), lab.outcome())} == {(token, True) for token in tokens}
+
+
 def test_kill_a_python_step(lab: Lab) -> None:
     (lab.path / "mod.py").write_text(
         "import subprocess\ndef f():\n"

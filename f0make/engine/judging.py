@@ -29,6 +29,8 @@ class Judge:
             if run.farm is not None and outcome.lost:
                 run.farm.lost(node, attempt, outcome)
             else:
+                if outcome.lost:
+                    attempt.number -= 1  # It never started.
                 run.enqueue(node)
         elif outcome.ok:
             self._succeeded(node, attempt, outcome)

@@ -176,6 +176,10 @@ class Run:
     def _admits(self, node: int) -> bool:
         return self.governor is None or self.governor.admits(self.graph.instances[node])
 
+    def admits_ahead(self, node: int) -> bool:
+        """Whether the budget lets ``node`` wait in front of a busy worker."""
+        return self.governor is None or self.governor.admits_ahead(self.graph.instances[node])
+
     def _nothing_fits(self) -> bool:
         """Whether a sum of the budget is too small for all that is ready. Raises UsageError when it always was."""
         if self.governor is None or self.progress.undecided or not self.governor.refused:

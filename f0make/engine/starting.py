@@ -45,8 +45,8 @@ class Starting:
             self._open()
             if not run.farm.ready:
                 return
-        # With a budget or hosts, what has started decides whether and where the next one may.
-        at_once = _AT_ONCE if run.governor is None and run.farm is None else 1
+        # With hosts, what has started decides where the next one may.
+        at_once = _AT_ONCE if run.farm is None else 1
         prepared: dict[int, Bundle] = {}
         while len(run.scheduler) and not run.stopping() and not (run.ranked and run.asking):
             node = self._next()
@@ -84,6 +84,9 @@ class Starting:
             context, foreign = run.contexts.view(node), run.foreign(node)
         bundle = run.attempts.prepare(node, context, foreign)
         run.progress.state[node] = State.RUNNING
+        if run.governor is not None:
+            # Not only when it is handed over: what the budget lets start beside it must know of it.
+            run.governor.started(run.graph.instances[node], bundle.token)
         return bundle
 
     def _submit(self, prepared: dict[int, Bundle]) -> None:
@@ -95,14 +98,14 @@ class Starting:
             backend = self._open()
             run.session.store.flush()
         except OSError as error:
-            for node in prepared:
+            for node, bundle in prepared.items():
                 run.scheduler.end(node)
+                if run.governor is not None:
+                    run.governor.forget(bundle.token)
                 run.os_error(node, error)
             return
-        for node, bundle in prepared.items():
+        for bundle in prepared.values():
             run.reporter.running(bundle.instance, bundle.attempt, bundle.host)
-            if run.governor is not None:
-                run.governor.started(run.graph.instances[node], bundle.token)
             backend.submit(bundle)
 
     # -- the backend -------------------------------------------------------------------------------------
@@ -114,6 +117,8 @@ class Starting:
             self._ahead = getattr(self.backend, "ahead", 0)
             if self._ahead or run.farm is not None:
                 self.backend.careful = True  # type: ignore[attr-defined]
+            if run.governor is not None and hasattr(self.backend, "withdraw"):
+                run.scheduler.admit_ahead = run.admits_ahead
             if run.farm is not None:
                 run.farm.start(self.backend)
             elif run.elsewhere:

@@ -263,6 +263,18 @@ class Crew:
                 self._hold(place, False)
             self.hand_out()
 
+    def withdraw(self, why: str) -> None:
+        """What has not started and has no slot to come is ``lost``."""
+        waiting = [*(self._pool.take_back() if self._pool is not None else ()), *self._queue]
+        self._queue.clear()
+        if self._pool is not None:
+            self._pool.wait_until_steady(self._forked)
+        free = max(0, self._jobs - sum(1 for slot in self.slots if slot.bundle is not None))
+        self._queue.extend(waiting[:free])
+        self.hand_out()
+        for bundle in waiting[free:]:
+            self.lose(bundle, why)
+
     def end(self, why: str) -> bool:
         """Nothing starts any more: what was not started is ``lost``. Whether there was anything."""
         self._over = why

@@ -29,6 +29,7 @@ _TOKEN = "token"
 """What the selector says when the jobserver has a token."""
 
 _ENDED = "the run ended before it was started"
+_WITHDRAWN = "it was taken back before it was started"
 
 Done = Callable[[Outcome], None]
 
@@ -130,6 +131,11 @@ class LocalBackend:
         """Start nothing more; the outcome of what was queued is ``lost``."""
         with self._lock:
             self._crew.end(_ENDED)
+
+    def withdraw(self) -> None:
+        """Take back what waits for a busy worker: its outcome is ``lost``. What is submitted later starts as ever."""
+        with self._lock:
+            self._crew.withdraw(_WITHDRAWN)
 
     def placed(self) -> dict[str, tuple[int, bool]]:
         """Token of each running attempt -> its worker's process id, and whether the step runs inside of it."""

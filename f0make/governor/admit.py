@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from heapq import nlargest
 
 from f0make.governor.limits import Budget
 from f0make.governor.predict import Need
+from f0make.lean import dataclass
 
 SUMS = ("time", "energy", "carbon")
 
@@ -32,6 +33,11 @@ class Load:
     """Load average of the machine, and one for each step that started within its last second."""
     room: float | None = None
     """Bytes that the machine can still give when running steps have grown as predicted; None: not known."""
+
+
+def most(amounts: Sequence[float], count: int | None) -> float:
+    """What any ``count`` of ``amounts`` come to at most, all of them where that is None."""
+    return sum(amounts if count is None or count >= len(amounts) else nlargest(count, amounts))
 
 
 def crosses_now(budget: Budget, need: Need, load: Load, cores: int) -> str:

@@ -12,7 +12,8 @@ where the overhead is the idle power, f0make itself, and everything else that th
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
+
+from f0make.lean import dataclass, field
 
 IDLE_SHARE = 0.5
 """Most of a measured window that may count as idle: a modelled idle power must not swallow the work."""

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from f0make.state.store import Store
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks at the machine while something is limited at every moment."""
+"""Seconds between two looks at the machine while something is limited at every moment, and the longest that a step
+stays in front of a busy worker: what let it in must still hold when it starts."""
+_ENOUGH_TIME = 1.0
+"""Seconds that must be left of the run's time for a step to wait in front of a busy worker."""
 BASE_EVERY = 2.0
 """Seconds for which the memory of f0make itself is taken as known while steps are too short to be looked at."""
 _MOST_SHARE = 0.05
@@ -36,13 +39,17 @@ _SELDOM = 1.0
 class _Running:
     """One attempt under way."""
 
-    __slots__ = ("began", "instance", "member", "need")
+    __slots__ = ("began", "instance", "kwh", "member", "need", "seconds")
 
     def __init__(self, instance: Instance, need: Need, member: react.Member) -> None:
         self.instance = instance
         self.need = need
         self.member = member
         self.began = member.started
+        self.seconds = need.seconds.value if need.seconds.known else 0.0
+        """As predicted; what is not known is taken for nothing."""
+        self.kwh = need.energy.value if need.energy.known else 0.0
+        """The same."""
 
 
 class Governor:
@@ -89,6 +96,8 @@ class Governor:
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
+        self._ahead = False
+        """Steps may wait in front of busy workers."""
 
     # -- before a start ----------------------------------------------------------------------------------
 
@@ -99,8 +108,27 @@ class Governor:
             need = self._needs[instance.name] = self.predictor.need(instance)
         return need
 
-    def admits(self, instance: Instance) -> bool:
-        """Whether ``instance`` may start now."""
+    def admits_ahead(self, instance: Instance) -> bool:
+        """Whether ``instance`` may be handed over although all slots are busy, and start as soon as one is free.
+
+        Only while everything under way is so young that it can be as short as it was taken for (see `look`).
+        """
+        now = self._clock()
+        if self._running and now - self._oldest() >= LOOK_EVERY:
+            return False
+        if self.budget.time is not None and self.budget.time - (now - self._began) < _ENOUGH_TIME:
+            return False
+        if not self.admits(instance, self.jobs - 1):
+            return False
+        self._ahead = True
+        return True
+
+    def _oldest(self) -> float:
+        """When the first of what is under way was started."""
+        return next(iter(self._running.values())).began
+
+    def admits(self, instance: Instance, beside: int | None = None) -> bool:
+        """Whether ``instance`` may start now, with all that is under way, or any ``beside`` of it, running then."""
         need = self.need(instance)
         if self.budget.sums:
             left, ahead = self._left()
@@ -113,7 +141,7 @@ class Governor:
             self.refused.pop(instance.name, None)
         if not self.budget.momentary or not self._running:
             return True
-        return not admit.crosses_now(self.budget, need, self._load(), self.cores)
+        return not admit.crosses_now(self.budget, need, self._load(beside), self.cores)
 
     def urgency(self, instance: Instance, level: float, unsettled: Callable[[], Iterable[Instance]]) -> float:
         """How early ``instance`` should go: ``level`` while the sums suffice for all, else the cheapest first.
@@ -122,7 +150,6 @@ class Governor:
         """
         if not self.budget.sums:
             return level
-        taken = admit.takes(self.need(instance), self.intensity)
         if self._scarce is None:
             rest = admit.rest((self.need(i) for i in unsettled()), self.intensity, self.jobs)
             named = {"time": rest["seconds"], "energy": rest["energy_kwh"], "carbon": rest["carbon_g"]}
@@ -132,6 +159,7 @@ class Governor:
             )
         if not self._scarce:
             return level
+        taken = admit.takes(self.need(instance), self.intensity)
         limits = {name: getattr(self.budget, name) for name in admit.SUMS}
         return -max(taken[name] / float(limit) for name, limit in limits.items() if limit)
 
@@ -163,31 +191,26 @@ class Governor:
         """
         left = admit.Left()
         now = self._clock()
-        ahead = max(
-            (r.need.seconds.value - (now - r.began) for r in self._running.values() if r.need.seconds.known),
-            default=0.0,
-        )
-        ahead = max(0.0, ahead)
+        ahead = 0.0
+        for running in self._running.values():
+            ahead = max(ahead, running.began + running.seconds - now)
         if self.budget.time is not None:
             left.time = self.budget.time - (now - self._began)
         if self.budget.energy is not None or self.budget.carbon is not None:
             self.account.refresh()
-            kwh = self.account.kwh + self._idle * ahead
+            kwh, live = self.account.kwh + self._idle * ahead, self.account.live
             for running in self._running.values():
-                need = running.need
-                if need.energy.known:
-                    # A counter has seen what it took so far; the model counts it when it is over.
-                    share = (
-                        (now - running.began) / max(need.seconds.value, 1e-3) if self.account.live else 0.0
-                    )
-                    kwh += need.energy.value * max(0.0, 1.0 - share)
+                # A counter has seen what it took so far; the model counts it when it is over.
+                share = (now - running.began) / max(running.seconds, 1e-3) if live else 0.0
+                kwh += running.kwh * max(0.0, 1.0 - share)
             if self.budget.energy is not None:
                 left.energy = self.budget.energy - kwh
             if self.budget.carbon is not None:
                 left.carbon = self.budget.carbon - kwh * self.intensity
         return left, ahead
 
-    def _load(self) -> admit.Load:
+    def _load(self, beside: int | None = None) -> admit.Load:
+        """What all that is under way will take, or those ``beside`` of it that take most."""
         if self.budget.mem is not None and self._clock() - self._looked > BASE_EVERY:
             self._look()
         found = admit.Load(count=len(self._running), mem=self._base_mem)
@@ -196,29 +219,36 @@ class Governor:
             self._machine_read = now
             self._load_average = machine.load()[0] if self.budget.load is not None else 0.0
             self._memory = machine.memory() if self.budget.mem is not None else None
-        fresh, growth = 0, 0.0
+        fresh, mem, growth, cores = 0, list[float](), list[float](), list[float]()
         for running in self._running.values():
             member = running.member
-            found.mem += max(member.mem, running.need.mem.value)
-            growth += max(0.0, running.need.mem.value - member.mem)
+            mem.append(max(member.mem, running.need.mem.value))
+            growth.append(max(0.0, running.need.mem.value - member.mem))
             if member.paused is None:
-                found.cores += max(member.cores, running.need.cores.value)
+                cores.append(max(member.cores, running.need.cores.value))
             fresh += now - running.began < 1.0
-        found.load = self._load_average + fresh
+        found.mem += admit.most(mem, beside)
+        found.cores = admit.most(cores, beside)
+        found.load = self._load_average + (fresh if beside is None else min(fresh, beside))
         if self._memory is not None:
-            found.room = self._memory.available - react.reserve(self._memory.total) - growth
+            room = self._memory.available - react.reserve(self._memory.total)
+            found.room = room - admit.most(growth, beside)
         return found
 
     # -- starting and ending -----------------------------------------------------------------------------
 
     def started(self, instance: Instance, token: str) -> None:
-        """The attempt ``token`` of ``instance`` was handed to the backend."""
+        """The attempt ``token`` of ``instance`` is handed to the backend."""
         if self.budget.metered:
             self.account.open()
         need = self.need(instance)
         member = react.Member(token, self._clock(), expected_mem=need.mem.value, cores=need.cores.value)
         self._running[token] = _Running(instance, need, member)
         self._started += 1
+
+    def forget(self, token: str) -> None:
+        """The attempt ``token`` could not be handed over after all."""
+        self._running.pop(token, None)
 
     def ended(self, outcome: Outcome) -> dict[str, Any]:
         """An attempt is over: learn from it; its energy and carbon, where they are measured.
@@ -259,20 +289,47 @@ class Governor:
         if not self._running:
             return None
         if self.budget.momentary:
-            return max(0.0, self._next_look - self._clock())
-        return account.LATEST if self.account.running else None
+            due = self._next_look
+        elif self.account.running:
+            due = self._clock() + account.LATEST
+        else:
+            due = float("inf")
+        if self._some_wait():
+            due = min(due, self._oldest() + LOOK_EVERY)
+        return max(0.0, due - self._clock()) if due != float("inf") else None
+
+    def _some_wait(self) -> bool:
+        """Whether steps wait in front of busy workers."""
+        return self._ahead and len(self._running) > self.jobs
+
+    def _must_withdraw(self, now: float) -> bool:
+        """Whether what waits must not start on the strength of what was known when it was let in."""
+        budget = self.budget
+        if now - self._oldest() >= LOOK_EVERY:
+            return True
+        if budget.time is not None and now - self._began >= budget.time:
+            return True
+        kwh = self.account.kwh
+        if budget.energy is not None and kwh >= budget.energy:
+            return True
+        return budget.carbon is not None and kwh * self.intensity >= budget.carbon
 
     def look(self, backend: Any) -> None:
         """Look at the machine if that is due, and pause, continue or put back a step if it has to be."""
-        now, spent = self._clock(), time.thread_time()
+        now = self._clock()
         self.account.refresh(account.LATEST)
+        if self._some_wait() and self._must_withdraw(now):
+            # The next look is for when they have come back.
+            self._ahead = False
+            backend.withdraw()
+            return
         if not self.budget.momentary or not self._running or now < self._next_look:
             return
-        oldest = min(running.began for running in self._running.values())
-        if now - oldest < LOOK_EVERY:
+        if now - self._oldest() < LOOK_EVERY:
             # What ends at once is not worth a look; it was let in by its prediction.
-            self._next_look = oldest + LOOK_EVERY
+            self._next_look = self._oldest() + LOOK_EVERY
             return
+        spent = time.thread_time()
         self._look(backend)
         members = [running.member for running in self._running.values()]
         load, runnable = machine.load() if self.budget.load is not None else (0.0, 0)

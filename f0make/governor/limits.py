@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, UsageError
+from f0make.lean import dataclass
 from f0make.recipe import scalars
 
 if TYPE_CHECKING:

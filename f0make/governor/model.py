@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from f0make.lean import dataclass
 
 WATTS_PER_THREAD = 4.0
 """TDP of one hardware thread where the CPU is not known (CodeCarbon 3, DEFAULT_POWER_PER_CORE)."""
@@ -85,6 +86,8 @@ def _tdp(name: str) -> float | None:
     from importlib.util import find_spec
 
     wanted = simplified(name)
+    # Thousands of lines: only those that can be it are looked at closely.
+    longest = max(wanted.split(), key=len, default="")
     try:
         spec = find_spec("codecarbon")
     except (ImportError, ValueError):
@@ -94,7 +97,7 @@ def _tdp(name: str) -> float | None:
             with open(os.path.join(directory, "data", "hardware", "cpu_power.csv"), encoding="utf-8") as file:
                 for line in file:
                     cpu, _, watts = line.strip().rpartition(",")
-                    if simplified(cpu) == wanted:
+                    if longest in line.casefold() and simplified(cpu) == wanted:
                         return float(watts)
         except (OSError, ValueError):
             continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
+
+from f0make.lean import dataclass
 
 if TYPE_CHECKING:
     from f0make.model import Instance

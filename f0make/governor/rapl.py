@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from f0make.lean import dataclass
 
 POWERCAP = "/sys/class/powercap"
 _MOST_WATTS = 2_000.0

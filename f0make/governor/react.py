@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from f0make.governor.limits import Budget
+from f0make.lean import dataclass
 
 LASTING = 5.0
 """Seconds of memory pressure after which a paused step is ended and put back: pausing frees no memory."""

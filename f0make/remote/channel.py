@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from paramiko.common import cMSG_CHANNEL_WINDOW_ADJUST
+from paramiko.message import Message
 
 from f0make.remote.connection import Connection
 
 _READ = 16 << 20
 """Bytes; as many as a host may send ahead, because paramiko moves all that is left in its buffer after each read."""
+_ROOM = 1 << 20
+"""Bytes that were taken before the sending thread is told."""
+_LOOK = 0.1
+"""Seconds after which a sending thread that may send no contents looks whether the other end may."""
 _TAIL = 4000
 _BATCH = 128 << 10
 _PACKET = (32 << 10) - 64
@@ -32,6 +40,8 @@ class Channel:
         self._said = b""
         self._messages: deque[bytes] = deque()
         self._streams: deque[Iterator[bytes]] = deque()
+        self._taken = 0
+        """Bytes that were taken, for which the other end was not yet told that it may send more."""
         self._more = threading.Condition()
         self._closed = False
         self._broken: Callable[[], None] = lambda: None
@@ -61,29 +71,49 @@ class Channel:
 
     # While it runs.
 
-    def run(self, broken: Callable[[], None]) -> None:
-        """Send from a thread from now on; ``broken`` is called from it when the connection breaks."""
+    def run(self, broken: Callable[[], None], beat: bytes, every: float) -> None:
+        """Send from a thread from now on, ``beat`` every so many seconds among the rest.
+
+        ``broken`` is called from that thread when it can send no more.
+        """
         self._broken = broken
-        self._channel.settimeout(None)
-        threading.Thread(target=self._sender, name="f0make-send", daemon=True).start()
+        self._channel.settimeout(_LOOK)
+        sender = threading.Thread(target=self._sender, args=(beat, every), name="f0make-send", daemon=True)
+        sender.start()
 
     def fileno(self) -> int:
         """A descriptor that is readable when there is something to `take`."""
         return int(self._channel.fileno())
 
+    @property
+    def waits(self) -> bool:
+        """There is something to `take`."""
+        return bool(self._channel.recv_ready())
+
     def take(self) -> bytes | None:
-        """What has arrived; b"" for nothing, None when the other end is gone."""
+        """What has arrived; b"" for nothing, None when the other end is gone. Never waits.
+
+        So nothing is read by paramiko's `recv`: that tells the other end what it may send now, and waits until
+        that is sent, for as long as this takes where the line is stalled.
+        """
         channel: Any = self._channel
         while channel.recv_stderr_ready():
-            self._said = (self._said + channel.recv_stderr(_READ))[-_TAIL:]
+            self._said = (self._said + self._read(channel.in_stderr_buffer))[-_TAIL:]
         if channel.recv_ready():
-            data: bytes = channel.recv(_READ)
-            self.received += len(data)
-            return data
+            return self._read(channel.in_buffer)
         if channel.eof_received or channel.closed or not self.connection.transport.is_active():
             # Data that came with the end may have arrived between the two looks.
-            return channel.recv(_READ) if channel.recv_ready() else None
+            return self._read(channel.in_buffer) if channel.recv_ready() else None
         return b""
+
+    def _read(self, buffer: Any) -> bytes:
+        data: bytes = buffer.read(_READ, 0.0)
+        self.received += len(data)
+        with self._more:
+            self._taken += len(data)
+            if self._taken >= _ROOM:
+                self._more.notify()
+        return data
 
     def post(self, message: bytes) -> None:
         """Send ``message`` before any content that waits; returns at once."""
@@ -113,20 +143,44 @@ class Channel:
         """`sendall` in pieces of one packet each; paramiko's own copies all that is left after each of them."""
         view = memoryview(data)
         while view:
-            view = view[self._channel.send(bytes(view[:_PACKET])) :]
+            try:
+                view = view[self._channel.send(bytes(view[:_PACKET])) :]
+            except TimeoutError:
+                self._make_room()
 
-    def _sender(self) -> None:
+    def _make_room(self) -> None:
+        """Let the other end send as much as was taken, once that is worth a message."""
+        with self._more:
+            taken, self._taken = self._taken, 0
+        channel: Any = self._channel
+        room = channel._check_add_window(taken)
+        if room:
+            message = Message()
+            message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
+            message.add_int(channel.remote_chanid)
+            message.add_int(room)
+            self.connection.transport._send_user_message(message)
+
+    def _sender(self, beat: bytes, every: float) -> None:
+        due = time.monotonic()
         try:
             while True:
                 with self._more:
-                    while not (self._messages or self._streams or self._closed):
-                        self._more.wait()
+                    while not (self._messages or self._streams or self._taken >= _ROOM or self._closed):
+                        left = due - time.monotonic()
+                        if left <= 0:
+                            break
+                        self._more.wait(left)
                     if self._closed:
                         return
                     data = b""
+                    if time.monotonic() >= due:
+                        data, due = beat, time.monotonic() + every
                     while self._messages and len(data) < _BATCH:
                         data += self._messages.popleft()
-                    pieces = self._streams[0] if not data else None
+                    pieces = self._streams[0] if self._streams and not data else None
+                if self._taken >= _ROOM:
+                    self._make_room()
                 if pieces is not None:
                     piece = next(pieces, None)
                     if piece is None:
@@ -137,5 +191,5 @@ class Channel:
                     data = piece
                 self.sent += len(data)
                 self._send_all(data)
-        except (OSError, EOFError):
+        except Exception:  # paramiko's and the contents' own: whatever it is, nothing is sent any more.
             self._broken()

@@ -76,6 +76,7 @@ class Fleet:
         self._listener: threading.Thread | None = None
         self._ear, self._bell = socket.socketpair()
         self._bell.setblocking(False)
+        self._selector = selectors.DefaultSelector()
         self.traffic: dict[str, list[int]] = {host.name: [0, 0] for host in hosts}
         """Name -> bytes sent and received over connections that have ended."""
         self._vain: dict[str, int] = {}
@@ -215,7 +216,7 @@ class Fleet:
                 return
 
     def _welcome(self, link: Link, status: str) -> None:
-        link.channel.run(lambda: self._broke(link))
+        link.run(lambda: self._broke(link))
         with self._lock:
             if self._stopping:
                 self._thread(link.close)
@@ -241,7 +242,7 @@ class Fleet:
     # Listening: one thread for all hosts.
 
     def _listen(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with self._selector as selector:
             selector.register(self._ear, selectors.EVENT_READ)
             due = 0.0
             while not (self._stopping and all(link.said_bye for link in self._all())):

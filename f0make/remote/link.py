@@ -100,7 +100,7 @@ class Link:
         self._stores: dict[str, Blobs] = {}
         self._spoilt: dict[str, int] = {}
         """Digest -> how often its bytes arrived wrong, here or there."""
-        self._heard = self._beat = time.monotonic()
+        self._heard = time.monotonic()
         self.said_bye = False
         self.ran = 0
         self._moved, self._took = 0, 0.0
@@ -122,6 +122,10 @@ class Link:
                 raise Unreachable(
                     f"{self.host.name}: its agent ended at once" + (f": {said}" if said else "")
                 )
+
+    def run(self, broken: Callable[[], None]) -> None:
+        """Begin to send, heartbeats among the rest; ``broken`` is called from another thread when that ends."""
+        self.channel.run(broken, wire.frame(wire.PING), self._patience.lease / _BEATS)
 
     # Called from the scheduler's thread.
 
@@ -169,16 +173,16 @@ class Link:
     # Called from the thread that listens.
 
     def look(self, now: float) -> float:
-        """Keep the heartbeat; the monotonic time of the next one. Raises Broken when the host is silent."""
+        """The monotonic time at which to look again. Raises Broken when the host is silent.
+
+        What has arrived and nobody had the time to hear is a sign of life, too.
+        """
         lease = self._patience.lease
         if self.broken.is_set():
             raise Broken("the connection broke")
-        if now - self._heard > lease:
+        if now - self._heard > lease and not self.channel.waits:
             raise Broken(f"nothing was heard from it for {lease:g} s")
-        if now >= self._beat:
-            self._beat = now + lease / _BEATS
-            self.say(wire.PING)
-        return min(self._beat, self._heard + lease)
+        return max(now, self._heard) + lease / _BEATS
 
     def hear(self) -> Iterator[tuple[Pending, Outcome]]:
         """Take in what has arrived; the bundles that came back, each before what follows it is looked at.

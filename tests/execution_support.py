@@ -13,6 +13,7 @@ from typing import Any
 
 from f0make.execution import forkserver
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.jobserver.pool import Jobserver
 from f0make.execution.local import LocalBackend
 
 
@@ -46,7 +47,13 @@ WORKERS = "LAB_WORKERS"
 class Lab:
     """A workspace with a running backend."""
 
-    def __init__(self, path: Path, jobs: int = 1, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        jobs: int = 1,
+        environ: dict[str, str] | None = None,
+        jobserver: Callable[[], Jobserver | None] = lambda: None,
+    ) -> None:
         if os.environ.get(WORKERS) == "forked":
             with warnings.catch_warnings():
                 # Threads of the test runner's own, which hold no lock that the server needs.
@@ -54,7 +61,7 @@ class Lab:
                 forkserver.prepare(threads=True)
         self.path = path
         self.inbox: SimpleQueue[Outcome] = SimpleQueue()
-        self.backend = LocalBackend(jobs, str(path), environ)
+        self.backend = LocalBackend(jobs, str(path), environ, jobserver)
         self._count = itertools.count(1)
         self.backend.start(self.inbox.put)
 

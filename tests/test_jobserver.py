@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import F0, command, interrupt
+from execution_support import Lab
 
 from f0make.execution.jobserver.makeflags import Fifo, Pipe, for_steps, offered
 from f0make.execution.jobserver.pool import Jobserver, open_jobserver
@@ -379,3 +380,23 @@ def test_what_makeflags_offers(flags: str, expected: list[Pipe | Fifo]) -> None:
 )
 def test_what_steps_are_told(flags: str, jobs: int | None, expected: str) -> None:
     assert for_steps(flags, jobs, 3, 5, "/p") == expected
+
+
+def test_a_python_step_waits_for_a_token_that_is_still_on_its_way(tmp_path: Path) -> None:
+    """The worker of a shell step gives its token back a moment after the outcome: that moment, and nothing else."""
+    (tmp_path / "work.py").write_text("def one() -> None:\n    pass\n")
+    pool = open_jobserver("", 1, lambda text: None)
+    if pool is None:
+        pytest.skip("there can be no jobserver here")
+    lab = Lab(tmp_path, 1, jobserver=lambda: pool)
+    try:
+        assert lab.run(module="work", function="one").ok  # its worker is there from now on
+        token = pool.purse.take()
+        assert token is not None
+        lab.submit(module="work", function="one")
+        time.sleep(0.2)
+        assert lab.inbox.empty()
+        pool.purse.give(token)
+        assert lab.outcome().ok
+    finally:
+        lab.stop()

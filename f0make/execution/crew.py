@@ -77,7 +77,10 @@ class Crew:
     # Handing out.
 
     def submit(self, bundle: Bundle) -> bool:
-        """Hand ``bundle`` over or queue it; False when `add_slots` has something to do, or `patience` has changed."""
+        """Hand ``bundle`` over or queue it; False when the backend's thread has to look at what has changed.
+
+        That is when `add_slots` has something to do, a token is to be waited for, or `patience` is another one.
+        """
         if self._over:
             self.lose(bundle, self._over)
             return True
@@ -85,7 +88,7 @@ class Crew:
         if self._doubtful:
             self._settle()
         self.hand_out()
-        if bundle.kind == "python" and bundle.timeout is not None:
+        if self.starved or (bundle.kind == "python" and bundle.timeout is not None):
             return False
         return not self._short_of_forked() and (not self._queue or len(self._loky) >= self._jobs)
 

@@ -123,6 +123,13 @@ def test_without_what_codecarbon_needs_the_counter_itself_is_read(f0: F0) -> Non
     assert 0.6 * WATTS * result.summary["seconds"] < check_the_parts(result) < WATTS * took * 1.05
 
 
+def test_a_short_run_inside_a_budget_does_not_wait_for_codecarbon(f0: F0) -> None:
+    burners(f0)
+    result, took = run(f0, {}, "--max-energy=1kWh")
+    assert result.summary["energy_method"] == "RAPL"
+    assert 0.6 * WATTS * result.summary["seconds"] < check_the_parts(result) < WATTS * took * 1.05
+
+
 def test_a_counter_that_goes_in_the_middle_leaves_it_to_the_model(f0: F0) -> None:
     burners(f0)
     result, _ = run(f0, {"gone": True, "after": 2.0}, "-j1", "--energy")

@@ -20,7 +20,11 @@ LATEST = 10.0
 
 
 class Account:
-    """What a run has taken so far. ``intensity``: g CO2 equivalent for a kWh of ``country``'s electricity."""
+    """What a run has taken so far. ``intensity``: g CO2 equivalent for a kWh of ``country``'s electricity.
+
+    ``patient``: energy is only kept inside a budget; CodeCarbon, which costs a second of CPU to import, is for runs
+    that last.
+    """
 
     def __init__(
         self,
@@ -28,11 +32,13 @@ class Account:
         intensity: float,
         country: str | None,
         clock: Callable[[], float] = time.monotonic,
+        patient: bool = False,
     ) -> None:
         self.model = model
         self.intensity = intensity
         self._country = country
         self._clock = clock
+        self._patient = patient
         self._meter: Meter | None = None
         self._ledger = Ledger(model.idle_watts)
         self._last_read = float("-inf")
@@ -43,9 +49,10 @@ class Account:
     def open(self) -> None:
         """Something really runs: begin to measure."""
         if self._meter is None:
-            from f0make.governor.meter import choose
+            from f0make.governor.meter import LASTS, choose
 
-            self._meter = choose(self.model, self._busy, self.intensity, self._country)
+            delay = LASTS if self._patient else 0.0
+            self._meter = choose(self.model, self._busy, self.intensity, self._country, delay)
             self._read()
 
     @property

@@ -80,7 +80,7 @@ class Governor:
         self.refused: dict[str, str] = {}
         """Instance -> the sum that it did not fit when it was asked about last."""
         self._idle = model.idle_watts / JOULES_PER_KWH
-        self.account = Account(model, intensity, budget.country, clock)
+        self.account = Account(model, intensity, budget.country, clock, patient=not budget.measure)
         self._began = began
         self._clock = clock
         self._note = note

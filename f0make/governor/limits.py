@@ -33,7 +33,7 @@ class Budget:
     country: str | None = None
     """ISO 3166 code of three letters."""
     measure: bool = False
-    """Energy is to be measured, whether it is limited or not."""
+    """Energy is to be measured for its own sake (`--energy`)."""
 
     @property
     def metered(self) -> bool:
@@ -88,7 +88,7 @@ def budget_of(options: RunOptions, recipe: Recipe | None = None) -> Budget:
             values[key] = convert(said[key] if given is None else given)
         except ValueError as error:
             raise UsageError(f"{option_of(key)} {given}: {error}") from None
-    return Budget(**values, measure=options.energy or bool(said.keys() & {"energy", "carbon"}))
+    return Budget(**values, measure=options.energy)
 
 
 def beyond(budget: Budget, instances: Iterable[Instance], cores: int) -> list[Problem]:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from f0make.governor.model import PowerModel
 
+LASTS = 10.0
+"""Seconds after which a run is worth importing CodeCarbon for, when all that was asked for is a budget."""
+
 
 class Source(Protocol):
     """Something that counts joules."""
@@ -108,8 +111,14 @@ class Meter:
         return self.read()
 
 
-def choose(model: PowerModel, own_busy: Callable[[], float], intensity: float, country: str | None) -> Meter:
-    """The best meter here, started."""
+def choose(
+    model: PowerModel,
+    own_busy: Callable[[], float],
+    intensity: float,
+    country: str | None,
+    delay: float = 0.0,
+) -> Meter:
+    """The best meter here, started; CodeCarbon is imported after ``delay`` seconds."""
     from f0make.governor.machine import busy
     from f0make.governor.rapl import Rapl
     from f0make.governor.tracker import Tracker, counters, installed
@@ -119,7 +128,8 @@ def choose(model: PowerModel, own_busy: Callable[[], float], intensity: float, c
         if not (found and installed()):
             raise FileNotFoundError("CodeCarbon, or a counter for it")
         # Until CodeCarbon is ready what is next best counts.
-        tracker = Tracker(intensity, country, Meter(model, own_busy, busy, [Rapl]), ", ".join(found))
+        meanwhile = Meter(model, own_busy, busy, [Rapl])
+        tracker = Tracker(intensity, country, meanwhile, ", ".join(found), delay=delay)
         tracker.start()
         return tracker
 

@@ -53,8 +53,8 @@ def installed() -> bool:
 class Tracker:
     """The machine's energy by CodeCarbon, from `start` on; ``intensity`` is g CO2 equivalent for a kWh.
 
-    ``meanwhile`` counts until it has found its hardware, which is named ``hardware`` (that takes a second or two),
-    and between two measurements. Any failure of CodeCarbon ends the measuring, never the run: `failed` then says
+    ``meanwhile`` counts until it has found its hardware, which is named ``hardware`` (that takes a second or two; it
+    begins after ``delay`` seconds), and between two measurements. Any failure of CodeCarbon ends the measuring, never the run: `failed` then says
     why.
     """
 
@@ -65,6 +65,7 @@ class Tracker:
         meanwhile: Meter,
         hardware: str,
         every: float = EVERY,
+        delay: float = 0.0,
     ) -> None:
         self.failed = ""
         self._hardware = hardware
@@ -72,6 +73,7 @@ class Tracker:
         self._intensity = intensity
         self._country = country
         self._every = every
+        self._delay = delay
         self._meanwhile = meanwhile
         self._warm = False
         self._joules = 0.0
@@ -110,6 +112,8 @@ class Tracker:
                 self.failed = "CodeCarbon does not answer"
 
     def _main(self) -> None:
+        if self._stop.wait(self._delay):
+            return
         try:
             tracker = self._tracker()
             if self._stop.is_set():

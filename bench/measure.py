@@ -7,13 +7,15 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PEAK = """
 import os, sys
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
-print(os.wait4(pid, 0)[2].ru_maxrss)
+_, status, used = os.wait4(pid, 0)
+print("", used.ru_maxrss, sep=chr(10), file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) and 1)
 """
 """Run by a small Python: the kernel counts the memory of whoever starts a process into that process's peak."""
 
@@ -63,19 +65,21 @@ def once(command: Command) -> float:
     return seconds
 
 
+def once_with_peak(command: Command, python: str) -> tuple[float, int]:
+    """Seconds of one run, with those of a small ``python``, and the resident set in bytes of its largest process."""
+    said: list[str] = []
+
+    def check(output: str) -> None:
+        said.append(output.split()[-1])
+        command.after(output)
+
+    seconds = once(replace(command, argv=[python, "-I", "-S", "-c", PEAK, *command.argv], after=check))
+    return seconds, int(said[0]) * 1024
+
+
 def peak(command: Command, python: str) -> int:
-    """Largest resident set in bytes of one more run, of any of its processes."""
-    command.before()
-    done = subprocess.run(
-        [python, "-I", "-S", "-c", PEAK, *command.argv],
-        cwd=command.place,
-        env=environment(command),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout.split()[-1]) * 1024
+    """Resident set in bytes of the largest process of one more run."""
+    return once_with_peak(command, python)[1]
 
 
 def alternately(commands: Sequence[Command], rounds: int, warm: int = 1) -> list[Timing]:

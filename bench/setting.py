@@ -25,8 +25,9 @@ class Setting:
     f0make: str
     place: Path
     quick: bool
-    large: dict[int, tuple[Command, float]] = field(default_factory=dict)
-    """Flat graphs that were built already and are kept for another measure: how to start f0make, seconds it took."""
+    large: dict[int, tuple[Command, float, int]] = field(default_factory=dict)
+    """Flat graphs that were built already and are kept for another measure: how to start f0make, seconds it took,
+    and bytes of its largest process."""
     _trash: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -99,10 +100,10 @@ class Setting:
 
     def keep(self, size: int, place: Path) -> None:
         """Keep the flat graph in ``place`` out of the way of the next workload of its name."""
-        command, seconds = self.large[size]
+        command, *took = self.large[size]
         kept = self.place / f"kept-{size}"
         place.rename(kept)
-        self.large[size] = (replace(command, place=kept), seconds)
+        self.large[size] = (replace(command, place=kept), *took)
 
     def done(self, work: Workload) -> None:
         """Nothing more is measured on ``work``."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bench.measure import Command, alternately, once, peak
+from bench.measure import Command, alternately, once, once_with_peak, peak
 from bench.setting import Setting, counted
 from bench.table import Row
 from bench.workloads import Workload
@@ -27,21 +27,18 @@ def growth(setting: Setting) -> Iterator[Row]:
         with _unbuilt(command.place):
             found["plan"].append(_both(plan, 3))
         if known:
-            found["cold"].append((known[1], 0.0))
-        elif not setting.quick or size == small:
-            found["cold"].append((once(replace(command, after=counted(ran=size))), 0.0))
+            found["cold"].append(known[1:])
         else:
-            once(command)
+            timed = replace(command, after=counted(ran=size))
+            found["cold"].append(once_with_peak(timed, sys.executable))
         once(command)
         found["no-op"].append(_both(replace(command, argv=[a for a in command.argv if a != "--json"]), 5))
         setting.done(work)
     for name, pair in found.items():
-        if len(pair) == 2:
-            for what, at in (("time", 0), ("memory", 1)):
-                if pair[0][at]:
-                    exponent = math.log10(pair[1][at] / pair[0][at])
-                    label = f"growth of {name} from {small:,} to {large:,}, {what}, exponent"
-                    yield Row(label, bar=1.15, goal=1.05, value=exponent)
+        for what, at in (("time", 0), ("memory of the largest process", 1)):
+            exponent = math.log10(pair[1][at] / pair[0][at])
+            label = f"growth of {name} from {small:,} to {large:,}, {what}, exponent"
+            yield Row(label, bar=1.15, goal=1.05, value=exponent)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bench import workloads
-from bench.measure import alternately, once, peak
+from bench.measure import alternately, once, once_with_peak, peak
 from bench.setting import Setting, counted
 from bench.table import Row
 from bench.workloads import Workload
@@ -43,7 +43,8 @@ def _sizes(setting: Setting, sizes: list[int]) -> Iterator[Row]:
                 if other.name == "ninja":
                     workloads.pretend_built(work, other.place)
             ours = commands["f0make"]
-            setting.large[size] = (ours, once(replace(ours, after=counted(ran=size))))
+            took = once_with_peak(replace(ours, after=counted(ran=size)), sys.executable)
+            setting.large[size] = (ours, *took)
             workloads.check_outputs(work, ours.place)
             once(ours)
         else:

@@ -125,6 +125,8 @@ class Recipe:
     """Every file that was read to make this recipe: the recipe, its includes, `--config` files."""
     sources: dict[str, str] = field(default_factory=dict)
     """Text of each recipe file, to place errors inside blocks of text."""
+    warnings: list[str] = field(default_factory=list)
+    """What it says and what has no effect."""
     faulty: list[Step] = field(default_factory=list)
     """Steps that are not among ``steps`` because something is wrong with them, as far as they were understood."""
 

@@ -94,8 +94,8 @@ class Scheduler:
         """Cores that one instance can have."""
         self.limits = dict(limits or {})
         self._cores = min(float(jobs), self.limits.pop("cpu", float(jobs)))
-        self.admit: Callable[[int], bool] | None = None
-        """Asked about a ready node that has room: whether the budget lets it start now."""
+        self.admit: Callable[[int, bool], bool] | None = None
+        """Asked about a ready node that has room, on this machine or not: whether the budget lets it start now."""
         self.admit_ahead: Callable[[int], bool] | None = None
         """The same about one that is to wait in front of a busy slot; with ``admit`` alone none does."""
         self.so_far: Callable[[float], dict[str, float | None]] | None = None
@@ -150,7 +150,7 @@ class Scheduler:
         # With nothing running, what does not fit now never will: then every one is tried.
         while self._ready and (len(passed) < LOOK_AHEAD or not self._running):
             entry = heappop(self._ready)
-            if self.fits(demands[entry[1]]) and (self.admit is None or self.admit(entry[1])):
+            if self.fits(demands[entry[1]]) and (self.admit is None or self.admit(entry[1], True)):
                 found = entry[1]
                 break
             passed.append(entry)

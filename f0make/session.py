@@ -105,7 +105,7 @@ class Session:
         session.recipe = recipe
         session.given_targets = bool(targets)
         session.targets = list(targets) or list(recipe.targets)
-        session.warnings += store.damage
+        session.warnings += [*recipe.warnings, *store.damage]
         session._load_code()
         try:
             with no_collection():

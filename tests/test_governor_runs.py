@@ -276,17 +276,27 @@ def test_no_stopped_process_outlives_a_killed_f0make(f0: F0, kind: str) -> None:
     until(lambda: not ours(), 10)
 
 
-def test_a_paused_run_is_interrupted_in_order(f0: F0) -> None:
-    code = 'import time\nx = bytearray(120_000_000)\nx[::4096] = b"1" * len(x[::4096])\ntime.sleep(30)'
-    many(f0, 3, code)
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_paused_run_is_interrupted_in_order(f0: F0, signum: int, code: int) -> None:
+    hold = 'import time\nx = bytearray(120_000_000)\nx[::4096] = b"1" * len(x[::4096])\ntime.sleep(30)'
+    many(f0, 3, hold)
     f0.recipe(f0.read("recipe.yaml").replace("    foreach", "    resources:\n      mem: 10MB\n    foreach"))
     process = f0.start("run", "recipe.yaml", "-j3", "--max-mem=390MB")
     until(lambda: any(_stopped_in(each, f0.workspace) for each in psutil.process_iter()))
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signum)
     process.communicate(timeout=15)
-    assert process.returncode == 143 and time.monotonic() - began < 5
+    assert process.returncode == code and time.monotonic() - began < 5
     assert not [p for p in psutil.process_iter() if _stopped_in(p, f0.workspace)]
+
+
+def test_a_memory_limit_below_f0make_itself_is_said_and_steps_run_one_at_a_time(f0: F0) -> None:
+    many(f0, 3, "import time; time.sleep(0.2)")
+    f0.recipe(f0.read("recipe.yaml").replace("      touch", "      echo ended >> begun\n      touch"))
+    result = f0.run("-j3", "--max-mem=8")
+    assert result.stderr.count("the memory limit (8B) is less than f0make alone takes") == 1
+    assert [word.isdigit() for word in f0.read("begun").split()] == [True, False] * 3
+    assert "less than f0make" not in f0.run("--max-mem=8").stderr, "nothing runs"
 
 
 @pytest.mark.parametrize(

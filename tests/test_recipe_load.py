@@ -507,3 +507,13 @@ def test_tabs_inside_a_block_are_text(tmp_path: Path) -> None:
         tmp_path, "steps:\n  - name: a\n    run: |\n      \tx\n      a\tb\n  - name: b\n    run: y\n"
     )
     assert [step.run for step in recipe.steps] == ["\tx\na\tb\n", "y"]
+
+
+def test_the_budget_of_an_included_file_has_no_effect_and_that_is_said(tmp_path: Path) -> None:
+    write(tmp_path, "part.yaml", "steps:\n  - name: a\n    run: x\nbudget:\n  mem: 1GB\n")
+    recipe = load(tmp_path, "include: part.yaml\nbudget:\n  time: 2h\nsteps:\n  - name: b\n    run: x\n")
+    assert recipe.budget == {"time": "2h"}
+    assert recipe.warnings == ["part.yaml:5:3: the `budget` of an included file does not count"]
+    write(tmp_path, "part.yaml", "steps:\n  - name: a\n    run: x\nbudget:\n  mem: 1XB\n")
+    with pytest.raises(RecipeError, match="budget.mem|expected a size"):
+        load(tmp_path, "include: part.yaml\n")

@@ -105,3 +105,12 @@ def test_what_ends_makes_room() -> None:
     assert plan.pop({1: Demand()}) == 1
     plan.reset()
     assert (plan.running, len(plan)) == (0, 0) and start(plan, 1) == [(0, "h1")]
+
+
+def test_what_the_budget_has_no_room_for_here_starts_elsewhere() -> None:
+    plan = scheduler([place(HERE, 2), place("h1", 1)])
+    plan.admit = lambda node, here: not here
+    assert start(plan, 3) == [(0, "h1")]
+    alone = scheduler([place(HERE, 2), place("h1", 1)], {0: ["local"]})
+    alone.admit = lambda node, here: not here
+    assert start(alone, 2) == [(1, "h1")]

@@ -128,3 +128,23 @@ def test_two_hosts_give_what_this_machine_gives(f0: F0, lab: Lab, tmp_path: Path
     assert changed.summary["ran"] == 2
     assert sum(h["sent"] for h in changed.summary["hosts"].values()) < 64_000
     assert {h["ran"] for h in changed.summary["hosts"].values()} <= {0, 1, 2}
+
+
+def test_limits_at_every_moment_are_for_this_machine(f0: F0, lab: Lab) -> None:
+    f0.recipe(
+        "steps:\n  - name: s\n    foreach:\n      n:\n        range: 1..8\n    outputs: o/${{ n }}\n"
+        "    run: date +%s.%N > ${{ outputs }}; sleep 0.5; date +%s.%N >> ${{ outputs }}\n"
+    )
+    result = f0.run("-j2", "--hosts", lab.file(), "--max-cpu=1%", "--max-load=0.01")
+    times: dict[str, list[tuple[float, float]]] = {}
+    for event in result.events:
+        if event["event"] == "step":
+            began, ended = map(float, f0.read(f"o/{event['step'][4:-1]}").split())
+            times.setdefault(event.get("host") or "here", []).append((began, ended))
+    assert sum(map(len, times.values())) == 8 and {"h1", "h2"} & set(times), result.stderr
+
+    def most(spans: list[tuple[float, float]]) -> int:
+        return max((sum(b <= began < e for b, e in spans) for began, _ in spans), default=0)
+
+    assert most(times.get("here", [])) <= 1
+    assert most([span for spans in times.values() for span in spans]) > 1

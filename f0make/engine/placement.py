@@ -106,8 +106,8 @@ class PlacedScheduler(Scheduler):
         while queue.heap and (len(passed) < LOOK_AHEAD or not self._running):
             entry = heappop(queue.heap)
             node = entry[1]
-            place = self._choose(node, free, demands[node])
-            if place is not None and self._within(demands[node]) and (self.admit is None or self.admit(node)):
+            place = self._admitted(node, free, demands[node]) if self._within(demands[node]) else None
+            if place is not None:
                 found = node, place
                 break
             passed.append(entry)
@@ -117,6 +117,16 @@ class PlacedScheduler(Scheduler):
             return None
         self._begin(*found, demands[found[0]])
         return found[0]
+
+    def _admitted(self, node: int, free: list[Place], demand: Demand) -> Place | None:
+        """The place for ``node`` at which the budget lets it start: what this machine has no room for may run elsewhere."""
+        place = self._choose(node, free, demand)
+        if place is None or self.admit is None or self.admit(node, place.name == HERE):
+            return place
+        if place.name != HERE:
+            return None
+        place = self._choose(node, [p for p in free if p.name != HERE], demand)
+        return place if place is not None and self.admit(node, False) else None
 
     def _choose(self, node: int, free: list[Place], demand: Demand) -> Place | None:
         unfit = self._unfit.get(node, ())

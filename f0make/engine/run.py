@@ -173,8 +173,8 @@ class Run:
         self._settle_rest()
         self._flush()
 
-    def _admits(self, node: int) -> bool:
-        return self.governor is None or self.governor.admits(self.graph.instances[node])
+    def _admits(self, node: int, here: bool) -> bool:
+        return self.governor is None or self.governor.admits(self.graph.instances[node], here=here)
 
     def admits_ahead(self, node: int) -> bool:
         """Whether the budget lets ``node`` wait in front of a busy worker."""

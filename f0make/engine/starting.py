@@ -86,7 +86,7 @@ class Starting:
         run.progress.state[node] = State.RUNNING
         if run.governor is not None:
             # Not only when it is handed over: what the budget lets start beside it must know of it.
-            run.governor.started(run.graph.instances[node], bundle.token)
+            run.governor.started(run.graph.instances[node], bundle.token, here=not bundle.host)
         return bundle
 
     def _submit(self, prepared: dict[int, Bundle]) -> None:

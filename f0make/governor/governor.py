@@ -17,6 +17,8 @@ from f0make.governor.limits import Budget
 from f0make.governor.model import JOULES_PER_KWH, PowerModel
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
+from f0make.governor.running import Running
+from f0make.recipe.scalars import size_text
 
 if TYPE_CHECKING:
     from f0make.execution.bundle import Outcome
@@ -34,22 +36,6 @@ _MOST_SHARE = 0.05
 """Share of one core that looking may take; a machine of many processes is looked at more seldom."""
 _SELDOM = 1.0
 """Seconds; but never more seldom than this."""
-
-
-class _Running:
-    """One attempt under way."""
-
-    __slots__ = ("began", "instance", "kwh", "member", "need", "seconds")
-
-    def __init__(self, instance: Instance, need: Need, member: react.Member) -> None:
-        self.instance = instance
-        self.need = need
-        self.member = member
-        self.began = member.started
-        self.seconds = need.seconds.value if need.seconds.known else 0.0
-        """As predicted; what is not known is taken for nothing."""
-        self.kwh = need.energy.value if need.energy.known else 0.0
-        """The same."""
 
 
 class Governor:
@@ -84,7 +70,9 @@ class Governor:
         self._began = began
         self._clock = clock
         self._note = note
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
+        self._here: dict[str, Running] = {}
+        """Those that run on this machine, which alone is limited at every moment."""
         self._needs: dict[str, Need] = {}
         self._started = 0
         self._base_mem = 0
@@ -114,7 +102,7 @@ class Governor:
         Only while everything under way is so young that it can be as short as it was taken for (see `look`).
         """
         now = self._clock()
-        if self._running and now - self._oldest() >= LOOK_EVERY:
+        if self._here and now - self._oldest() >= LOOK_EVERY:
             return False
         if self.budget.time is not None and self.budget.time - (now - self._began) < _ENOUGH_TIME:
             return False
@@ -124,11 +112,14 @@ class Governor:
         return True
 
     def _oldest(self) -> float:
-        """When the first of what is under way was started."""
-        return next(iter(self._running.values())).began
+        """When the first of what is under way here was started."""
+        return next(iter(self._here.values())).began
 
-    def admits(self, instance: Instance, beside: int | None = None) -> bool:
-        """Whether ``instance`` may start now, with all that is under way, or any ``beside`` of it, running then."""
+    def admits(self, instance: Instance, beside: int | None = None, here: bool = True) -> bool:
+        """Whether ``instance`` may start now, with all that is under way, or any ``beside`` of it, running then.
+
+        ``here``: on this machine.
+        """
         need = self.need(instance)
         if self.budget.sums:
             left, ahead = self._left()
@@ -139,7 +130,7 @@ class Governor:
                 self.refused[instance.name] = name
                 return False
             self.refused.pop(instance.name, None)
-        if not self.budget.momentary or not self._running:
+        if not self.budget.momentary or not self._here or not here:
             return True
         return not admit.crosses_now(self.budget, need, self._load(beside), self.cores)
 
@@ -213,14 +204,14 @@ class Governor:
         """What all that is under way will take, or those ``beside`` of it that take most."""
         if self.budget.mem is not None and self._clock() - self._looked > BASE_EVERY:
             self._look()
-        found = admit.Load(count=len(self._running), mem=self._base_mem)
+        found = admit.Load(count=len(self._here), mem=self._base_mem)
         now = self._clock()
         if now - self._machine_read > LOOK_EVERY:
             self._machine_read = now
             self._load_average = machine.load()[0] if self.budget.load is not None else 0.0
             self._memory = machine.memory() if self.budget.mem is not None else None
         fresh, mem, growth, cores = 0, list[float](), list[float](), list[float]()
-        for running in self._running.values():
+        for running in self._here.values():
             member = running.member
             mem.append(max(member.mem, running.need.mem.value))
             growth.append(max(0.0, running.need.mem.value - member.mem))
@@ -237,24 +228,41 @@ class Governor:
 
     # -- starting and ending -----------------------------------------------------------------------------
 
-    def started(self, instance: Instance, token: str) -> None:
+    def started(self, instance: Instance, token: str, here: bool = True) -> None:
         """The attempt ``token`` of ``instance`` is handed to the backend."""
-        if self.budget.metered:
-            self.account.open()
+        if not self._started:
+            self._begin()
         need = self.need(instance)
         member = react.Member(token, self._clock(), expected_mem=need.mem.value, cores=need.cores.value)
-        self._running[token] = _Running(instance, need, member)
+        running = self._running[token] = Running(instance, need, member)
+        if here:
+            self._here[token] = running
         self._started += 1
+
+    def _begin(self) -> None:
+        """Something really runs from now on."""
+        if self.budget.metered:
+            self.account.open()
+        limit = self.budget.mem
+        if limit is not None:
+            self._look()
+            if self._base_mem > limit:
+                self._note(
+                    f"the memory limit ({size_text(limit)}) is less than f0make alone takes "
+                    f"({size_text(self._base_mem)}): one step runs at a time"
+                )
 
     def forget(self, token: str) -> None:
         """The attempt ``token`` could not be handed over after all."""
         self._running.pop(token, None)
+        self._here.pop(token, None)
 
     def ended(self, outcome: Outcome) -> dict[str, Any]:
         """An attempt is over: learn from it; its energy and carbon, where they are measured.
 
         The time that it was paused is taken out of ``outcome``.
         """
+        self._here.pop(outcome.token, None)
         running = self._running.pop(outcome.token, None)
         if running is None:
             return {}
@@ -288,7 +296,7 @@ class Governor:
         """Seconds until the next look is due; None: there is nothing to look at."""
         if not self._running:
             return None
-        if self.budget.momentary:
+        if self.budget.momentary and self._here:
             due = self._next_look
         elif self.account.running:
             due = self._clock() + account.LATEST
@@ -300,7 +308,7 @@ class Governor:
 
     def _some_wait(self) -> bool:
         """Whether steps wait in front of busy workers."""
-        return self._ahead and len(self._running) > self.jobs
+        return self._ahead and len(self._here) > self.jobs
 
     def _must_withdraw(self, now: float) -> bool:
         """Whether what waits must not start on the strength of what was known when it was let in."""
@@ -323,7 +331,7 @@ class Governor:
             self._ahead = False
             backend.withdraw()
             return
-        if not self.budget.momentary or not self._running or now < self._next_look:
+        if not self.budget.momentary or not self._here or now < self._next_look:
             return
         if now - self._oldest() < LOOK_EVERY:
             # What ends at once is not worth a look; it was let in by its prediction.
@@ -331,7 +339,7 @@ class Governor:
             return
         spent = time.thread_time()
         self._look(backend)
-        members = [running.member for running in self._running.values()]
+        members = [running.member for running in self._here.values()]
         load, runnable = machine.load() if self.budget.load is not None else (0.0, 0)
         memory = machine.memory() if self.budget.mem is not None else None
         found = react.Machine(
@@ -359,7 +367,7 @@ class Governor:
         if backend is not None:
             self._pausing.placed = backend.placed()
         of_steps = 0
-        for token, running in self._running.items():
+        for token, running in self._here.items():
             place = self._pausing.placed.get(token)
             member = running.member
             if place is None:

@@ -120,8 +120,17 @@ def _finish(
         budget=head.get("budget", {}),
         files=loader.files,
         sources=loader.sources,
+        warnings=[text for part, _ in whole.parts[:-1] for text in _without_effect(part)],
     )
     return recipe, problems
+
+
+def _without_effect(included: FilePart) -> list[str]:
+    """What a person may expect an ``included`` file to do and it does not."""
+    if "budget" not in included.head:
+        return []
+    line, column, _ = included.marks["budget"]
+    return [f"{included.file}:{line}:{column}: the `budget` of an included file does not count"]
 
 
 def _target_places(file: str, marks: dict[str, Mark]) -> list[Where]:

@@ -147,8 +147,8 @@ def to_size(text: str) -> int:
 
 
 def size_text(size: float) -> str:
-    """``size`` bytes to four digits, as `to_size` reads it: `8GB`, `1.074GB`."""
-    units = ("", "kB", "MB", "GB", "TB", "PB")
+    """``size`` bytes to four digits, as `to_size` reads it: `8B`, `8GB`, `1.074GB`."""
+    units = ("B", "kB", "MB", "GB", "TB", "PB")
     power = 0
     while size >= 999.95 and power + 1 < len(units):
         size, power = size / 1000, power + 1

@@ -515,5 +515,5 @@ def test_the_budget_of_an_included_file_has_no_effect_and_that_is_said(tmp_path:
     assert recipe.budget == {"time": "2h"}
     assert recipe.warnings == ["part.yaml:5:3: the `budget` of an included file does not count"]
     write(tmp_path, "part.yaml", "steps:\n  - name: a\n    run: x\nbudget:\n  mem: 1XB\n")
-    with pytest.raises(RecipeError, match="budget.mem|expected a size"):
+    with pytest.raises(RecipeError, match="expected a size"):
         load(tmp_path, "include: part.yaml\n")

@@ -12,6 +12,7 @@ from paramiko.common import cMSG_CHANNEL_WINDOW_ADJUST
 from paramiko.message import Message
 
 from f0make.remote.connection import Connection
+from f0make.remote.packets import Pieces
 
 _READ = 16 << 20
 """Bytes; as many as a host may send ahead, because paramiko moves all that is left in its buffer after each read."""
@@ -32,6 +33,7 @@ class Channel:
         """Start ``command``. Raises paramiko's SSHException."""
         self.connection = connection
         self._channel = connection.transport.open_session(timeout=timeout)
+        self._channel.in_buffer = Pieces()  # nothing can have come before there is a command
         self._channel.settimeout(timeout)
         self._channel.exec_command(command)
         self.sent = self.received = len(command)

@@ -48,7 +48,7 @@ def _leave(code: int) -> None:
     import os
     import threading
 
-    if threading.active_count() > 1:
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
         return
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -82,15 +82,19 @@ def restore(
     clearing.make_parents(root, path)
     os.makedirs(scratch, exist_ok=True)
     if not os.path.lexists(full):
-        _build_aside(full, tree, blobs, scratch)
-        wanted = tree
+        stamps = _build_aside(full, tree, blobs, scratch)
     elif not os.path.isdir(full):
         raise _in_the_way(full)
     else:
         wanted = {rel: t for rel, t in tree.items() if have is None or have.get(rel) != t}
-        _write_entries(full, wanted, blobs, scratch, replace)
-    files = (rel for rel, t in wanted.items() if t != EMPTY_DIR and not t.startswith("@"))
-    return {f"{path}/{rel}": signature.of(os.lstat(os.path.join(full, rel))) for rel in files}
+        stamps = _write_entries(full, wanted, blobs, scratch, replace)
+    found = {}
+    for rel, stamp in stamps.items():
+        st = os.lstat(f"{full}/{rel}")
+        found[f"{path}/{rel}"] = signature.of(st)
+        if sure is not None and st.st_mtime_ns == stamp and signature.exact(st.st_dev):
+            sure.add(f"{path}/{rel}")
+    return found
 
 
 def _keep_one(full: str, token: str, blobs: Keeps) -> None:
@@ -100,13 +104,13 @@ def _keep_one(full: str, token: str, blobs: Keeps) -> None:
         blobs.add(full, blob_of(token))
 
 
-def _build_aside(full: str, tree: dict[str, str], blobs: Blobs, scratch: str) -> None:
-    """Make a whole directory elsewhere and move it in place at once."""
+def _build_aside(full: str, tree: dict[str, str], blobs: Blobs, scratch: str) -> dict[str, int]:
+    """Make a whole directory elsewhere and move it in place at once; what `_write_entries` returns."""
     building = os.path.join(scratch, f"restore-{os.getpid()}-{threading.get_ident()}")
     clearing.remove("", building)
     try:
         os.mkdir(building)
-        _write_entries(building, tree, blobs, scratch, replace=True)
+        stamps = _write_entries(building, tree, blobs, scratch, replace=True)
         try:
             os.rename(building, full)
         except OSError as error:
@@ -114,20 +118,28 @@ def _build_aside(full: str, tree: dict[str, str], blobs: Blobs, scratch: str) ->
                 raise
             # Another file system: piece by piece, each file still whole or not there.
             os.mkdir(full)
-            _write_entries(full, tree, blobs, scratch, replace=False)
+            stamps = _write_entries(full, tree, blobs, scratch, replace=False)
+        return stamps
     finally:
         clearing.remove("", building)
 
 
-def _write_entries(full: str, tree: dict[str, str], blobs: Blobs, scratch: str, replace: bool) -> None:
+def _write_entries(
+    full: str, tree: dict[str, str], blobs: Blobs, scratch: str, replace: bool
+) -> dict[str, int]:
+    """Write them below ``full``; relative path of each file -> the mtime in ns of its last byte."""
     made: set[str] = set()
+    stamps: dict[str, int] = {}
     for rel, token in tree.items():
         directory = rel if token == EMPTY_DIR else os.path.dirname(rel)
         if directory not in made:
             made.add(directory)
             clearing.make_parents(full, f"{directory}/x" if directory else "x")
         if token != EMPTY_DIR:
-            _write_one(os.path.join(full, rel), token, blobs, scratch, replace)
+            stamp = _write_one(f"{full}/{rel}", token, blobs, scratch, replace)
+            if not token.startswith("@"):
+                stamps[rel] = stamp
+    return stamps
 
 
 def _write_one(full: str, token: str, blobs: Blobs, scratch: str, replace: bool) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.files.restore import restore
-from f0make.files.signature import clock_ns
+from f0make.files.signature import FOREVER, clock_ns
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
 def wanted(outcome: Outcome) -> dict[str, None]:
     """The digests of the outputs and the log that must be here before `place`, in order."""
-    found: dict[str, None] = {}
+    return dict.fromkeys(named(outcome))
+
+
+def named(outcome: Outcome) -> Iterator[str]:
+    """The same, each as often as something has that content."""
     for path, token in outcome.outputs.items():
-        tokens = outcome.trees[path].values() if path in outcome.trees else (token,)
-        found.update(dict.fromkeys(blob_of(t) for t in tokens if t != EMPTY_DIR))
+        for entry in outcome.trees[path].values() if path in outcome.trees else (token,):
+            if entry != EMPTY_DIR:
+                yield blob_of(entry)
     if outcome.log:
-        found[outcome.log] = None
-    return found
+        yield outcome.log
 
 
 def place(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:
@@ -38,15 +43,15 @@ def place(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:
     root = bundle.workspace
     for path, token in outcome.outputs.items():
         tree = outcome.trees.get(path)
-        clock = clock_ns()
-        written = restore(root, path, token, tree, blobs)
+        clock, sure = clock_ns(), set[str]()
+        written = restore(root, path, token, tree, blobs, sure=sure)
         if token.startswith("@"):
             from f0make.files.contents import Contents
 
             # A link counts with what it leads to here.
             outcome.outputs[path] = Contents(root).token(path) or "-"
         for file, signature in written.items():
-            outcome.signatures[file] = (*signature, clock)
+            outcome.signatures[file] = (*signature, FOREVER if file in sure else clock)
     outcome.stored = bundle.store is not None and outcome.stored
 
 

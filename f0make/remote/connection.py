@@ -8,9 +8,9 @@ import socket
 import time
 from typing import Any
 
-import paramiko
-
 from f0make.remote.hosts import Host, Patience
+from f0make.remote.library import paramiko
+from f0make.remote.packets import Packets
 from f0make.remote.sshconfig import Target, split_address, target_of
 
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -95,7 +95,7 @@ def _jump(host: Host, target: Target, patience: Patience, until: float) -> Conne
 
 
 def _login(host: Host, target: Target, sock: Any, patience: Patience, until: float) -> paramiko.Transport:
-    transport = paramiko.Transport(sock, default_window_size=_WINDOW)
+    transport = paramiko.Transport(sock, default_window_size=_WINDOW, packetizer_class=Packets)
     try:
         options = transport.get_security_options()
         ciphers = [c for c in _CIPHERS if c in options.ciphers]

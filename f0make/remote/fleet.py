@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.cache.blobs import BlobError, CacheUnusable
 from f0make.execution import groups
 from f0make.execution import host as system
 from f0make.execution.bundle import Bundle, Outcome
@@ -32,6 +32,7 @@ from f0make.remote.link import Broken, Link
 from f0make.remote.needs import InputGone
 from f0make.remote.reach import reach
 from f0make.remote.stage import NotStarted
+from f0make.remote.transit import Transit
 
 TRANSIT = os.path.join(groups.RUN, groups.TRANSIT)
 _STOP = 2.0
@@ -65,7 +66,7 @@ class Fleet:
         self._patience = patience
         self._local = local
         self._workspace = workspace
-        self._transit = Blobs(os.path.join(workspace, TRANSIT))
+        self._transit = Transit(os.path.join(workspace, TRANSIT))
         self._links: dict[str, Link] = {}
         self._joined: list[Link] = []
         """Connected, and not listened to yet."""

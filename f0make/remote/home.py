@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
 
 from f0make.cache.blobs import BlobMissing, Blobs, CacheUnusable
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.remote import arrival
+from f0make.remote.transit import Transit
 
 
-def bring_home(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
+def bring_home(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     """Put outputs into the cache and the workspace, and the log where logs lie.
 
     Raises BlobError, FileError and OSError.
     """
+    often = Counter(arrival.named(outcome))
+    try:
+        with transit.giving(digest for digest, times in often.items() if times == 1):
+            _place(bundle, outcome, transit)
+    finally:
+        transit.expect_no_more(often.keys())
+    if outcome.host and bundle.kind == "python" and "Error: " in outcome.message and not outcome.ok:
+        name = outcome.message.partition(":")[0]
+        if name in ("ModuleNotFoundError", "ImportError"):
+            outcome.message += f" (on {outcome.host}: the module must be installed there)"
+
+
+def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     _keep_log(bundle, outcome, transit)
-    blobs = transit
+    blobs: Blobs = transit
     digests = list(arrival.wanted(outcome))
     if outcome.ok and bundle.store is not None:
         blobs = Blobs(bundle.store)
@@ -26,10 +41,6 @@ def bring_home(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
         except CacheUnusable as error:
             outcome.message, outcome.stored, blobs = str(error), False, transit
     arrival.place(bundle, outcome, blobs)
-    if outcome.host and bundle.kind == "python" and "Error: " in outcome.message and not outcome.ok:
-        name = outcome.message.partition(":")[0]
-        if name in ("ModuleNotFoundError", "ImportError"):
-            outcome.message += f" (on {outcome.host}: the module must be installed there)"
 
 
 def _keep_log(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:

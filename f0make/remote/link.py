@@ -21,6 +21,7 @@ from f0make.remote.connection import Connection, Unreachable, reason_of
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.intake import Intake
 from f0make.remote.shipped import archive
+from f0make.remote.transit import Transit
 
 _BEATS = 4
 """Heartbeats in the length of a lease."""
@@ -55,7 +56,7 @@ class Link:
     """A connected host. `submit` and the like are called from one thread, `hear` and `look` from another."""
 
     def __init__(
-        self, host: Host, connection: Connection, patience: Patience, transit: Blobs, careful: bool
+        self, host: Host, connection: Connection, patience: Patience, transit: Transit, careful: bool
     ) -> None:
         """Start the agent over ``connection``, which is the link's from now on.
 
@@ -161,9 +162,12 @@ class Link:
         """The bundles that have not come back; nothing that comes now counts."""
         with self._lock:
             self._forgotten = True
-            left = [pending.bundle for pending in self._pending.values()]
+            left = list(self._pending.values())
             self._pending.clear()
-        return left
+        for pending in left:
+            if pending.outcome is not None:
+                self._transit.expect_no_more(arrival.wanted(pending.outcome))
+        return [pending.bundle for pending in left]
 
     def close(self) -> None:
         """Close the connection: the agent ends everything and itself. May take a moment."""
@@ -268,7 +272,9 @@ class Link:
         _check(pending.bundle, outcome)
         outcome.host = self.host.name
         pending.outcome = outcome
-        pending.lacking = {d for d in arrival.wanted(outcome) if not self._here(pending.bundle, d)}
+        wanted = arrival.wanted(outcome)
+        self._transit.expect(wanted)
+        pending.lacking = {d for d in wanted if not self._here(pending.bundle, d)}
         asked = pending.lacking - self._fetching
         if asked:
             self._fetching |= asked

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import threading
 
-from f0make.cache.blobs import Blobs
 from f0make.remote.connection import Connection, Refused, Unreachable, connect
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.link import Link
 from f0make.remote.stage import NotStarted
+from f0make.remote.transit import Transit
 
 _BEYOND = 8.0
 """Seconds, at least, beyond those in which a host must answer: for logging in and starting the agent."""
 
 
-def reach(host: Host, patience: Patience, transit: Blobs, careful: bool) -> Link:
+def reach(host: Host, patience: Patience, transit: Transit, careful: bool) -> Link:
     """Connect to ``host`` and start its agent. Raises connection.Refused, Unreachable and stage.NotStarted."""
     seconds = patience.connect + max(patience.connect, _BEYOND)
     attempt = _Attempt(host, patience, transit, careful)
@@ -33,7 +33,7 @@ def reach(host: Host, patience: Patience, transit: Blobs, careful: bool) -> Link
 class _Attempt:
     """One attempt; what it comes to when nobody waits for it any more is closed."""
 
-    def __init__(self, host: Host, patience: Patience, transit: Blobs, careful: bool) -> None:
+    def __init__(self, host: Host, patience: Patience, transit: Transit, careful: bool) -> None:
         self._host, self._patience, self._transit, self._careful = host, patience, transit, careful
         self._lock = threading.Lock()
         self._given_up = False

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import shown
 from f0make.errors import Exit, UsageError
 from f0make.options import RunOptions
 from f0make.remote.hosts import Host, Patience, patience_of
 
+if TYPE_CHECKING:
+    from f0make.remote.transit import Transit
+
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Connect to every host at one time; a line for each. 5 when one cannot be used."""
     from f0make.remote.hostsfile import all_hosts
+    from f0make.remote.transit import Transit
 
     if not options.host and not options.hosts:
         raise UsageError("hosts check: name hosts with --hosts FILE or --host [user@]address[:port]")
@@ -24,8 +27,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="f0make-") as directory:
         threads = [
-            threading.Thread(target=_check, args=(host, patience, directory, found), daemon=True)
-            for host in hosts
+            threading.Thread(
+                target=_check, args=(host, patience, Transit(f"{directory}/{n}"), found), daemon=True
+            )
+            for n, host in enumerate(hosts)
         ]
         for thread in threads:
             thread.start()
@@ -37,8 +42,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     return int(Exit.OK if all(about["usable"] for about in found.values()) else Exit.UNREACHABLE)
 
 
-def _check(host: Host, patience: Patience, directory: str, found: dict[str, dict[str, Any]]) -> None:
-    from f0make.cache.blobs import Blobs
+def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, dict[str, Any]]) -> None:
     from f0make.remote.connection import Refused, Unreachable
     from f0make.remote.reach import reach
     from f0make.remote.stage import NotStarted
@@ -52,7 +56,7 @@ def _check(host: Host, patience: Patience, directory: str, found: dict[str, dict
     }
     found[host.name] = about
     try:
-        link = reach(host, patience, Blobs(os.path.join(directory, str(len(found)))), False)
+        link = reach(host, patience, transit, False)
     except Refused as error:
         about.update(key="refused", reason=str(error))
     except NotStarted as error:

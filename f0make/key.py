@@ -6,10 +6,10 @@ Pure. The parts are kept in the record so that `f0make why` can name the one tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 from f0make.compact import dumper
+from f0make.files.sha import sha256
 from f0make.model import DEFAULT_SHELL, Instance
 
 KEY_VERSION = 1

@@ -6,7 +6,6 @@ Safe for any number of processes: a blob appears by rename, whole or not at all,
 from __future__ import annotations
 
 import errno
-import hashlib
 import itertools
 import os
 import time
@@ -16,6 +15,7 @@ from io import FileIO
 from f0make.cache import reflink
 from f0make.cache.use import InUse
 from f0make.errors import F0makeError
+from f0make.files.sha import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
-_EMPTY = hashlib.sha256(b"").hexdigest()
+_STREAM = 1 << 20
+"""Bytes that may come, when nobody knows."""
+_EMPTY = sha256(b"").hexdigest()
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 """What the kernel says when there is no space; such errors are handed on as they are."""
 
@@ -139,7 +141,7 @@ class Blobs:
 
     def add_bytes(self, data: bytes) -> str:
         """Store ``data``; its digest. Raises CacheUnusable or OSError (no space)."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = sha256(data).hexdigest()
         self.add_hashed(data, digest)
         return digest
 
@@ -167,7 +169,7 @@ class Blobs:
         """
         self.prepare()
         temporary, target = self._temporary()
-        found, size = hashlib.sha256(), 0
+        found, size = sha256(more=_STREAM), 0
         try:
             try:
                 for data in chunks:
@@ -189,7 +191,7 @@ class Blobs:
         source, _ = self._open(digest)
         with FileIO(source, "rb") as file:
             data = file.readall()
-        if hashlib.sha256(data).hexdigest() != digest:
+        if sha256(data).hexdigest() != digest:
             raise self._corrupt(digest)
         return data
 

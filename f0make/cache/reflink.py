@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+
+from f0make.files.sha import sha256
 
 _FICLONE = 0x40049409
 """`ioctl_ficlonerange(2)`: _IOW(0x94, 9, int) from linux/fs.h."""
@@ -41,9 +42,9 @@ def copy(source: int, target: int, size: int) -> str:
         data = os.read(source, size + 1)
         if len(data) <= size:
             write_all(target, data)
-            return hashlib.sha256(data).hexdigest()
+            return sha256(data).hexdigest()
         os.lseek(source, 0, os.SEEK_SET)  # it has grown
-    digest = hashlib.sha256()
+    digest = sha256(more=size)
     cloned = size > _SMALL and clone(source, target)
     reader = target if cloned else source
     buffer = bytearray(min(max(size + 1, 4096), _BUFFER))

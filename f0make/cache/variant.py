@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from f0make.compact import dumper
+from f0make.files.sha import sha256
 
 _IDENTITY = ("outputs", "discovered", "reads", "missing_reads")
 """Fields that make a difference; `trees` is implied by the tokens in `outputs`."""
@@ -23,4 +23,4 @@ def variant_of(record: dict[str, Any]) -> str:
     parts.append(
         [[w.get(name) for name in _WRITE] for w in writes if isinstance(w, dict)] if writes else None
     )
-    return hashlib.sha256(_dumps(parts).encode("ascii")).hexdigest()[:16]
+    return sha256(_dumps(parts).encode("ascii")).hexdigest()[:16]

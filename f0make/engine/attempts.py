@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.lognames import log_name
+from f0make.files.sha import sha256
 from f0make.lean import dataclass, field
 from f0make.model import Instance
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import stat
 from collections.abc import Mapping
 
@@ -44,10 +42,11 @@ class Launch:
 
 def default_shell(path: str | None = None) -> list[str]:
     """The default shell's argv, without the text: bash, or sh where ``path`` (default: PATH) has no bash."""
-    bash = shutil.which("bash", path=path)
+    environ = {b"PATH": os.fsencode(os.environ.get("PATH", os.defpath) if path is None else path)}
+    bash = find_program("bash", environ)
     if bash is not None:
         return [bash, *DEFAULT_SHELL.split()[1:]]
-    return [shutil.which(_FALLBACK[0], path=path) or "/bin/sh", *_FALLBACK[1:]]
+    return [find_program(_FALLBACK[0], environ) or "/bin/sh", *_FALLBACK[1:]]
 
 
 def find_program(name: str, environ: Mapping[bytes, bytes]) -> str | None:
@@ -116,8 +115,10 @@ def _interpreted(text: str, environ: Mapping[bytes, bytes], script: str) -> Laun
 
 
 def _custom(text: str, shell: str, environ: Mapping[bytes, bytes], script: str) -> Launch:
+    from shlex import split
+
     try:
-        words = shlex.split(shell)
+        words = split(shell)
     except ValueError as error:
         raise CommandError(f"shell {shell!r} cannot be split into words: {error}", 127) from None
     if not words:

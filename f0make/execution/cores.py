@@ -12,7 +12,7 @@ def usable_cores() -> int:
     except AttributeError:
         count = os.cpu_count() or 1
     try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+        with open("/sys/fs/cgroup/cpu.max", encoding="utf-8") as file:
             quota, period = file.read().split()
         if quota != "max":
             count = min(count, -(-int(quota) // int(period)))

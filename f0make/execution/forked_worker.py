@@ -6,13 +6,21 @@ import os
 import socket
 import threading
 import time
+from importlib import import_module
 
 from f0make.execution import frames, host, worker
 from f0make.execution.board import Board
 from f0make.execution.jobserver.purse import Purse, Token
 
+_SOON_NEEDED = ("f0make.execution.pystep", "hashlib", "resource")
 _PATIENCE = 5.0
 """Seconds until f0make must be the parent of this process."""
+
+
+def load() -> None:
+    """Import what every worker needs at its first step: there is time for that before the first of them is forked."""
+    for name in _SOON_NEEDED:
+        import_module(name)
 
 
 def work(line: socket.socket, files: list[int], queue: socket.socket, board: Board, place: int) -> None:

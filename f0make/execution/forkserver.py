@@ -100,6 +100,7 @@ def _become_server(line: socket.socket, queue: socket.socket, board: Board) -> N
         _leave_f0make(line.fileno(), queue.fileno())
         from f0make.execution import forked_worker
 
+        forked_worker.load()
         gc.collect()
         gc.freeze()
         while True:

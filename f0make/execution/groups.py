@@ -88,7 +88,7 @@ class Entry:
 def read(path: str) -> Entry | None:
     """Parse one file of the journal; None when it is torn or of another format."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             header, line = file.readline().split(), file.readline().split()
         if len(header) != 5 or header[0] != _FORMAT:
             return None

@@ -50,7 +50,7 @@ def now() -> int:
 def boot() -> str:
     """Identifies the time since the last boot."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return "-"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
+
+from f0make.files.sha import sha256
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.\-=,]")
 

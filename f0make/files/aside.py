@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import itertools
 import os
 import stat
 
 from f0make.files.clearing import remove_path
 from f0make.files.digest import FileError
+from f0make.files.sha import sha256
 
 DISPLACED = ".f0make/displaced"
 FAILED = ".f0make/failed"
@@ -40,7 +40,7 @@ def _aside(root: str, path: str, base: str) -> str:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise FileError(f"{path!r} cannot be moved to {base!r}: {error.strerror}") from error
-        place = _free_place(root, base, hashlib.sha256(os.fsencode(path)).hexdigest()[:16])
+        place = _free_place(root, base, sha256(os.fsencode(path)).hexdigest()[:16])
         _move(source, os.path.join(root, place))
     return place
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from io import FileIO
 
 from f0make.errors import F0makeError
 from f0make.files import signature
+from f0make.files.sha import sha256
 from f0make.files.signature import Signature
 
 EMPTY_DIR = "/"
@@ -30,7 +30,7 @@ class FileError(F0makeError, OSError):
 
 def file_digest(path: str, size: int = _BUFFER) -> str:
     """SHA-256 (hex) of the bytes of ``path``; ``size`` is the expected size. Raises OSError."""
-    digest = hashlib.sha256()
+    digest = sha256(more=size)
     buffer = bytearray(min(max(size + 1, 4096), _BUFFER))
     view = memoryview(buffer)
     fd = os.open(path, _READ)
@@ -54,7 +54,7 @@ def _small_file(path: str, st: os.stat_result) -> tuple[str, bytes] | None:
         os.close(fd)
     if len(data) != st.st_size:
         return None
-    return hashlib.sha256(data).hexdigest() + ("x" if st.st_mode & 0o100 else ""), data
+    return sha256(data).hexdigest() + ("x" if st.st_mode & 0o100 else ""), data
 
 
 def read_stable(path: str, before: os.stat_result | None = None) -> tuple[Signature, str, int, bytes | None]:
@@ -91,7 +91,7 @@ def read_stable(path: str, before: os.stat_result | None = None) -> tuple[Signat
 
 def link_digest(text: str) -> str:
     """SHA-256 (hex) of a symlink's target text."""
-    return hashlib.sha256(os.fsencode(text)).hexdigest()
+    return sha256(os.fsencode(text)).hexdigest()
 
 
 def link_token(path: str) -> str:
@@ -106,7 +106,7 @@ def blob_of(token: str) -> str:
 
 def tree_token(entries: dict[str, str]) -> str:
     """Token of a directory with ``entries`` (relative path -> token); the order of the dict does not matter."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for name, token in sorted((os.fsencode(rel), token) for rel, token in entries.items()):
         digest.update(name + b"\0" + token.encode("ascii") + b"\n")
     return digest.hexdigest() + "/"

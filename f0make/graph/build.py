@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from f0make.errors import Problem
 from f0make.graph.order import closure, dependents, find_cycles, in_order, topological
+from f0make.lean import dataclass
 from f0make.model import Instance
 
 
-class MissingInput(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MissingInput:
     """An input that nothing makes and that does not exist."""
 
     path: str

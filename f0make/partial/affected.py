@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from f0make.files.digest import FileError
+from f0make.files.sha import sha256
 from f0make.partial.owners import EVERYBODY, made, nodes
 from f0make.state import home
 
@@ -70,8 +71,6 @@ def _same_for_everybody(
 
 def listing(directory: str) -> str:
     """A digest of what a glob sees of ``directory``: names and kinds."""
-    from hashlib import sha256
-
     entries = []
     try:
         with os.scandir(directory) as scan:

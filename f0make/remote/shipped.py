@@ -46,6 +46,7 @@ MODULES = (
     "files/contents.py",
     "files/digest.py",
     "files/restore.py",
+    "files/sha.py",
     "files/signature.py",
     "lean.py",
     "model.py",

@@ -1,23 +1,34 @@
 """What the record log says, as tables: key -> places in the log, and the latest facts by path and instance.
 
-Pure: lines in, tables out. The tables are plain built-in types, so that they load fast (`sealed`).
+Lines in, tables out. What is small is a dict, the rest is read in pieces (`table`).
 """
 
 from __future__ import annotations
 
-import gc
-import marshal
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from f0make.cache.variant import variant_of
-from f0make.files.atomic import MARSHAL_VERSION
+from f0make.lean import dataclass
+from f0make.state.table import Place, Source, Table
 
-_TABLES = ("keys", "latest", "made", "makers", "trees", "begins", "fails")
-_NOTHING = marshal.dumps({}, MARSHAL_VERSION)
-_MEASURES = ("seconds", "cpu_seconds", "peak_mem", "read", "written", "energy_kwh", "carbon_g")
+TABLES = ("keys", "latest", "made", "makers")
+"""What there is something in for every instance."""
+_SMALL = ("trees", "begins", "fails")
+_MEASURES = {
+    "seconds": 0.0,
+    "cpu_seconds": 0.0,
+    "peak_mem": 0,
+    "read": 0,
+    "written": 0,
+    "energy_kwh": None,
+    "carbon_g": None,
+}
+"""Fields of `Stats`, and what stands for one that a record lacks."""
 
 
-class Stats(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stats:
     """What the last successful run of an instance took."""
 
     seconds: float = 0.0
@@ -30,55 +41,55 @@ class Stats(NamedTuple):
     carbon_g: float | None = None
 
 
+class Healed(Exception):
+    """In the middle of a line the tables turned out to be damaged; now they are whole, without that line."""
+
+
 class Index:
     """Tables over the lines seen so far; feed it with `apply` in the order of the log.
 
-    After `load` each table stays packed until it is first used.
+    ``again`` makes the index of all lines before an offset (None: of all lines). It is called when what
+    `load` was given turns out to be damaged.
     """
 
-    keys: dict[str, tuple[Any, ...]]
-    """key -> (variant, offset, variant, offset, …), newest last."""
-    latest: dict[str, tuple[int, str, tuple[Any, ...]]]
-    """instance -> (offset of its last record, step, measures)."""
-    made: dict[str, str]
-    """path -> token"""
-    makers: dict[str, str]
-    """path -> instance"""
-    trees: dict[str, int]
-    """Token of a directory -> offset of a record that lists its entries."""
-    begins: dict[str, dict[str, Any]]
-    """instance -> payload, of attempts that neither a record nor a failure has closed."""
-    fails: dict[str, int]
-    """instance -> offset of its failure, if nothing succeeded since."""
-
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[int | None], Index] | None = None) -> None:
         self.lines = 0
         """Lines seen, the live and the superseded ones."""
-        self._packed = dict.fromkeys(_TABLES, _NOTHING)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _TABLES:
-            raise AttributeError(name)
-        collecting = gc.isenabled()
-        gc.disable()  # Nothing here makes cycles, and collecting would visit each of the new objects.
-        try:
-            table = marshal.loads(self._packed.pop(name))
-        finally:
-            if collecting:
-                gc.enable()
-        setattr(self, name, table)
-        return table
+        self.keys: Table = Table()
+        """key -> (variant, offset, variant, offset, …), newest last."""
+        self.latest: Table = Table()
+        """instance -> (offset of its last record, step, measures)."""
+        self.made: Table = Table()
+        """path -> token"""
+        self.makers: Table = Table()
+        """path -> instance"""
+        self.trees: dict[str, int] = {}
+        """Token of a directory -> offset of a record that lists its entries."""
+        self.begins: dict[str, dict[str, Any]] = {}
+        """instance -> payload, of attempts that neither a record nor a failure has closed."""
+        self.fails: dict[str, int] = {}
+        """instance -> offset of its failure, if nothing succeeded since."""
+        self._again = again
+        self._at: int | None = None
+        """Offset of the line that is being taken in."""
 
     def apply(self, kind: str, payload: Any, offset: int) -> bool:
         """Take in one line; False when its payload is not what its type needs (then nothing changes)."""
-        self.lines += 1
         handler = _HANDLERS.get(kind)
         if handler is None:
+            self.lines += 1
             return True
+        self._at = offset
         try:
-            handler(self, payload, offset)
+            try:
+                handler(self, payload, offset)
+            except Healed:
+                handler(self, payload, offset)
         except (KeyError, TypeError, AttributeError, ValueError):
             return False
+        finally:
+            self._at = None
+            self.lines += 1
         return True
 
     def offsets(self, key: str) -> tuple[int, ...]:
@@ -90,23 +101,31 @@ class Index:
         entry = self.latest.get(instance)
         return Stats(*entry[2]) if entry else None
 
-    def dump(self) -> tuple[Any, ...]:
-        """The tables as built-in types, for `load`."""
-        packed = self._packed
-        tables = (
-            packed[n] if n in packed else marshal.dumps(getattr(self, n), MARSHAL_VERSION) for n in _TABLES
-        )
-        return (self.lines, *tables)
+    def dump(self) -> tuple[tuple[Any, ...], dict[str, list[bytes]]]:
+        """(what is small, name of a table -> its pieces), for `load`."""
+        pieces = {name: getattr(self, name).packed() for name in TABLES}
+        counts = [len(getattr(self, name)) for name in TABLES]
+        return (self.lines, counts, [getattr(self, name) for name in _SMALL]), pieces
 
-    @classmethod
-    def load(cls, dumped: Any) -> Index | None:
-        """Tables from `dump`, None when ``dumped`` is something else."""
-        if not isinstance(dumped, tuple) or len(dumped) != len(_TABLES) + 1 or not isinstance(dumped[0], int):
-            return None
-        index = cls()
-        index.lines = dumped[0]
-        index._packed = dict(zip(_TABLES, dumped[1:], strict=True))
-        return index if all(isinstance(table, bytes) for table in dumped[1:]) else None
+    def load(self, small: tuple[Any, ...], places: list[list[Place]], source: Source) -> None:
+        """Take over what `dump` gave: ``places`` says where the pieces of each table lie."""
+        self.lines, counts, dicts = small
+        for name, table in zip(_SMALL, dicts, strict=True):
+            setattr(self, name, table)
+        for name, count, pieces in zip(TABLES, counts, places, strict=True):
+            setattr(self, name, Table(count, pieces, source, self._heal))
+
+    def _heal(self) -> None:
+        """A piece cannot be read: make everything again from the lines."""
+        assert self._again is not None
+        fresh = self._again(self._at)
+        for name in TABLES:
+            getattr(self, name).become(getattr(fresh, name))
+        for name in _SMALL:
+            setattr(self, name, getattr(fresh, name))
+        self.lines = fresh.lines
+        if self._at is not None:
+            raise Healed
 
     # One line type each. A handler reads all it needs before it changes anything.
 
@@ -114,9 +133,7 @@ class Index:
         key, instance = payload["key"], payload["instance"]
         variant, outputs = variant_of(payload), payload.get("outputs") or {}
         trees = payload.get("trees") or {}
-        measures = tuple(
-            payload.get(name) or default for name, default in zip(_MEASURES, Stats(), strict=True)
-        )
+        measures = tuple(payload.get(name) or default for name, default in _MEASURES.items())
         step = payload.get("step") or instance.partition("[")[0]
         tokens = [outputs[path] for path in trees if path in outputs]
         _check_texts(key, instance, step, *outputs, *outputs.values())

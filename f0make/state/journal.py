@@ -6,16 +6,23 @@ import gc
 import os
 import stat
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
+from zlib import crc32
 
 from f0make.files.atomic import write_atomic
 from f0make.state import home, log, sealed
 from f0make.state.index import Index
 from f0make.state.runs import check_format
+from f0make.state.table import Place
 
 LOG = "records.log"
 IDX = "records.idx"
-MAGIC = b"f0make records.idx 1\n"
+MAGIC = b"f0make records.idx 2\n"
+_SIZE = 8
+"""Bytes of the number behind the first line of the index file: how long its head is."""
+_HEAD = 64 << 10
+"""Bytes read at first, which hold the head of an index of some ten thousand instances."""
 _CHUNK = 4 << 20
 _TAIL = 64 << 10
 """Bytes; the index is written again when more than this, or than 1/32 of the log, stands behind it.
@@ -35,7 +42,7 @@ class Journal:
         self.notes: list[str] = []
         self.failed = False
         """The last flush failed; what it was to write is still pending."""
-        self._fd = -1
+        self._fd = self._idx_fd = -1
         self.reset()
         try:
             self._open()
@@ -48,7 +55,7 @@ class Journal:
 
     def reset(self) -> None:
         """Forget everything that was read."""
-        self.index = Index()
+        self.index = Index(self._index_before)
         self.damaged_lines = 0
         self.unreadable: set[int] = set()
         """Offsets that the index names and where no whole line was found."""
@@ -135,9 +142,19 @@ class Journal:
         """Write the index file when enough has come since; a failure costs time at the next start only."""
         if self._pending or self._size - self._covered <= max(_TAIL, self._size >> 5):
             return
+        small, tables = self.index.dump()
+        places: list[list[Place]] = []
+        offset = 0
+        for pieces in tables.values():
+            places.append([])
+            for piece in pieces:
+                places[-1].append((offset, len(piece), crc32(piece)))
+                offset += len(piece)
         checks = (self._header, self._size, self._last, self.damaged_lines)
+        head = sealed.seal(MAGIC, (checks, small, places))
+        size = len(head).to_bytes(_SIZE, "big")
         try:
-            write_atomic(self.idx_path, sealed.seal(MAGIC, (checks, self.index.dump())))
+            write_atomic(self.idx_path, b"".join([MAGIC, size, head, *chain.from_iterable(tables.values())]))
         except OSError:
             return
         self._covered = self._size
@@ -152,9 +169,10 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file; nothing is written."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        for fd in (self._fd, self._idx_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._idx_fd = -1
 
     # Opening.
 
@@ -186,15 +204,10 @@ class Journal:
         header = log.decode(self._header)
         if header is not None and header[0] == log.HEADER:
             check_format(self.path, header[1])
-        data = sealed.read(self.idx_path)
-        if not data:
-            return
-        value = sealed.unseal(MAGIC, data)
+        value = self._read_head()
         if value is None:
-            if data.startswith(MAGIC):
-                self.notes.append(f"{self.idx_path} was damaged; it is made again from the log")
             return
-        (header_line, covered, last, damaged), dumped = value
+        (header_line, covered, last, damaged), small, places = value
         if header_line != self._header:
             return
         if covered > size:
@@ -202,11 +215,58 @@ class Journal:
                 f"{self.path} has lost its last {covered - size} bytes, with the records in them"
             )
             return
-        index = Index.load(dumped)
-        if index is None or os.pread(self._fd, len(last), covered - len(last)) != last:
+        if os.pread(self._fd, len(last), covered - len(last)) != last:
             return
-        self.index, self.damaged_lines, self._last = index, damaged, last
+        self.index.load(small, places, self._piece)
+        self.damaged_lines, self._last = damaged, last
         self._covered = self._size = self._end = covered
+
+    def _read_head(self) -> Any:
+        """What stands at the beginning of the index file; None when there is none that counts."""
+        try:
+            self._idx_fd = os.open(self.idx_path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            data = os.pread(self._idx_fd, _HEAD, 0)
+            if not data.startswith(MAGIC):
+                return None
+            start = len(MAGIC) + _SIZE
+            size = int.from_bytes(data[len(MAGIC) : start], "big")
+            if size > len(data) - start:
+                data = os.pread(self._idx_fd, min(start + size, os.fstat(self._idx_fd).st_size), 0)
+        except OSError:
+            return None
+        self._body = start + size
+        value = sealed.unseal(MAGIC, data[start : self._body])
+        if value is None:
+            self._idx_damaged()
+        return value
+
+    def _piece(self, place: Place) -> bytes | None:
+        """A piece of a table, None when it is not as it was written."""
+        offset, size, crc = place
+        try:
+            data = os.pread(self._idx_fd, size, self._body + offset)
+        except OSError:
+            return None
+        return data if len(data) == size and crc32(data) == crc else None
+
+    def _idx_damaged(self) -> None:
+        self._covered = 0
+        self.notes.append(f"{self.idx_path} was damaged; it is made again from the log")
+
+    def _index_before(self, offset: int | None) -> Index:
+        """The index of all lines before ``offset`` (default: of all), from the log."""
+        self._idx_damaged()
+        end = self._size if offset is None else offset
+        index = Index()
+        for position, block in self.blocks():
+            for at, kind, payload in log.scan(block, position):
+                if at < end and kind not in (log.DAMAGED, log.HEADER):
+                    index.apply(kind, payload, at)
+        for at, line in self._pending.items():
+            found = log.decode(line)
+            if found is not None and (offset is None or at < offset):
+                index.apply(*found, at)
+        return index
 
     def _scan(self) -> None:
         """Read the lines behind ``_size`` into the index; a writer mends the end of the log."""

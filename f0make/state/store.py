@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from f0make.state import home
@@ -36,13 +37,14 @@ class Store:
         return self._journal.damage()
 
     @property
-    def made(self) -> dict[str, str]:
+    def made(self) -> Mapping[str, str]:
         """Path -> token of what f0make last left there; not to be changed."""
         return self._index.made
 
     def maker(self, path: str) -> str | None:
         """The instance that made what f0make last left at ``path``."""
-        return self._index.makers.get(path)
+        maker: str | None = self._index.makers.get(path)
+        return maker
 
     @property
     def recorded(self) -> bool:

@@ -8,7 +8,8 @@ takes what stands behind ``--`` for definitions of variables, ninja and Cargo ta
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from f0make.lean import dataclass
 
 _AUTH = re.compile(r"--jobserver-(?:auth|fds)=(.*)", re.DOTALL)
 _SLOTS = re.compile(r"-j\d*|--jobs(=\d*)?|-l[\d.]*|--load-average(=.*)?", re.DOTALL)

@@ -14,7 +14,7 @@ from f0make.engine.decider import Kind
 from f0make.engine.nodes import State
 from f0make.files.atomic import write_atomic
 from f0make.lean import dataclass, field
-from f0make.partial import lists
+from f0make.partial import lists, texts
 from f0make.partial.affected import listing
 from f0make.partial.compiled import INDEX_MAGIC
 from f0make.partial.owners import EVERYBODY, direct, made, owners_of
@@ -55,7 +55,7 @@ class Files:
 
     def index(self) -> dict[str, Any]:
         """What attributing a change takes."""
-        return {"tokens": "\0".join(self.tokens), "owners": lists.pack(self.owners)}
+        return {"owners": lists.pack(self.owners)}
 
 
 def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targets: list[str]) -> bool:
@@ -82,10 +82,11 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
         [rows[path][0] for _, path in present],
         [rows[path][1] or "" for _, path in present],
     )
-    index = b""
+    index: dict[str, Any] | None = None
     data: list[bytes] = []
     if compiled is not None:
-        index, data = _finish(session, run, compiled, files, numbers, restless, skipped)
+        data = compiled.pop("data")
+        index = _finish(session, run, compiled, files, numbers, restless, skipped)
     seconds, energy = _spared(session, instances)
     head = {
         "writer": WRITER,
@@ -98,7 +99,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
         "saved": (round(sum(seconds), 6), sum(energy)),
         "recipe": recipe_path,
     }
-    write(session.workspace, head, _events(run, numbers), index, data)
+    write(session.workspace, head, _events(run, numbers), index, data, files.tokens)
     return True
 
 
@@ -180,8 +181,8 @@ def _finish(
     numbers: list[int],
     restless: list[int],
     skipped: list[int],
-) -> tuple[bytes, list[bytes]]:
-    """The sealed index of ``compiled``, and the rows of its instances."""
+) -> dict[str, Any]:
+    """The index of ``compiled``."""
     instances = [run.graph.instances[n] for n in numbers]
     discovered = {
         k: found for k, n in enumerate(numbers) if instances[k].depfile and (found := discovered_by(run, n))
@@ -197,8 +198,7 @@ def _finish(
             owners = owners | {EVERYBODY}
         files.owners.append(owners)
     seconds, energy = _spared(session, instances)
-    data = compiled.pop("data")
-    index = {
+    return {
         **compiled,
         **files.index(),
         "names": "\0".join(i.name for i in instances),
@@ -212,7 +212,6 @@ def _finish(
         "seconds": array("d", seconds).tobytes(),
         "energy": array("d", energy).tobytes(),
     }
-    return sealed.seal(INDEX_MAGIC, index), data
 
 
 def discovered_by(run: Run, node: int) -> list[str]:
@@ -244,15 +243,27 @@ def _events(run: Run, numbers: list[int]) -> bytes:
     return "\n".join(lines).encode("ascii")
 
 
-def write(workspace: str, head: dict[str, Any], events: bytes, index: bytes, data: Iterable[bytes]) -> None:
-    """Write a snapshot. Raises OSError."""
+def write(
+    workspace: str,
+    head: dict[str, Any],
+    events: bytes,
+    index: dict[str, Any] | None,
+    rows: list[bytes],
+    tokens: list[str],
+) -> None:
+    """Write a snapshot; without ``index`` one that a partial run cannot start from. Raises OSError."""
     name = os.path.join(workspace, snapshot.name_of(head["request"]))
+    packed, pieces = b"", list[bytes]()
+    if index is not None:
+        index["tokens"], pieces = texts.pack(tokens, sum(map(len, rows)))
+        packed = sealed.seal(INDEX_MAGIC, index)
     head["events"] = (len(events), crc32(events))
-    head["index"] = (len(events), len(index)) if index else None
-    head["rows"] = len(events) + len(index)
+    head["index"] = (len(events), len(packed)) if packed else None
+    head["rows"] = len(events) + len(packed)
     first = sealed.seal(MAGIC, head)
     os.makedirs(os.path.dirname(name), exist_ok=True)
-    write_atomic(name, b"".join([MAGIC, len(first).to_bytes(SIZE, "big"), first, events, index, *data]))
+    start = [MAGIC, len(first).to_bytes(SIZE, "big"), first]
+    write_atomic(name, b"".join([*start, events, packed, *rows, *pieces]))
     try:
         os.unlink(name + PATCH)
     except FileNotFoundError:

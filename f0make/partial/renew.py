@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.files.atomic import write_atomic
 from f0make.partial.affected import listing
-from f0make.partial.compiled import INDEX_MAGIC
 from f0make.partial.keep import Files, discovered_by, write
 from f0make.partial.owners import EVERYBODY, direct, owners_of
 from f0make.state import sealed, snapshot
@@ -153,11 +152,11 @@ def _base(part: PartSession, saved: dict[int, tuple[float, float]]) -> tuple[dic
     return head, index
 
 
-def _put(part: PartSession, head: dict[str, Any], index: dict[str, Any]) -> None:
+def _put(part: PartSession, head: dict[str, Any], index: dict[str, Any], tokens: list[str]) -> None:
     compiled = part.compiled
     size, _ = compiled.kept["events"]
     events = snapshot.read_part(compiled.kept, 0, size, compiled.workspace)
-    write(part.workspace, head, events, sealed.seal(INDEX_MAGIC, index), [compiled.rows()])
+    write(part.workspace, head, events, index, [compiled.rows()], tokens)
 
 
 def _resign(part: PartSession, chunks: dict[int, bytes], saved: dict[int, tuple[float, float]]) -> None:
@@ -167,8 +166,7 @@ def _resign(part: PartSession, chunks: dict[int, bytes], saved: dict[int, tuple[
     for number, chunk in chunks.items():
         signatures[number] = chunk
     head["signatures"] = signatures
-    index["tokens"] = "\0".join(part.compiled.tokens)
-    _put(part, head, index)
+    _put(part, head, index, part.compiled.tokens.whole())
 
 
 def _rewrite(
@@ -205,4 +203,4 @@ def _rewrite(
     head.update(files.head())
     head["absent"] = sorted(absent)
     index.update(files.index())
-    _put(part, head, index)
+    _put(part, head, index, files.tokens)

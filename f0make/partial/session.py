@@ -201,7 +201,7 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
     """The part of the request's graph that the changes in ``look`` reach; None when the full way must tell."""
     place = workspace.rstrip("/") + "/"
     try:
-        compiled = Compiled.read(look.kept, place)
+        compiled = Compiled.read(look.kept, look.paths, place)
         if compiled is None:
             return None
         contents = Contents(workspace)
@@ -226,7 +226,7 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
 
 def _load(compiled: Compiled, first: set[int]) -> tuple[list[int], list[Instance]] | None:
     """What ``first`` reaches, with the makers of temp files that it may need; None when it cannot be read."""
-    count = len(compiled.names)
+    count = len(compiled)
     found = reached(compiled, first)
     known: dict[int, Instance] = {}
     temps: dict[str, int] = compiled.index["temps"]

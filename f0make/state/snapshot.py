@@ -86,10 +86,14 @@ HARMLESS = (
 class Look:
     """A snapshot, and what is not as it says."""
 
-    __slots__ = ("appeared", "changed", "kept", "lock")
+    __slots__ = ("appeared", "changed", "kept", "lock", "paths")
 
-    def __init__(self, kept: dict[str, Any], changed: list[str], appeared: list[str]) -> None:
+    def __init__(
+        self, kept: dict[str, Any], paths: list[str], changed: list[str], appeared: list[str]
+    ) -> None:
         self.kept = kept
+        self.paths = paths
+        """The paths that were there, sorted."""
         self.changed = changed
         """Paths with another signature, or gone."""
         self.appeared = appeared
@@ -156,7 +160,7 @@ def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
     full = paths
     if workspace:
         full = [path if path[:1] == "/" else workspace + path for path in paths]
-    return Look(kept, [paths[n] for n in _changed(full, kept["signatures"])], appeared)
+    return Look(kept, paths, [paths[n] for n in _changed(full, kept["signatures"])], appeared)
 
 
 def events_of(kept: dict[str, Any], workspace: str = "") -> str | None:

@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, UsageError
-from f0make.lean import dataclass, field, replace
-from f0make.options import Event, Reporter, RunOptions, Silent
+from f0make.lean import replace
+from f0make.options import Reporter, RunOptions, Silent
+from f0make.result import RunResult as RunResult
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
-    from f0make.cache.staging import Staging
-    from f0make.context import Context
-    from f0make.engine.run import Run
     from f0make.execution.bundle import Backend
     from f0make.governor.governor import Governor
     from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
-    from f0make.partial.session import PartSession, Rest
+    from f0make.partial.session import PartSession
     from f0make.plan.decide import Planned
     from f0make.remote.hosts import Host
     from f0make.session import Session
     from f0make.state.snapshot import Look
 
-
-@dataclass(slots=True)
-class RunResult:
-    """How a run ended."""
-
-    status: str
-    """``ok``, ``failed``, ``budget`` or ``interrupted``."""
-    steps: dict[str, str]
-    """Instance -> what became of it."""
-    context: Context
-    summary: Event
-    exit_code: int = 0
-    messages: list[str] = field(default_factory=list)
+_FEW = 100
+"""Instances in a run that is over before some milliseconds at its start count."""
 
 
 class Executor:
@@ -265,15 +249,9 @@ class Executor:
         )
 
     def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
-        from f0make.engine.closing import save, summary_of
-        from f0make.engine.fingerprints import Taken
-        from f0make.engine.nodes import State
-        from f0make.engine.run import Run
         from f0make.execution.cores import usable_cores
 
-        began, started = time.monotonic(), time.time()
-        told = len(session.store.damage)
-        run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
+        began = time.monotonic()
         jobs = usable_cores() if self.options.jobs is None else self.options.jobs
         hosts = self.hosts()
         if not jobs and not hosts:
@@ -287,130 +265,38 @@ class Executor:
             if reason is not None:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
-        fingerprints = Taken(self.workspace, dict(os.environ))
         governor = self._governor(session, jobs, began)
-        run = Run(
-            session,
-            self.options,
-            self.reporter,
-            run_id=run_id,
-            jobs=jobs,
-            backend=lambda: self._backend(jobs, hosts, blobs),
-            blobs=blobs,
-            shared=shared,
-            fingerprints=fingerprints,
-            governor=governor,
-            hosts=hosts,
-        )
-        watch = getattr(self.reporter, "watch", None)
-        if watch is not None:
-            watch(run.scheduler.monitor)
-        count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
-        rest = session.rest
-        if rest is not None:
-            count += rest.count
-        self.reporter.start(
-            {"event": "start", "recipe": recipe_path, "run": run_id, "instances": count, "jobs": jobs}
-        )
-        if rest is not None:
-            self._tell(rest)
-            run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
-            run.tally.saved_seconds += rest.saved_seconds
-            run.tally.saved_energy_kwh += rest.saved_energy
-            if rest.skipped:
-                run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
-        staging = self._stage(session, run.blobs)
+        early = self._open_early(session, jobs, hosts, blobs)
         try:
-            with _signals(run):
-                self._clean_up_crash(session, run)
-                run.run()
+            from f0make.drive import Means, drive
+
+            means = Means(
+                jobs=jobs,
+                hosts=hosts,
+                blobs=blobs,
+                shared=shared,
+                governor=governor,
+                backend=lambda: early or self._backend(jobs, hosts, blobs),
+            )
+            return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
         finally:
-            if staging is not None:
-                staging.close()
-            if shared is not None:
-                shared.close(lambda: bool(run.interrupted))
-                run.asking.tell()
-        summary = summary_of(run, time.monotonic() - began)
-        for text in (run.disk_full, run.unreachable):
-            if text:
-                self.reporter.note(text)
-        for text in session.store.damage[told:]:
-            self.reporter.note(text)
-        save(run, summary, recipe_path, targets, started)
-        self.reporter.summary(summary)
-        return self._result(run, summary, rest)
+            if early is not None:
+                early.stop(0.0)
 
-    def _tell(self, rest: Rest) -> None:
-        """Tell of the instances that nothing has changed for, all at once where the reporter can take that."""
-        known = getattr(self.reporter, "known", None)
-        if known is not None:
-            known(rest)
-        else:
-            from json import loads
-
-            for line in rest.lines():
-                self.reporter.step(loads(line))
-
-    def _stage(self, session: Session, blobs: Blobs | None) -> Staging | None:
-        """Let the copies of many lost files be made ahead by another process; None where that is not worth it."""
-        if session.rest is None or blobs is None:
+    def _open_early(
+        self, session: Session, jobs: int, hosts: Sequence[Host], blobs: Blobs | None
+    ) -> Backend | None:
+        """The backend, on its way while the rest of the program is read, where a step will most likely run."""
+        if session.rest is None or hosts or self.options.backend not in ("local", "ssh"):
             return None
-        from f0make.cache.staging import WORTH_A_PROCESS, stage
-        from f0make.files.restore import SCRATCH
-
-        lost = cast("PartSession", session).lost()
-        if len(lost) < WORTH_A_PROCESS:
+        instances = session.graph.instances
+        if len(instances) > _FEW or not any(instance.step.type == "shell" for instance in instances):
             return None
-        blobs.staging = stage(blobs, lost, f"{self.workspace}/{SCRATCH}")
-        return blobs.staging
-
-    def _clean_up_crash(self, session: Session, run: Run) -> None:
-        """Put aside what steps of a run that was killed left half made."""
-        for begun in session.store.open_begins():
-            left = [p for p in begun["outputs"] if not run.outputs.ours(p)]
-            run.outputs.set_aside(left)
-            session.store.append_fail({"instance": begun["instance"], "token": begun["token"]})
-        session.store.flush()
-
-    def _result(self, run: Run, summary: Event, rest: Rest | None) -> RunResult:
-        from f0make.context import Context
-        from f0make.engine.closing import exit_code_of
-
-        progress = run.progress
-        steps = {
-            i.name: progress.state[n].value
-            for n, i in enumerate(progress.graph.instances)
-            if n in progress.wanted
-        }
-        if rest is not None:
-            steps.update(rest.states())
-        context = Context(run.contexts.everything())
-        return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))
-
-
-@contextmanager
-def _signals(run: Run) -> Iterator[None]:
-    """INT, TERM and HUP end the run in order; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if run.interrupted:
-            raise KeyboardInterrupt
-        run.interrupt(signum)
-
-    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {}
-    for number in names:
-        # A signal that was ignored from outside (nohup) stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        backend = self._backend(jobs, hosts, blobs)
+        opened = getattr(backend, "open_early", None)
+        if opened is not None:
+            opened()
+        return backend
 
 
 def run_recipe(recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), **options: Any) -> RunResult:

@@ -45,6 +45,8 @@ class Crew:
         self._jobs = jobs
         self._settings = settings
         self._variables = variables
+        self.expected = 0
+        """Forked workers to be started before there is a bundle for them."""
         self.importing: dict[str, str] = {}
         """Variables for loky's processes only."""
         self._done = done
@@ -95,6 +97,10 @@ class Crew:
     def _short_of_forked(self) -> bool:
         pool = self._pool
         return pool is not None and pool.usable and len(self._forked) < min(self._jobs, len(pool.sent))
+
+    def _fewer_than_expected(self) -> bool:
+        expected, self.expected = self.expected, max(0, self.expected - 1)
+        return bool(expected) and self._pool is not None and self._pool.usable
 
     def hand_out(self) -> None:
         """Give queued bundles to whoever can take them."""
@@ -148,7 +154,7 @@ class Crew:
     def add_slots(self) -> list[Slot]:
         """Start workers for what is queued; the new slots."""
         added: list[Slot] = []
-        while self._short_of_forked():
+        while self._short_of_forked() or self._fewer_than_expected():
             assert self._pool is not None
             try:
                 self._forked.append(self._pool.add_slot(self._settings))

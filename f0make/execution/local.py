@@ -81,6 +81,15 @@ class LocalBackend:
     def start(self, done: Done) -> None:
         """Get ready; ``done`` is called from the backend's thread. Raises StateError when `.f0make` is unusable."""
         self._done = done
+        if self._thread is None:
+            self._open()
+
+    def open_early(self) -> None:
+        """Get ready ahead of `start`, with a worker for the first shell step. Raises StateError."""
+        self.careful = True
+        self._open(expected=1)
+
+    def _open(self, expected: int = 0) -> None:
         try:
             os.makedirs(self._directory, exist_ok=True)
             self._own = groups.workspace_id(self._workspace)
@@ -100,7 +109,15 @@ class LocalBackend:
             environ[b"MAKEFLAGS"], kept = os.fsencode(jobserver.makeflags), jobserver.inherited
             self._tokens = jobserver.watched
         settings = Settings(self._workspace, environ, os.getpid(), self._since, kept, self.careful)
-        self._crew = Crew(self._jobs, settings, self._variables, forkserver.take(), done, jobserver)
+        self._crew = Crew(
+            self._jobs,
+            settings,
+            self._variables,
+            forkserver.take(),
+            lambda outcome: self._done(outcome),
+            jobserver,
+        )
+        self._crew.expected = min(expected, self._jobs)
         # Threads inherit the mask: this one, loky's and the workers are never hit by Ctrl-C.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
         try:

@@ -1,0 +1,190 @@
+"""One run over an opened session: what is told at its start, the loop, and what is kept at its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, cast
+
+from f0make.engine.closing import exit_code_of, save, summary_of
+from f0make.engine.fingerprints import Taken
+from f0make.engine.nodes import State
+from f0make.engine.run import Run
+from f0make.lean import dataclass
+from f0make.result import RunResult
+
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.cache.shared import SharedRecords
+    from f0make.cache.staging import Staging
+    from f0make.execution.bundle import Backend
+    from f0make.governor.governor import Governor
+    from f0make.options import Event, Reporter, RunOptions
+    from f0make.partial.session import PartSession, Rest
+    from f0make.remote.hosts import Host
+    from f0make.session import Session
+
+
+@dataclass(slots=True)
+class Means:
+    """What a run has to work with."""
+
+    jobs: int
+    hosts: Sequence[Host]
+    backend: Callable[[], Backend]
+    """Makes it, when something must run."""
+    blobs: Blobs | None
+    shared: SharedRecords | None
+    governor: Governor | None
+
+
+def drive(
+    session: Session,
+    options: RunOptions,
+    reporter: Reporter,
+    recipe_path: str,
+    targets: list[str],
+    means: Means,
+    began: float,
+) -> RunResult:
+    """Bring ``targets`` of the recipe that ``session`` has opened up to date; ``began`` is monotonic.
+
+    Raises what the state, the backend or a budget cannot bear.
+    """
+    started = time.time()
+    told = len(session.store.damage)
+    run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
+    run = Run(
+        session,
+        options,
+        reporter,
+        run_id=run_id,
+        jobs=means.jobs,
+        backend=means.backend,
+        blobs=means.blobs,
+        shared=means.shared,
+        fingerprints=Taken(session.workspace, dict(os.environ)),
+        governor=means.governor,
+        hosts=means.hosts,
+    )
+    watch = getattr(reporter, "watch", None)
+    if watch is not None:
+        watch(run.scheduler.monitor)
+    _tell_start(run, recipe_path, means.jobs)
+    staging = _stage(session, run.blobs)
+    try:
+        with _signals(run):
+            _clean_up_crash(session, run)
+            run.run()
+    finally:
+        if staging is not None:
+            staging.close()
+        if means.shared is not None:
+            means.shared.close(lambda: bool(run.interrupted))
+            run.asking.tell()
+    summary = summary_of(run, time.monotonic() - began)
+    for text in (run.disk_full, run.unreachable):
+        if text:
+            reporter.note(text)
+    for text in session.store.damage[told:]:
+        reporter.note(text)
+    save(run, summary, recipe_path, targets, started)
+    reporter.summary(summary)
+    return _result(run, summary)
+
+
+def _tell_start(run: Run, recipe_path: str, jobs: int) -> None:
+    rest = run.session.rest
+    count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
+    if rest is not None:
+        count += rest.count
+    run.reporter.start(
+        {"event": "start", "recipe": recipe_path, "run": run.run_id, "instances": count, "jobs": jobs}
+    )
+    if rest is not None:
+        _tell_rest(run.reporter, rest)
+        run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
+        run.tally.saved_seconds += rest.saved_seconds
+        run.tally.saved_energy_kwh += rest.saved_energy
+        if rest.skipped:
+            run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
+
+
+def _tell_rest(reporter: Reporter, rest: Rest) -> None:
+    """Tell of the instances that nothing has changed for, all at once where the reporter can take that."""
+    known = getattr(reporter, "known", None)
+    if known is not None:
+        known(rest)
+    else:
+        from json import loads
+
+        for line in rest.lines():
+            reporter.step(loads(line))
+
+
+def _stage(session: Session, blobs: Blobs | None) -> Staging | None:
+    """Let the copies of many lost files be made ahead by another process; None where that is not worth it."""
+    if session.rest is None or blobs is None:
+        return None
+    from f0make.cache.staging import WORTH_A_PROCESS, stage
+    from f0make.files.restore import SCRATCH
+
+    lost = cast("PartSession", session).lost()
+    if len(lost) < WORTH_A_PROCESS:
+        return None
+    blobs.staging = stage(blobs, lost, f"{session.workspace}/{SCRATCH}")
+    return blobs.staging
+
+
+def _clean_up_crash(session: Session, run: Run) -> None:
+    """Put aside what steps of a run that was killed left half made."""
+    for begun in session.store.open_begins():
+        left = [p for p in begun["outputs"] if not run.outputs.ours(p)]
+        run.outputs.set_aside(left)
+        session.store.append_fail({"instance": begun["instance"], "token": begun["token"]})
+    session.store.flush()
+
+
+def _result(run: Run, summary: Event) -> RunResult:
+    from f0make.context import Context
+
+    progress, rest = run.progress, run.session.rest
+    steps = {
+        i.name: progress.state[n].value
+        for n, i in enumerate(progress.graph.instances)
+        if n in progress.wanted
+    }
+    if rest is not None:
+        steps.update(rest.states())
+    context = Context(run.contexts.everything())
+    return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))
+
+
+@contextmanager
+def _signals(run: Run) -> Iterator[None]:
+    """INT, TERM and HUP end the run in order; a second one ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if run.interrupted:
+            raise KeyboardInterrupt
+        run.interrupt(signum)
+
+    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {}
+    for number in names:
+        # A signal that was ignored from outside (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

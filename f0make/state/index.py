@@ -103,8 +103,9 @@ class Index:
 
     def dump(self) -> tuple[tuple[Any, ...], dict[str, list[bytes]]]:
         """(what is small, name of a table -> its pieces), for `load`."""
-        pieces = {name: getattr(self, name).packed() for name in TABLES}
-        counts = [len(getattr(self, name)) for name in TABLES]
+        packed = {name: getattr(self, name).packed() for name in TABLES}
+        counts = [count for count, _ in packed.values()]
+        pieces = {name: pieces for name, (_, pieces) in packed.items()}
         return (self.lines, counts, [getattr(self, name) for name in _SMALL]), pieces
 
     def load(self, small: tuple[Any, ...], places: list[list[Place]], source: Source) -> None:
@@ -137,15 +138,9 @@ class Index:
         step = payload.get("step") or instance.partition("[")[0]
         tokens = [outputs[path] for path in trees if path in outputs]
         _check_texts(key, instance, step, *outputs, *outputs.values())
-        old = self.keys.get(key, ())
-        if variant in old[::2]:
-            at = old.index(variant)
-            old = old[:at] + old[at + 2 :]
-        self.keys[key] = (*old, variant, offset)
-        self.latest[instance] = (offset, step, measures)
-        self.made.update(outputs)
-        for path in outputs:
-            self.makers[path] = instance
+        self.keys.change(key, lambda old: _with_variant(old or (), variant, offset))
+        self.latest.put(instance, (offset, step, measures))
+        self._put_made(outputs, instance)
         for token in tokens:
             self.trees[token] = offset
         self.begins.pop(instance, None)
@@ -154,20 +149,24 @@ class Index:
     def _made(self, payload: Any, offset: int) -> None:
         paths, instance = payload["paths"], payload["instance"]
         _check_texts(instance, *paths, *paths.values())
-        self.made.update(paths)
-        for path in paths:
-            self.makers[path] = instance
+        self._put_made(paths, instance)
         offsets = self.offsets(payload.get("key") or "")
         if offsets:
             known = self.latest.get(instance)
-            self.latest[instance] = (offsets[0], *(known[1:] if known else (instance.partition("[")[0], ())))
+            rest = known[1:] if known else (instance.partition("[")[0], ())
+            self.latest.put(instance, (offsets[0], *rest))
+
+    def _put_made(self, paths: dict[str, str], instance: str) -> None:
+        for path, token in paths.items():
+            self.made.put(path, token)
+            self.makers.put(path, instance)
 
     def _gone(self, payload: Any, offset: int) -> None:
         paths = payload["paths"]
         _check_texts(*paths)
         for path in paths:
-            self.made.pop(path, None)
-            self.makers.pop(path, None)
+            self.made.take(path)
+            self.makers.take(path)
 
     def _begin(self, payload: Any, offset: int) -> None:
         instance = payload["instance"]
@@ -186,14 +185,19 @@ class Index:
         old = self.keys.get(key, ())
         dropped = {o for v, o in zip(old[::2], old[1::2], strict=True) if variant in (None, v)}
         kept = tuple(x for v, o in zip(old[::2], old[1::2], strict=True) if o not in dropped for x in (v, o))
-        if kept:
-            self.keys[key] = kept
-        else:
-            self.keys.pop(key, None)
+        self.keys.change(key, lambda old: kept or None)
         for instance in [
             i for i in payload.get("instances") or () if self.latest.get(i, (-1,))[0] in dropped
         ]:
-            del self.latest[instance]
+            self.latest.take(instance)
+
+
+def _with_variant(old: tuple[Any, ...], variant: str, offset: int) -> tuple[Any, ...]:
+    """``old`` with a record of ``variant`` at ``offset`` as its newest."""
+    if variant in old[::2]:
+        at = old.index(variant)
+        old = old[:at] + old[at + 2 :]
+    return (*old, variant, offset)
 
 
 def _check_texts(*values: Any) -> None:

@@ -17,7 +17,7 @@ _SLACK = 10_000
 
 def worth_it(index: Index) -> bool:
     """Whether most lines of the log are superseded."""
-    live = len(index.keys) + len(index.begins) + len(index.fails) + len(index.made) // 4
+    live = index.keys.about + len(index.begins) + len(index.fails) + index.made.about // 4
     return index.lines > 4 * live + _SLACK
 
 

@@ -49,7 +49,8 @@ class Store:
     @property
     def recorded(self) -> bool:
         """Whether there is a record of anything."""
-        return bool(self._index.keys or self._index.latest)
+        keys = self._index.keys
+        return bool(keys.about or len(keys))
 
     def find(self, key: str) -> list[Record]:
         """All records of ``key``, newest first."""

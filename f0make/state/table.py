@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import marshal
-from collections.abc import Callable, ItemsView, Iterator, MutableMapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from typing import Any
 from zlib import crc32
 
@@ -20,18 +20,20 @@ _MANY = 4
 
 Place = tuple[int, int, int]
 """Where a packed piece lies: offset, size and CRC-32."""
+Change = Callable[[Any], Any]
+"""Makes the new value of the old one; None stands for no value."""
 Source = Callable[[Place], "bytes | None"]
 """Reads a piece; None when it is damaged."""
 
 
-class Table(MutableMapping[str, Any]):
-    """Name -> built-in types.
+class Table(Mapping[str, Any]):
+    """Name -> built-in types, not None.
 
     Made empty, or over ``pieces`` with ``count`` names that ``source`` reads. When one is damaged, ``heal`` is
     called, which must fill this table with `become` or raise.
     """
 
-    __slots__ = ("_closed", "_count", "_heal", "_known", "_opened", "_pieces", "_source")
+    __slots__ = ("_count", "_heal", "_known", "_late", "_opened", "_pieces", "_source")
 
     def __init__(
         self,
@@ -43,14 +45,38 @@ class Table(MutableMapping[str, Any]):
         self._known: dict[str, Any] = {}
         self._pieces: list[Place | None] = list(pieces)
         """Where each lies, None once it is in ``_known``; empty when all are."""
+        self._late: dict[int, list[tuple[str, Change]]] = {}
+        """Piece -> what is to be done with it when it is opened, in this order."""
         self._count = count
         self._opened = 0
         self._source = source
         self._heal = heal
 
+    @property
+    def about(self) -> int:
+        """How many names there are; those that changes will add or take away do not count yet."""
+        return self._count if self._pieces else len(self._known)
+
+    def change(self, name: str, change: Change) -> None:
+        """Replace the value of ``name`` by what ``change`` makes of it (None: there is none), as soon as it is read."""
+        if self._pieces:
+            number = self._number(name)
+            if self._pieces[number] is not None:
+                self._late.setdefault(number, []).append((name, change))
+                return
+        self._apply(name, change)
+
+    def put(self, name: str, value: Any) -> None:
+        """Give ``name`` the value, without reading anything."""
+        self.change(name, lambda old: value)
+
+    def take(self, name: str) -> None:
+        """Remove ``name``, without reading anything."""
+        self.change(name, lambda old: None)
+
     def become(self, other: Table) -> None:
         """Hold what ``other`` holds."""
-        self._known, self._pieces = other.whole(), []
+        self._known, self._pieces, self._late = other.whole(), [], {}
 
     def whole(self) -> dict[str, Any]:
         """All of it, not to be changed."""
@@ -66,14 +92,17 @@ class Table(MutableMapping[str, Any]):
         self._pieces = []
         return self._known
 
-    def packed(self) -> list[bytes]:
-        """Its pieces, to be written."""
+    def packed(self) -> tuple[int, list[bytes]]:
+        """How many names it holds, and its pieces, to be written."""
+        for number in list(self._late):
+            if self._pieces:
+                self._open(number)
         if self._count > 2 * PIECE * len(self._pieces):
             self.whole()
-        count = len(self._pieces) or max(1, len(self._known) // PIECE)
-        parts: list[dict[str, Any]] = [{} for _ in range(count)]
+        pieces = len(self._pieces) or max(1, len(self._known) // PIECE)
+        parts: list[dict[str, Any]] = [{} for _ in range(pieces)]
         for name, value in self._known.items():
-            parts[_hash(name) % count][name] = value
+            parts[_hash(name) % pieces][name] = value
         data: list[bytes | None] = [marshal.dumps(part, MARSHAL_VERSION) for part in parts]
         for number, place in enumerate(self._pieces):
             if place is not None:
@@ -81,10 +110,13 @@ class Table(MutableMapping[str, Any]):
         if None in data:
             self._heal()
             return self.packed()
-        return [piece for piece in data if piece is not None]
+        return self.about, [piece for piece in data if piece is not None]
+
+    def _number(self, name: str) -> int:
+        return _hash(name) % len(self._pieces)
 
     def _find(self, name: str) -> None:
-        self._open(_hash(name) % len(self._pieces))
+        self._open(self._number(name))
         if self._pieces and self._opened * _MANY > len(self._pieces):
             self.whole()
 
@@ -103,6 +135,17 @@ class Table(MutableMapping[str, Any]):
         self._pieces[number] = None
         self._opened += 1
         self._known.update(piece)
+        for name, change in self._late.pop(number, ()):
+            self._apply(name, change)
+
+    def _apply(self, name: str, change: Change) -> None:
+        old = self._known.get(name)
+        value = change(old)
+        self._count += (value is not None) - (old is not None)
+        if value is not None:
+            self._known[name] = value
+        elif old is not None:
+            del self._known[name]
 
     # As a mapping.
 
@@ -112,27 +155,10 @@ class Table(MutableMapping[str, Any]):
             self._find(name)
         return self._known.get(name, default)
 
-    def pop(self, name: str, default: Any = None) -> Any:
-        """Take ``name`` away; its value, or ``default``."""
-        if self._pieces:
-            self._find(name)
-            self._count -= name in self._known
-        return self._known.pop(name, default)
-
     def __getitem__(self, name: str) -> Any:
         if self._pieces:
             self._find(name)
         return self._known[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if self._pieces:
-            self._find(name)
-            self._count += name not in self._known
-        self._known[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        self[name]
-        self.pop(name)
 
     def __contains__(self, name: object) -> bool:
         if self._pieces and isinstance(name, str):
@@ -140,7 +166,7 @@ class Table(MutableMapping[str, Any]):
         return name in self._known
 
     def __len__(self) -> int:
-        return self._count if self._pieces else len(self._known)
+        return len(self.whole())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.whole())

@@ -14,8 +14,8 @@ from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.forked import ForkedPool, ForkedSlot
 from f0make.execution.forkserver import ForkServer
 from f0make.execution.obituary import Obituaries
+from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
-from f0make.execution.worker import Settings
 
 if TYPE_CHECKING:
     from f0make.execution.jobserver.pool import Jobserver

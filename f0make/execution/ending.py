@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from f0make.execution import host
 from f0make.execution.host import Facts
 
+TERM_GRACE = 2.0
+"""Seconds between TERM and KILL when a step's time is up."""
+
 _PATIENCE = 5.0
 """Seconds that a killed process may take to be gone (it may be writing its memory to a core file)."""
 

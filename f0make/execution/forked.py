@@ -18,8 +18,8 @@ from f0make.execution.board import PLACES
 from f0make.execution.bundle import Bundle
 from f0make.execution.forkserver import ForkServer
 from f0make.execution.jobserver.purse import Token
+from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
-from f0make.execution.worker import Settings
 
 _GONE = 10.0
 """Seconds for a process that has closed its files to be gone."""

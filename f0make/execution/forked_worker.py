@@ -11,6 +11,7 @@ from importlib import import_module
 from f0make.execution import frames, host, worker
 from f0make.execution.board import Board
 from f0make.execution.jobserver.purse import Purse, Token
+from f0make.execution.settings import Settings
 
 _SOON_NEEDED = ("f0make.execution.pystep", "hashlib", "resource")
 _PATIENCE = 5.0
@@ -32,7 +33,7 @@ def work(line: socket.socket, files: list[int], queue: socket.socket, board: Boa
     messages = frames.receive(line, inbox)
     if messages is None:
         return
-    settings: worker.Settings = messages[0][1]
+    settings: Settings = messages[0][1]
     if not _has_parent(settings.parent, line):
         return
     for fd, number in zip(files[2:], settings.kept, strict=True):

@@ -6,7 +6,6 @@ the same machine, and the socket is known to nobody else.
 
 from __future__ import annotations
 
-import pickle
 import socket
 import struct
 from operator import attrgetter
@@ -14,6 +13,11 @@ from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.lean import fields
+
+try:
+    from _pickle import dumps, loads  # `pickle` is the same and brings its twin in Python along.
+except ImportError:
+    from pickle import dumps, loads
 
 SETTINGS = b"S"
 """What a forked worker must know; the first message to it."""
@@ -44,13 +48,13 @@ def frame(kind: bytes, payload: Any = None) -> bytes:
         payload = _bundle_fields(payload)
     elif kind in (OUTCOME, LAST_OUTCOME):
         payload = _outcome_fields(payload)
-    data = pickle.dumps(payload, 5)
+    data = dumps(payload, 5)
     return _HEAD.pack(len(data), kind) + data
 
 
 def queued(number: int, bundle: Bundle) -> bytes:
     """``bundle`` under ``number`` as one message of a queue that keeps messages apart."""
-    return _NUMBER.pack(number) + pickle.dumps(_bundle_fields(bundle), 5)
+    return _NUMBER.pack(number) + dumps(_bundle_fields(bundle), 5)
 
 
 def queued_number(message: memoryview) -> int:
@@ -61,7 +65,7 @@ def queued_number(message: memoryview) -> int:
 
 def queued_bundle(message: memoryview) -> Bundle:
     """The bundle of a message of `queued`."""
-    return Bundle(*pickle.loads(message[_NUMBER.size :]))
+    return Bundle(*loads(message[_NUMBER.size :]))
 
 
 class Frames:
@@ -79,7 +83,7 @@ class Frames:
             end = _HEAD.size + size
             if len(self._buffer) < end:
                 break
-            payload = pickle.loads(memoryview(self._buffer)[_HEAD.size : end])
+            payload = loads(memoryview(self._buffer)[_HEAD.size : end])
             del self._buffer[:end]
             if kind == BUNDLE:
                 payload = Bundle(*payload)

@@ -16,8 +16,8 @@ from f0make.errors import StateError
 from f0make.execution import ending, forkserver, groups, host, inherited
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.crew import Crew
+from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
-from f0make.execution.worker import Settings
 
 if TYPE_CHECKING:
     from f0make.execution.jobserver.pool import Jobserver

@@ -10,8 +10,9 @@ from typing import Any
 
 from f0make.execution import frames, host
 from f0make.execution.bundle import Bundle
+from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
-from f0make.execution.worker import Settings, enter, serve
+from f0make.execution.worker import enter, serve
 from f0make.lean import replace
 
 _LAST_WAIT = 0.5

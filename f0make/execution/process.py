@@ -14,10 +14,8 @@ from f0make.execution import ending, host
 from f0make.execution.command import Launch, default_shell
 from f0make.lean import dataclass
 
-__all__ = ["TERM_GRACE", "Ended", "default_shell", "run"]
+__all__ = ["Ended", "default_shell", "run"]
 
-TERM_GRACE = 2.0
-"""Seconds between TERM and KILL when a step's time is up."""
 _LINGER = 0.25
 """Seconds that processes left behind may take to end by themselves: the `tee` of ``> >(tee log)`` still
 writes when its shell is gone."""
@@ -72,7 +70,7 @@ def run(
     timed_out = False
     if timeout is not None and not host.wait_exit(pid, timeout):
         timed_out = True
-        ending.end(lambda: _step_processes(before), TERM_GRACE)
+        ending.end(lambda: _step_processes(before), ending.TERM_GRACE)
     _, status, usage = os.wait4(pid, 0)
     ended = Ended(
         os.waitstatus_to_exitcode(status),

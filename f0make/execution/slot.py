@@ -10,7 +10,6 @@ import time
 from f0make.execution import ending, frames, groups
 from f0make.execution.bundle import Bundle
 from f0make.execution.jobserver.purse import Token
-from f0make.execution.process import TERM_GRACE
 
 
 class Slot:
@@ -64,7 +63,7 @@ class Slot:
         if self.kill_at is None and self.bundle is not None:
             self.reason = reason
             self.deadline = None
-            self.kill_at = time.monotonic() + TERM_GRACE
+            self.kill_at = time.monotonic() + ending.TERM_GRACE
             ending.send(self.processes(), signal.SIGTERM)
 
     def kill_step(self) -> None:

@@ -16,28 +16,10 @@ from collections.abc import Callable
 
 from f0make.execution import ending, frames, groups, host
 from f0make.execution.runner import Runner
-from f0make.lean import dataclass
+from f0make.execution.settings import Settings
 
 SAMPLE_EVERY = 0.1
 """Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""
-
-
-@dataclass(slots=True)
-class Settings:
-    """What a worker needs to know once."""
-
-    workspace: str
-    """Absolute path."""
-    environ: dict[bytes, bytes]
-    """What steps inherit."""
-    parent: int
-    """Process id of f0make."""
-    since: int
-    """Stamp of the start of the run."""
-    kept: tuple[int, ...] = ()
-    """Descriptors that steps inherit."""
-    careful: bool = False
-    """After a step that failed nothing queued starts until f0make says so."""
 
 
 class _Worker:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from f0make.cache.blobs import BlobError, Blobs
 from f0make.execution import ending, frames, host
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.process import TERM_GRACE
+from f0make.execution.ending import TERM_GRACE
 from f0make.execution.runner import Runner, signal_name
 from f0make.remote.attempt import run_attempt
 from f0make.remote.loans import Taking

@@ -5,23 +5,27 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import F0, Result
 from dask_world import Dask
 
+from f0make.engines.greeting import within
+
 RECIPE = "steps:\n  - name: a\n    outputs: a.txt\n    run: echo a > ${{ outputs }}\n"
 
 
 def refused(f0: F0, *args: str, code: int = 5) -> Result:
-    """A run that must end with ``code``, with one line and nothing done: within ten seconds where nothing else runs."""
+    """A run that must end with ``code`` within ten seconds, with one line and nothing done."""
     f0.recipe(RECIPE)
     began = time.monotonic()
     result = f0("run", "recipe.yaml", *args)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 10
     assert result.code == code, result.stderr
     assert "f0make: " in result.stderr and not f0.exists("a.txt")
     return result
@@ -32,6 +36,27 @@ def silent() -> Iterator[int]:
     """A port at which somebody listens who says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture
+def chatty() -> Iterator[int]:
+    """A port at which somebody greets as a mail server does, and goes on listening."""
+    talks = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with suppress(OSError):
+                while True:
+                    talks.append(server.accept()[0])
+                    talks[-1].sendall(b"220 mail.example ESMTP\r\n")
+
+        thread = threading.Thread(target=greet, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    for talk in talks:
+        talk.close()
 
 
 @pytest.fixture
@@ -53,6 +78,9 @@ class TestDask:
 
     def test_somebody_else_listens(self, f0: F0, silent: int) -> None:
         refused(f0, "--backend", f"dask=tcp://127.0.0.1:{silent}")
+
+    def test_somebody_who_speaks_of_something_else(self, f0: F0, chatty: int) -> None:
+        assert "no Dask scheduler" in refused(f0, "--backend", f"dask=tcp://127.0.0.1:{chatty}").stderr
 
     def test_a_name_that_nobody_knows(self, f0: F0) -> None:
         assert "nowhere.invalid" in refused(f0, "--backend", "dask=tcp://nowhere.invalid:8786").stderr
@@ -191,3 +219,11 @@ def test_workers_have_no_labels(f0: F0, nobody: int) -> None:
     result = f0("run", "recipe.yaml", "--backend", f"dask=tcp://127.0.0.1:{nobody}")
     assert result.code == 2
     assert result.stderr.startswith("recipe.yaml:5:14: a.runs_on: with --backend dask=tcp://")
+
+
+def test_what_takes_too_long_is_left_behind() -> None:
+    """As a name server may, or Ray."""
+    over = threading.Event()
+    with pytest.raises(TimeoutError, match=r"within 0\.2 s"):
+        within(0.2, over.wait)  # type: ignore[arg-type]
+    over.set()

@@ -15,14 +15,17 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from f0make.engines.address import Address
 from f0make.engines.cluster import Gone, Job, Reply
-from f0make.engines.greeting import greet
+from f0make.engines.greeting import greet_dask
 from f0make.engines.local_dask import LocalDask
 from f0make.engines.shipment import loaded, module
 from f0make.errors import UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT = 5.0
 """Seconds to reach the scheduler."""
@@ -62,11 +65,13 @@ class DaskCluster:
             if self._local is not None:
                 self._client = _connect(self._local.start(), None)
             elif self._address.url.startswith("tls://"):
-                security = self._security()
-                greet(self._address, security.get_connection_args("client").get("ssl_context"))
-                self._client = _connect(self._address.url, security)
+                # Before Dask is imported, which takes a while, unless its configuration must say how.
+                given = bool(self._address.ca)
+                security = None if given else _configured()
+                greet_dask(self._address, self._context() if given else _context_of(security))
+                self._client = _connect(self._address.url, self._security() if given else security)
             else:
-                greet(self._address, None)  # before Dask is imported, which takes a while
+                greet_dask(self._address, None)
                 self._client = _connect(self._address.url, None)
         except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
             text = f"--backend {self._address}: the Dask scheduler cannot be reached: {_text(error)}"
@@ -80,32 +85,39 @@ class DaskCluster:
         except Exception as error:
             raise UnreachableError(f"--backend {self._address}: {_text(error)}") from None
 
-    def _security(self) -> Any:
-        from distributed.security import Security
+    def _context(self) -> ssl.SSLContext:
+        """What TLS needs, as Dask will use it. Raises UsageError."""
+        import ssl
 
-        if not self._address.ca:
-            return Security()  # What the user's dask configuration says.
-        files = {
-            "tls_ca_file": ("--dask-ca", self._address.ca),
-            "tls_client_cert": ("--dask-cert", self._address.cert),
-            "tls_client_key": ("--dask-key", self._address.key),
-        }
-        paths = {}
-        for name, (flag, path) in files.items():
-            paths[name] = os.path.join(self._root, path)
+        files = self._files()
+        for flag, path in files.items():
             try:
-                with open(paths[name], "rb"):
+                with open(os.path.join(self._root, path), "rb"):
                     pass
             except OSError as error:
                 raise UsageError(f"{flag} {path}: {error.strerror}") from None
-        security = Security(require_encryption=True, **paths)
+        ca, cert, key = (os.path.join(self._root, path) for path in files.values())
         try:
-            security.get_connection_args("client")
+            context = ssl.create_default_context(cafile=ca)
+            context.check_hostname = False  # An authority of the cluster's own says who belongs to it.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            context.load_cert_chain(cert, key)
         except (OSError, ValueError) as error:
-            raise UsageError(
-                f"--dask-ca, --dask-cert, --dask-key: they do not fit each other: {error}"
-            ) from None
-        return security
+            raise UsageError(f"{', '.join(files)}: they do not fit each other: {error}") from None
+        return context
+
+    def _files(self) -> dict[str, str]:
+        return {
+            "--dask-ca": self._address.ca,
+            "--dask-cert": self._address.cert,
+            "--dask-key": self._address.key,
+        }
+
+    def _security(self) -> Any:
+        from distributed.security import Security
+
+        ca, cert, key = (os.path.join(self._root, path) for path in self._files().values())
+        return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
 
     def _send_module(self) -> None:
         from distributed.diagnostics.plugin import SchedulerUploadFile, UploadFile
@@ -312,6 +324,18 @@ class DaskCluster:
 
     def _why_gone(self) -> str:
         return f"the connection to the Dask scheduler at {self._address.url or 'this machine'} is lost"
+
+
+def _configured() -> Any:
+    """What the user's dask configuration says of TLS."""
+    from distributed.security import Security
+
+    return Security()
+
+
+def _context_of(security: Any) -> ssl.SSLContext | None:
+    found: ssl.SSLContext | None = security.get_connection_args("client").get("ssl_context")
+    return found
 
 
 def _connect(url: str, security: Any) -> Any:

@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -19,18 +18,14 @@ from typing import Any
 
 from f0make.engines.address import Address
 from f0make.engines.cluster import Gone, Job, Reply
+from f0make.engines.greeting import greet_ray, within
 from f0make.engines.shipment import module
 from f0make.errors import UnreachableError
 
-ANSWER = 2.0
-"""Seconds for somebody to listen at the address, and to answer as gRPC does."""
 CONNECT = 25.0
 """Seconds for Ray to join a cluster that has answered."""
 STORE = 80 << 20
 """Bytes of Ray's object store in a cluster started here: contents do not travel through it."""
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_SETTINGS = b"\x04"
-"""How a client of HTTP/2 begins, and the kind of the frame that a server answers with (RFC 9113, 3.4 and 6.5)."""
 OWN = frozenset({"CPU", "GPU", "memory"})
 """What Ray asks for by options of their own."""
 
@@ -58,13 +53,12 @@ class RayCluster:
         self._ring = ring
         try:
             if self._address.url:
-                _listens(self._address)
-                _within(CONNECT, self._connect)
+                if self._address.url != "auto":
+                    greet_ray(self._address, os.environ.get("RAY_USE_TLS", "0") == "1")
+                within(CONNECT, self._connect)
             else:
                 # In this thread, which lives on: when it ended, the kernel would end what it started (prctl(2)).
                 self._connect()
-        except UnreachableError:
-            raise
         except Exception as error:  # Ray's own kinds, by version
             raise UnreachableError(
                 f"--backend {self._address}: Ray cannot be reached: {_text(error)}"
@@ -256,46 +250,6 @@ def _call(name: str, source: str, function: str, arguments: tuple[Any, ...]) -> 
     found: Any = types.ModuleType(name)
     exec(compile(source, name, "exec"), found.__dict__)
     return getattr(found, function)(*arguments)
-
-
-def _within(seconds: float, act: Callable[[], None]) -> None:
-    """``act``, given up (and left behind in its thread) after ``seconds``: Ray gives no say in how long it tries."""
-    ended: SimpleQueue[BaseException | None] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            act()
-            ended.put(None)
-        except BaseException as error:
-            ended.put(error)
-
-    threading.Thread(target=run, name="ray-connect", daemon=True).start()
-    try:
-        error = ended.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError(f"it does not answer within {seconds:g} s") from None
-    if error is not None:
-        raise error
-
-
-def _listens(address: Address) -> None:
-    """Raises UnreachableError when nobody listens at ``address``: Ray itself would try for a minute."""
-    import socket
-
-    if address.url == "auto":
-        return
-    place = address.url.removeprefix("ray://")
-    port = int(place.rpartition(":")[2])
-    try:
-        with socket.create_connection((address.host, port), ANSWER) as line:
-            if os.environ.get("RAY_USE_TLS", "0") != "1":
-                line.sendall(_HELLO)
-                if line.recv(9)[3:4] != _SETTINGS:
-                    raise OSError("what listens there is no Ray")
-    except OSError as error:
-        raise UnreachableError(
-            f"--backend {address}: Ray cannot be reached: {error.strerror or error}"
-        ) from None
 
 
 def _text(error: Any) -> str:

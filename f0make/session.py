@@ -181,8 +181,12 @@ class Session:
                 raise
             return [Problem(str(error), places[at], "targets")]
 
+        from f0make.files.presence import Presence
+
+        seen = Presence(self.workspace)
+
         def there(path: str) -> bool:
-            return self._exists(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
+            return seen.there(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
 
         return [self._with_pattern(p) for p in self.graph.missing_inputs(wanted, there)]
 

@@ -73,6 +73,7 @@ class Decider:
         self.nothing_known = False
         """There is no record of anything, none will come while this decides, and every input was seen to be there:
         no key can be found, so none is made."""
+        self._news: Verdict | None = None
 
     def decide(self, index: int) -> Verdict:
         """The verdict on the instance ``index``; reads files and records, changes nothing."""
@@ -91,9 +92,7 @@ class Decider:
         if texts is None:
             return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
         if self.nothing_known and index not in self.forced and not instance.always:
-            verdict = Verdict(Kind.RUN, "")
-            self._explain(instance, verdict)
-            return verdict
+            return self._never_ran(instance)
         facts = self.session.code.get(instance.name)
         parts = declared_parts(instance, facts.digest if facts else None, texts)
         verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)
@@ -104,6 +103,17 @@ class Decider:
         else:
             self._look_up(index, instance, verdict)
         return verdict
+
+    def _never_ran(self, instance: Instance) -> Verdict:
+        """The verdict while nothing is known, which is the same for all unless one of them has failed."""
+        if self.session.store.failures:
+            verdict = Verdict(Kind.RUN, "")
+            self._explain(instance, verdict)
+            return verdict
+        if self._news is None:
+            self._news = Verdict(Kind.RUN, "")
+            self._explain(instance, self._news)
+        return self._news
 
     def value_of(self, index: int) -> Callable[[str], tuple[bool, Any]]:
         """How the instance ``index`` sees the context: key -> (there, value).

@@ -228,7 +228,7 @@ class Renderer:
                 pattern = ""
                 if plan.glob or (has_glob(text) and not template.names.isdisjoint(_FROM_CONFIG)):
                     pattern = text if trusted else "" if template.single else _pattern(template, scope)
-                if is_pattern(pattern):
+                if pattern and is_pattern(pattern):
                     out += self._glob(state, plan, text, pattern)
                 else:
                     out.append(self.paths.input(text))

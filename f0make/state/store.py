@@ -98,6 +98,11 @@ class Store:
         """The payload of each `append_begin` that no record or failure has closed, oldest first."""
         return list(self._index.begins.values())
 
+    @property
+    def failures(self) -> bool:
+        """Whether anything has failed and not succeeded since."""
+        return bool(self._index.fails)
+
     def last_fail(self, instance: str) -> dict[str, Any] | None:
         """The payload of the last failure of ``instance``, None when it succeeded since or never failed."""
         offset = self._index.fails.get(instance)

@@ -30,6 +30,8 @@ def quote(value: Any) -> str:
 
     Raises NotText as `to_text` does.
     """
+    if type(value) is str:
+        return quote_text(value)
     if isinstance(value, Raw):
         return value
     if isinstance(value, (list, tuple, set, range)):

@@ -59,7 +59,7 @@ class Piece:
 class Template:
     """A text with expressions. ``quoted``: values are quoted for the shell."""
 
-    __slots__ = ("key", "names", "parts", "quoted", "single", "text")
+    __slots__ = ("_around", "key", "names", "parts", "quoted", "single", "text")
 
     def __init__(self, text: str, key: str = "", quoted: bool = False, steps: Iterable[str] = ()) -> None:
         """``key`` is the place inside the step; ``steps`` are step names that are no identifiers.
@@ -80,6 +80,8 @@ class Template:
             self.parts.append(part if isinstance(part, str) else self._piece(part.source, part.offset, steps))
         self.names: frozenset[str] = frozenset().union(*(piece.names for piece in self.pieces()))
         self.single = len(self.parts) == 1 and not isinstance(self.parts[0], str)
+        self._around = None if quoted else _around(self.parts)
+        """The commonest of all, a text with one variable in it: what stands before it, its name, what follows."""
 
     def _piece(self, source: str, offset: int, steps: Iterable[str]) -> Piece:
         source = spell_steps(source, steps)
@@ -114,6 +116,7 @@ class Template:
             missing = unknown_name(min(piece.names - names), names)
             errors.append(self._at(piece, missing.message, missing.hint))
             piece.broken = True
+            self._around = None
         return errors
 
     def render(self, scope: Scope) -> str:
@@ -122,6 +125,12 @@ class Template:
         Raises TemplateError, Broken for what has been reported before, and whatever the objects of the
         scope raise to ask for something (see `expand.needs`).
         """
+        around = self._around
+        if around is not None:
+            before, name, after = around
+            plain = scope.get(name)
+            if type(plain) is str:
+                return f"{before}{plain}{after}"
         out = []
         quoted = self.quoted
         try:
@@ -184,6 +193,15 @@ class Template:
 
     def _at(self, piece: Piece, message: str, hint: str = "") -> TemplateError:
         return TemplateError(self, piece.offset, message, hint)
+
+
+def _around(parts: list[str | Piece]) -> tuple[str, str, str] | None:
+    pieces = [part for part in parts if not isinstance(part, str)]
+    if len(pieces) != 1 or pieces[0].bare is None:
+        return None
+    at = parts.index(pieces[0])
+    texts = [part if isinstance(part, str) else "" for part in parts]
+    return "".join(texts[:at]), pieces[0].bare, "".join(texts[at:])
 
 
 def _as_it_is(value: Any) -> Any:

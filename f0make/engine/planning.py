@@ -66,10 +66,10 @@ def _walk(
     found: dict[int, Planned] = {}
     later: dict[int, str] = {}
     for node in _in_waves([n for n in graph.order if n in wanted], later, shared):
-        if any(need in later for need in graph.needs[node]):
+        if later and any(need in later for need in graph.needs[node]):
             later[node] = ""
             continue
-        doomed = any(need in skipped for need in graph.needs[node])
+        doomed = bool(skipped) and any(need in skipped for need in graph.needs[node])
         if node in graph.barriers:
             if doomed:
                 skipped.add(node)

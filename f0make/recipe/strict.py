@@ -12,6 +12,7 @@ from typing import Any
 
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
+from f0make.recipe.quick_strictyaml import import_strictyaml
 from f0make.recipe.reader import Finding
 
 MOST_STEPS = 50
@@ -23,6 +24,7 @@ def refusal(text: str, kind: Kind, offset: int = 0) -> Finding | None:
     """strictyaml's complaint about ``text``, or None."""
     if text.count("\n") > MOST_LINES:
         return None
+    import_strictyaml()
     import strictyaml
 
     try:

@@ -142,6 +142,8 @@ class Template:
                 value = scope.get(bare) if bare is not None else None
                 if type(value) is str:
                     out.append(quote_text(value) if quoted else value)
+                elif quoted and (path := _one_path(value)) and not part.broken:  # type: ignore[union-attr]
+                    out.append(quote_text(path))
                 else:
                     out.append(self.convert(part, scope, quote if quoted else to_text))  # type: ignore[arg-type]
         except (TemplateError, Broken):
@@ -193,6 +195,15 @@ class Template:
 
     def _at(self, piece: Piece, message: str, hint: str = "") -> TemplateError:
         return TemplateError(self, piece.offset, message, hint)
+
+
+def _one_path(value: Any) -> str:
+    """The commonest of what is no text, `inputs` or `outputs` with a single path; "" for anything else."""
+    if isinstance(value, list) and len(value) == 1:
+        only = value[0]
+        if type(only) is str and "\0" not in only:
+            return only
+    return ""
 
 
 def _around(parts: list[str | Piece]) -> tuple[str, str, str] | None:

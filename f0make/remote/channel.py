@@ -8,10 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from paramiko.common import cMSG_CHANNEL_WINDOW_ADJUST
-from paramiko.message import Message
-
 from f0make.remote.connection import Connection
+from f0make.remote.library import paramiko
 from f0make.remote.packets import Pieces
 
 _READ = 16 << 20
@@ -92,6 +90,11 @@ class Channel:
         """There is something to `take`."""
         return bool(self._channel.recv_ready())
 
+    @property
+    def ended(self) -> bool:
+        """The command is gone, or the connection is."""
+        return bool(self._channel.closed) or not self.connection.transport.is_active()
+
     def take(self) -> bytes | None:
         """What has arrived; b"" for nothing, None when the other end is gone. Never waits.
 
@@ -157,8 +160,8 @@ class Channel:
         channel: Any = self._channel
         room = channel._check_add_window(taken)
         if room:
-            message = Message()
-            message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
+            message = paramiko.Message()
+            message.add_byte(paramiko.common.cMSG_CHANNEL_WINDOW_ADJUST)
             message.add_int(channel.remote_chanid)
             message.add_int(room)
             self.connection.transport._send_user_message(message)

@@ -36,7 +36,7 @@ from f0make.remote.transit import Transit
 
 TRANSIT = os.path.join(groups.RUN, groups.TRANSIT)
 _STOP = 2.0
-"""Seconds beyond the grace for hosts to say that everything has ended."""
+"""Seconds beyond the grace for hosts to say that everything has ended, and for their agents to be gone."""
 _VAIN = 10
 """So many losses of a host in a row with nothing done in between, and it is not tried again: its steps may be why."""
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -169,7 +169,7 @@ class Fleet:
         if self._local is not None:
             self._local.stop(grace)
         until = time.monotonic() + (grace if any(link.busy() for link in links) else 0.0) + _STOP
-        while any(not link.said_bye and not link.broken.is_set() for link in self._all()):
+        while not all(link.ended for link in self._all()):
             if time.monotonic() >= until:
                 break
             time.sleep(0.005)

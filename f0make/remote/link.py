@@ -158,6 +158,11 @@ class Link:
         self.channel.drop_streams()
         self.say(wire.STOP, grace)
 
+    @property
+    def ended(self) -> bool:
+        """After `stop`: the agent has said that everything has ended, and has itself; or it cannot be reached."""
+        return self.broken.is_set() or (self.said_bye and self.channel.ended)
+
     def forget(self) -> list[Bundle]:
         """The bundles that have not come back; nothing that comes now counts."""
         with self._lock:

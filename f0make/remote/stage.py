@@ -68,7 +68,7 @@ def load(mark, workdir, digest, size):
     from f0make.remote.oldpython import readable
     with readable():
         from f0make.remote import agent
-    sys.exit(agent.main(workdir))
+    os._exit(agent.main(workdir))
 load(**json.loads(base64.b64decode(sys.argv[2]).decode("ascii")))
 """
 

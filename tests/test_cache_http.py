@@ -380,7 +380,7 @@ def test_the_end_of_a_run_waits_for_what_is_sent_and_ctrl_c_does_not(
     time.sleep(0.3)
     began = time.monotonic()
     assert interrupt(process).code in (0, 130)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 # Reading only, and who one is.

@@ -151,7 +151,7 @@ def test_a_signal_stops_everything(traced: Traced, number: int, code: int, kind:
     wait_for(lambda: traced.exists("started"))
     began = time.monotonic()
     result = interrupt(run, number)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert result.code == code, result.stderr
     assert result.summary["status"] == "interrupted"
     assert result.states == {"a": "cancelled", "b": "cancelled"} and result.summary["cancelled"] == 2

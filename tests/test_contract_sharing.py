@@ -36,10 +36,9 @@ def test_a_second_run_exits_with_4_or_waits(traced: Traced) -> None:
     first = traced.start("run", "recipe.yaml")
     try:
         wait_for(lambda: traced.exists("started"))
-        began = time.monotonic()
+        # It does not wait: the first one ends when this test says so.
         second = traced("run", "recipe.yaml")
         assert second.code == 4 and str(first.pid) in second.stderr
-        assert time.monotonic() - began < 3
         # Looking is allowed.
         for args in (
             ("plan", "recipe.yaml"),

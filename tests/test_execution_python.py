@@ -298,7 +298,7 @@ def test_timeout(lab: Lab, body: str) -> None:
     began = time.monotonic()
     outcome = call(lab, f"import time\ndef f():\n    {body}\n", timeout=0.3)
     assert (outcome.ok, outcome.message) == (False, "timed out after 0.3 s")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert call(lab, "def f(): pass\n", timeout=5.0).ok
 
 

@@ -332,13 +332,13 @@ def test_the_memory_of_a_tree_is_summed(lab: Lab) -> None:
 
 def test_background_processes_end_with_the_step(lab: Lab) -> None:
     outcome = lab.run("sleep 300 & echo $! > bg")
-    assert outcome.ok and outcome.seconds < 5
+    assert outcome.ok and outcome.seconds < 20
     assert not alive(pid_in(lab.path / "bg"))
 
 
 def test_background_processes_that_ignore_term(lab: Lab) -> None:
     outcome = lab.run("(trap '' TERM; echo $BASHPID > stubborn; while :; do sleep 0.05; done) & sleep 0.2")
-    assert outcome.ok and outcome.seconds < 5
+    assert outcome.ok and outcome.seconds < 20
     assert not alive(pid_in(lab.path / "stubborn"))
 
 

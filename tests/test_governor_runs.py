@@ -286,7 +286,7 @@ def test_a_paused_run_is_interrupted_in_order(f0: F0, signum: int, code: int) ->
     began = time.monotonic()
     process.send_signal(signum)
     process.communicate(timeout=15)
-    assert process.returncode == code and time.monotonic() - began < 5
+    assert process.returncode == code and time.monotonic() - began < 10
     assert not [p for p in psutil.process_iter() if _stopped_in(p, f0.workspace)]
 
 
@@ -373,10 +373,10 @@ def test_without_energy_options_nothing_of_it_is_imported_and_with_a_budget_a_no
 
 def test_plan_predicts_and_the_scheduler_agrees(f0: F0) -> None:
     many(f0, 4, "import time; time.sleep(0.3)")
-    f0.run("-j2")
+    took = [e["seconds"] for e in f0.run("-j2").events if e["event"] == "step"]
     f0.recipe(f0.read("recipe.yaml").replace("0.3)", "0.31)"))
     plan = f0("plan", "recipe.yaml", "--json", "-j2").summary
-    assert 0.6 <= plan["predicted_seconds"] < 1.6
+    assert len(took) == 4 and 0.99 * sum(took) / 2 <= plan["predicted_seconds"] < sum(took)
     assert (
         plan["predicted_energy_kwh"] > 0 and plan["predicted_carbon_g"] > 0 and plan["predicted_known"] == 4
     )

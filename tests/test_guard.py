@@ -225,7 +225,7 @@ def test_ctrl_c_ends_a_watched_step(world: F0, kind: str) -> None:
     process = world.start("run", "recipe.yaml", "--strict")
     wait_for(lambda: world.exists("out.txt"))
     began = time.monotonic()
-    assert interrupt(process).code == 130 and time.monotonic() - began < 6
+    assert interrupt(process).code == 130 and time.monotonic() - began < 10
     assert not world.exists("out.txt")
 
 

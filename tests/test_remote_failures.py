@@ -202,14 +202,15 @@ def test_a_step_goes_on_elsewhere(remote: Remote, trouble: Callable[[Host, Proxy
     hosts(remote, proxy, second)
     remote.write("in", os.urandom(100_000))
     remote.recipe(SLOW_FIRST + BLOCK)
-    run = remote.begin(*FAST)
+    lease = 60 if trouble in AT_ONCE else 2
+    run = remote.begin("--lease", f"{lease}s", "--connect-timeout", "2s")
     run.until(flag(remote, first, "started"), flag(remote, second, "blocked"))
     began = time.monotonic()
     trouble(first, proxy)
     flag(remote, second, "go").touch()
     result = run.end()
     took = time.monotonic() - began
-    assert took < (2.0 if trouble in AT_ONCE else 6.0), took
+    assert took < 20.0, took
     assert (remote.workspace / "out").read_bytes() == b"h2 2\n" + (remote.workspace / "in").read_bytes()
     assert ran_at(result)["slow"] == "h2" and result.summary["failed"] == 0
     assert "lost" in [status for status, _ in host_events(result, "first")]
@@ -283,11 +284,11 @@ def test_the_last_host_is_lost_for_good(remote: Remote) -> None:
     )
     run = remote.begin(*FAST, "--reconnect", "3s")
     run.until(flag(remote, first, "started"))
+    began = time.monotonic()
     proxy.refuse()
     proxy.cut()
-    began = time.monotonic()
     result = run.end(code=5)
-    assert 2.5 < time.monotonic() - began < 10
+    assert 2.5 < time.monotonic() - began < 20
     assert "first" in result.stderr
     assert result.states == {"one": "ran", "later": "cancelled"}, result.states
     assert not remote.exists("out") and not first.quiet(6.0)
@@ -308,13 +309,13 @@ def test_a_host_that_comes_back_with_a_result(remote: Remote) -> None:
     remote.recipe(
         "steps:\n  - name: s\n    runs_on: either\n    outputs:\n      - s\n      - d/\n    run: |\n"
         "      : > $FLAGS-started; mkdir -p d; echo $PLACE > d/$PLACE\n"
-        "      [ $PLACE = h2 ] && sleep 3 || sleep 1\n      echo $PLACE > s\n" + BLOCK
+        "      [ $PLACE = h2 ] && sleep 2 || sleep 1\n      echo $PLACE > s\n" + BLOCK
     )
     run = remote.begin("--lease", "1500ms", "--connect-timeout", "2s")
     run.until(flag(remote, first, "started"), flag(remote, second, "blocked"))
     proxy.stall()
     flag(remote, second, "go").touch()
-    time.sleep(2.5)
+    run.until(flag(remote, second, "started"))  # a lease later, when it has ended at the first one
     proxy.stall(False)
     result = run.end()
     assert remote.read("s") == "h2\n" and os.listdir(remote.workspace / "d") == ["h2"]

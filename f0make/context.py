@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from f0make.errors import F0makeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 ALL_KEYS = ""
 """Stands in `Context.reads` for "the list of keys was asked for"; no key can be empty."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, cast
 
 from f0make.engine.closing import exit_code_of, save, summary_of
 from f0make.engine.fingerprints import Taken
@@ -18,6 +17,7 @@ from f0make.engine.run import Run
 from f0make.lean import dataclass
 from f0make.result import RunResult
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
@@ -134,7 +134,8 @@ def _stage(session: Session, blobs: Blobs | None) -> Staging | None:
     from f0make.cache.staging import WORTH_A_PROCESS, stage
     from f0make.files.restore import SCRATCH
 
-    lost = cast("PartSession", session).lost()
+    part: PartSession = session  # type: ignore[assignment]
+    lost = part.lost()
     if len(lost) < WORTH_A_PROCESS:
         return None
     blobs.staging = stage(blobs, lost, f"{session.workspace}/{SCRATCH}")

@@ -6,14 +6,16 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, UsageError
 from f0make.lean import replace
 from f0make.options import Reporter, RunOptions, Silent
 from f0make.result import RunResult as RunResult
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
     from f0make.execution.bundle import Backend

@@ -6,16 +6,20 @@ Pure. The parts are kept in the record so that `f0make why` can name the one tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from f0make.compact import dumper
 from f0make.files.sha import sha256
 from f0make.model import DEFAULT_SHELL, Instance
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+
 KEY_VERSION = 1
 """Goes into every key; raised when the same recipe must get new keys."""
 
-Parts = dict[str, Any]
+Parts: TypeAlias = "dict[str, Any]"
 
 _dumps = dumper(sort_keys=True)
 

@@ -1,4 +1,4 @@
-"""`dataclass`, `field`, `fields` and `replace` of the standard library, as far as f0make's own data needs them.
+"""What f0make's own data needs of `dataclasses` and `typing`.
 
 Importing the standard ones takes about as long as Python's start (`inspect` and what that needs), and each class
 made with them half a millisecond: a run in which one file has changed would spend most of its time on that.
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from dataclasses import field as field
     from dataclasses import fields as fields
     from dataclasses import replace as replace
+    from typing import Protocol as Protocol
 else:
+
+    class Protocol:
+        """The base of classes that say what an object must offer; only type checkers ask."""
+
     _MISSING = object()
 
     class Field:

@@ -7,10 +7,13 @@ schema gives it: such fields are annotated ``X | str`` on Step and have their re
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.errors import Where
 from f0make.lean import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 Mark = tuple[int, int, int]
 """Where a node stands in its file: first line, first column, last line (all from 1)."""

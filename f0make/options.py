@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from f0make.lean import Protocol, dataclass, field
 
-from f0make.lean import dataclass, field
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
-Event = dict[str, Any]
+
+Event: TypeAlias = "dict[str, Any]"
 """One line of `--json`: see docs/cli.md, "Events"."""
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from f0make.lean import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.context import Context
     from f0make.options import Event

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.files.signature import clock_ns, is_racy
@@ -20,7 +19,10 @@ from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
 from f0make.state import home, sealed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.code.digest import CodeFacts
     from f0make.expand.expansion import Expansion
     from f0make.files.contents import Contents, Row

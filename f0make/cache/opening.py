@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.cache.shared import ActionCache, SharedRecords
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.options import RunOptions
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 from f0make.cache.blobs import NO_ROOM, CacheUnusable
 from f0make.cache.variant import variant_of
 from f0make.files.atomic import write_atomic
+from f0make.lean import Protocol
 from f0make.state import log, sealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class SharedRecords(Protocol):

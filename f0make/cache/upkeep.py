@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from f0make.cache.blobs import TOUCH_AFTER
 from f0make.cache.shared import read_record
 from f0make.cache.use import InUse
 from f0make.files.digest import EMPTY_DIR, blob_of, file_digest
 from f0make.state import log, sealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 RECENT = 2 * TOUCH_AFTER
 """Seconds; what was used more recently stays while a run uses the cache (uses are noted to the hour)."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.compact import dumper
 from f0make.files.sha import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _IDENTITY = ("outputs", "discovered", "reads", "missing_reads")
 """Fields that make a difference; `trees` is implied by the tokens in `outputs`."""

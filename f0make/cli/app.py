@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from f0make.cli import streams
 from f0make.cli.arguments import finish, parse_fast
 from f0make.errors import Exit, F0makeError, RecipeError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.options import RunOptions
     from f0make.state.snapshot import Look
 

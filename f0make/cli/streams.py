@@ -5,9 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from typing import Any, TextIO
 
 from f0make.errors import F0makeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
+
 
 HANDLER = "f0make"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from f0make.errors import RecipeError
 from f0make.model import Instance
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.session import Session
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
@@ -15,7 +14,10 @@ from f0make.files.sha import sha256
 from f0make.lean import dataclass, field
 from f0make.model import Instance
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.engine.run import Run
 
 MOST_CHANGES = 2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 from f0make.engine.announce import NO_ROOM
 from f0make.engine.nodes import State
 from f0make.errors import Exit, StateError
 from f0make.options import Event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
     from f0make.partial.session import PartSession
@@ -92,7 +92,8 @@ def _keep(run: Run, recipe_path: str, targets: list[str]) -> None:
     if run.session.rest is not None:
         from f0make.partial.renew import renew
 
-        renew(cast("PartSession", run.session), run)
+        part: PartSession = run.session  # type: ignore[assignment]
+        renew(part, run)
     else:
         from f0make.partial.keep import keep
 

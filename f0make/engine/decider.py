@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.context import ALL_KEYS
@@ -17,7 +16,10 @@ from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
 from f0make.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
 

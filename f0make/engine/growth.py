@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from f0make.engine.nodes import State
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
 

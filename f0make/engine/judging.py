@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from f0make.engine.attempts import MOST_CHANGES, Attempt, unseen
 from f0make.engine.nodes import State
 from f0make.execution.bundle import Outcome
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.engine.run import Run
 
 

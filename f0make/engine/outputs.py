@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from f0make.engine.tokens import Tokens
 from f0make.files import place
@@ -12,7 +11,10 @@ from f0make.files.signature import FOREVER, clock_ns
 from f0make.model import Instance, Output
 from f0make.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.cache.blobs import Blobs
 
 

@@ -7,10 +7,10 @@ of something more urgent that becomes ready meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from f0make.model import Instance
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from f0make.engine.decider import Verdict
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.model import Instance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _ALWAYS = frozenset({"outputs", "inputs", "parts"})
 _NEVER_EMPTY = (int, float, bool, type(None))

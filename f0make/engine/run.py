@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import heappush
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
 from f0make.engine.announce import NO_ROOM, Announcer, failure
 from f0make.engine.asking import Asking
@@ -39,6 +38,7 @@ from f0make.options import Event, Reporter, RunOptions
 from f0make.scheduler import Demand, Scheduler, demand_of
 from f0make.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from heapq import heappop
-from typing import TYPE_CHECKING, Any
 
 from f0make.engine.again import CannotAttempt
 from f0make.engine.nodes import State
@@ -14,7 +13,10 @@ from f0make.engine.pace import Pace
 from f0make.errors import UnreachableError
 from f0make.execution.bundle import Backend, Bundle
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.engine.run import Run
 
 _AT_ONCE = 4

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from f0make.engine.decider import Kind, Verdict
 from f0make.engine.nodes import State
 from f0make.model import Output
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from f0make.model import Output
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.contents import Contents
 

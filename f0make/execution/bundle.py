@@ -7,9 +7,13 @@ worker. A backend decides nothing: not whether a step must run, not whether its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
-from f0make.lean import dataclass, field
+from f0make.lean import Protocol, dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 Token = str
 """Content of a path as one string; see docs/design.md, "Contents as tokens"."""

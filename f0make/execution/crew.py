@@ -7,7 +7,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from f0make.execution import frames, groups, host
 from f0make.execution.bundle import Bundle, Outcome
@@ -17,6 +16,7 @@ from f0make.execution.obituary import Obituaries
 from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.execution.jobserver.pool import Jobserver
     from f0make.execution.loky_slot import LokySlot

@@ -14,10 +14,14 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from f0make.execution import inherited
 from f0make.execution.board import Board
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 _NAME = b"f0make-worker"
 _MOST_FILES = 8

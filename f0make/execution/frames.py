@@ -9,10 +9,14 @@ from __future__ import annotations
 import socket
 import struct
 from operator import attrgetter
-from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.lean import fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 try:
     from _pickle import dumps, loads  # `pickle` is the same and brings its twin in Python along.

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from f0make.errors import StateError
 from f0make.execution import ending, forkserver, groups, host, inherited
@@ -19,6 +18,7 @@ from f0make.execution.crew import Crew
 from f0make.execution.settings import Settings
 from f0make.execution.slot import Slot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.execution.jobserver.pool import Jobserver
 

@@ -8,11 +8,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Container, Mapping
-from typing import Any
 
 from f0make.execution import ending, host
 from f0make.execution.command import Launch, default_shell
 from f0make.lean import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 __all__ = ["Ended", "default_shell", "run"]
 

@@ -6,14 +6,18 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Optional
 
 from f0make.files import digest, signature
 from f0make.files.atomic import write_atomic
 from f0make.files.signature import Signature
 from f0make.state import sealed
 
-Row = tuple[Optional[Signature], Optional[str], bool]  # noqa: UP045 - read by Python 3.9 on other hosts, too
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
+Row: TypeAlias = "tuple[Signature | None, str | None, bool]"
 """(signature, token, racy); no signature: the path does not exist. A directory's row has no token."""
 
 MAGIC = b"f0make signatures 1\n"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Protocol
 
 from f0make.cache.blobs import Blobs
 from f0make.files import clearing, signature
 from f0make.files.digest import EMPTY_DIR, FileError, blob_of
 from f0make.files.signature import Signature
+from f0make.lean import Protocol
 
 SCRATCH = ".f0make/run"
 

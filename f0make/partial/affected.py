@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from f0make.files.digest import FileError
 from f0make.files.sha import sha256
 from f0make.partial.owners import EVERYBODY, made, nodes
 from f0make.state import home
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.contents import Contents, Row
     from f0make.partial.compiled import Compiled

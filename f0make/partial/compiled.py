@@ -7,7 +7,6 @@ import os
 import sys
 from bisect import bisect_left
 from io import FileIO
-from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from f0make.partial.lists import Lists
@@ -15,7 +14,10 @@ from f0make.partial.pack import Unpacker
 from f0make.partial.texts import Texts
 from f0make.state import sealed, snapshot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.files.contents import Row
     from f0make.model import Instance
 

@@ -7,7 +7,6 @@ import os
 from array import array
 from collections.abc import Iterable
 from json import dumps
-from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from f0make.engine.decider import Kind
@@ -23,7 +22,10 @@ from f0make.partial.request import request_of_run
 from f0make.state import sealed, snapshot
 from f0make.state.snapshot import BUDGET, CHUNK, MAGIC, PATCH, PLAIN, SIZE, WRITER
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.engine.run import Run
     from f0make.files.contents import Row
     from f0make.model import Instance

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import marshal
 from operator import attrgetter
-from typing import Any
 
 from f0make.files.atomic import MARSHAL_VERSION
 from f0make.model import Instance, Output, Step, Success
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 
 _FIELDS = tuple(name for name in Instance.__slots__ if name not in ("step", "outputs"))
 _values = attrgetter(*_FIELDS)
 _output = attrgetter("path", "directory", "temp", "protected")
 
-StepRow = tuple[str, str, str, Any, list[str], tuple[Any, ...]]
+StepRow: TypeAlias = "tuple[str, str, str, Any, list[str], tuple[Any, ...]]"
 """name, file, type, idx, success.ctx_has_keys, the values that its instances share."""
 
 

@@ -7,7 +7,6 @@ import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from f0make.files.atomic import write_atomic
 from f0make.partial.affected import listing
@@ -16,7 +15,10 @@ from f0make.partial.owners import EVERYBODY, direct, owners_of
 from f0make.state import sealed, snapshot
 from f0make.state.snapshot import CHUNK, PATCH, PATCH_MAGIC, PLAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.engine.run import Run
     from f0make.files.contents import Row
     from f0make.partial.session import PartSession

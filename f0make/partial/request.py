@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from f0make.state import snapshot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.options import RunOptions
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from json import dumps
-from typing import TYPE_CHECKING
 
 from f0make.files.contents import Contents
 from f0make.graph.build import Graph
@@ -18,6 +17,7 @@ from f0make.session import Session
 from f0make.state.snapshot import events_of
 from f0make.state.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.contents import Row
     from f0make.options import RunOptions

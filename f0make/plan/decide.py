@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from f0make.key import Parts
 from f0make.lean import dataclass, field
 from f0make.model import Instance, Output
 
-Record = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+
+Record: TypeAlias = "Mapping[str, Any]"
 
 SHOWN = 200
 """Characters of an old or new value that an explanation shows."""

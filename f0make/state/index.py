@@ -6,11 +6,15 @@ Lines in, tables out. What is small is a dict, the rest is read in pieces (`tabl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from f0make.cache.variant import variant_of
 from f0make.lean import dataclass
 from f0make.state.table import Place, Source, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 TABLES = ("keys", "latest", "made", "makers")
 """What there is something in for every instance."""

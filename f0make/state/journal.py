@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 from zlib import crc32
 
 from f0make.files.atomic import write_atomic
@@ -15,6 +14,11 @@ from f0make.state import home, log, sealed
 from f0make.state.index import Index
 from f0make.state.runs import check_format
 from f0make.state.table import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LOG = "records.log"
 IDX = "records.idx"

@@ -7,11 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 from f0make.errors import LockedError
 from f0make.files import signature
 from f0make.state import home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _POLL = 0.1
 """Seconds between two tries while waiting: unnoticeable for people, and signals get through."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from f0make.errors import StateError
 from f0make.state import log
 from f0make.state.index import Index
 from f0make.state.journal import Journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _SLACK = 10_000
 """Superseded lines that are not worth a rewrite: reading them takes about 50 ms."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from f0make.state import home
 from f0make.state.index import Index, Stats
 from f0make.state.journal import Journal
 from f0make.state.rewrite import rewrite, worth_it
 
-Record = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+
+Record: TypeAlias = "dict[str, Any]"
 
 
 class Store:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import gc
 import marshal
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
-from typing import Any
 from zlib import crc32
 
 from f0make.files.atomic import MARSHAL_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 
 PIECE = 128
 """Names in a piece, about; unpacking so many takes 30 to 60 microseconds."""
@@ -20,13 +24,19 @@ _MANY = 4
 
 Place = tuple[int, int, int]
 """Where a packed piece lies: offset, size and CRC-32."""
-Change = Callable[[Any], Any]
+Change: TypeAlias = "Callable[[Any], Any]"
 """Makes the new value of the old one; None stands for no value."""
 Source = Callable[[Place], "bytes | None"]
 """Reads a piece; None when it is damaged."""
 
 
-class Table(Mapping[str, Any]):
+if TYPE_CHECKING:
+    _Base = Mapping[str, Any]
+else:
+    _Base = Mapping
+
+
+class Table(_Base):
     """Name -> built-in types, not None.
 
     Made empty, or over ``pieces`` with ``count`` names that ``source`` reads. When one is damaged, ``heal`` is

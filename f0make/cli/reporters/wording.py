@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from f0make.cli.streams import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 STATES = ("ran", "restored", "current", "failed", "skipped", "cancelled")
 """What can become of an instance, in the order of the summary."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
 
 from f0make.cli import reporters
 from f0make.options import RunOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:

@@ -51,7 +51,7 @@ def main() -> int:
         print("bench: f0make is not installed beside this Python: use `make bench`", file=sys.stderr)
         return 2
     if chosen.install:
-        peers.install()
+        peers.install(peers.QUICK if chosen.quick else peers.PACKAGES)
     rows: list[Row] = []
     setting = Setting(str(f0make), Path(tempfile.mkdtemp(prefix="f0make-bench-")), chosen.quick)
     began = time.monotonic()

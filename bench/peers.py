@@ -5,18 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HOME = Path(__file__).parent / ".peers"
 PACKAGES = ("ninja", "doit", "joblib", "redun", "snakemake")
 """In the order in which they are installed; what cannot be installed is left out of the table."""
+QUICK = ("ninja", "joblib")
+"""Those that the quick sizes are measured against."""
 
 
-def install() -> None:
+def install(packages: Sequence[str] = PACKAGES) -> None:
     """Make the environment of the peers, once."""
     if not (HOME / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
-    for package in PACKAGES:
+    for package in packages:
         mark = HOME / f".{package}"
         if mark.exists() or find(package) is not None:
             continue

@@ -54,15 +54,18 @@ def main() -> int:
         peers.install(peers.QUICK if chosen.quick else peers.PACKAGES)
     rows: list[Row] = []
     setting = Setting(str(f0make), Path(tempfile.mkdtemp(prefix="f0make-bench-")), chosen.quick)
-    began = time.monotonic()
+    began, took = time.monotonic(), dict[str, float]()
     try:
         for name in chosen.cases or CASES:
+            since = time.monotonic()
             for row in CASES[name](setting):
                 rows.append(row)
                 print(row.text(), flush=True)
+            took[name] = time.monotonic() - since
     finally:
         setting.close()
-    print(f"{time.monotonic() - began:.0f} s")
+    each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.items())
+    print(f"{time.monotonic() - began:.0f} s ({each})")
     if not chosen.cases:
         publish(rows, chosen.quick)
     return 0

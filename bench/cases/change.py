@@ -19,7 +19,7 @@ _count = itertools.count()
 
 def change(setting: Setting) -> Iterator[Row]:
     """Against ninja on a flat graph of 10,000."""
-    size = 2_000 if setting.quick else 10_000
+    size = 1_000 if setting.quick else 10_000
     work = Workload("flat", size)
     commands = setting.prepared(work, ("ninja",))
     if "ninja" not in commands:

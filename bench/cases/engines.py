@@ -15,8 +15,6 @@ from bench.setting import JOBS, Setting, counted
 from bench.table import Row
 from bench.workloads import Workload
 
-STEPS = 500
-
 _PEER = """\
 import sys, time
 from distributed import Client
@@ -38,14 +36,15 @@ def engines(setting: Setting) -> Iterator[Row]:
     """A step through a running cluster, without the start and the end of f0make / a task of `Client.map`."""
     if peers.python_with("distributed") != sys.executable:
         return
+    steps = 200 if setting.quick else 500
     place = setting.place / "engines"
     place.mkdir()
     (place / "peer.py").write_text(_PEER)
     cluster, address = _cluster(place)
     try:
-        many = _prepared(setting, STEPS, address)
+        many = _prepared(setting, steps, address)
         one = _prepared(setting, 1, address)
-        peer = Command("Client.map", [sys.executable, "peer.py", address, str(STEPS)], place)
+        peer = Command("Client.map", [sys.executable, "peer.py", address, str(steps)], place)
         inside: list[float] = []
         peer.after = lambda said: inside.append(float(said.split()[0]))
         ours, theirs = Timing([]), Timing([])
@@ -53,11 +52,11 @@ def engines(setting: Setting) -> Iterator[Row]:
             whole, start = once(many), once(one)
             once(peer)
             if number:  # the first is the warm-up
-                ours.seconds.append((whole - start) / (STEPS - 1))
-                theirs.seconds.append(inside[-1] / STEPS)
-        workloads.check_outputs(Workload("flat", STEPS), many.place)
+                ours.seconds.append((whole - start) / (steps - 1))
+                theirs.seconds.append(inside[-1] / steps)
+        workloads.check_outputs(Workload("flat", steps), many.place)
         yield Row(
-            f"a `cp` on Dask, {STEPS} of them, {JOBS} workers / a no-op of `Client.map`",
+            f"a `cp` on Dask, {steps} of them, {JOBS} workers / a no-op of `Client.map`",
             ours,
             theirs,
             3.0,

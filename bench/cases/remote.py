@@ -226,7 +226,7 @@ def _look(place: Path) -> Callable[[], None]:
 
 def _many_files(setting: Setting, world: World) -> Iterator[Row]:
     """A directory of small files, there and back."""
-    size = 2_000
+    size = 500 if setting.quick else 2_000
     recipe = (
         "steps:\n  - name: s\n    runs_on: h1\n    inputs: in/\n    outputs: out/\n"
         "    run: cp -r in/. out; echo NUMBER > out/made\n"

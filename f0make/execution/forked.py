@@ -183,7 +183,8 @@ class ForkedPool:
         return [b for n in sorted(set(self.sent) - taken) if (b := self.returned(n)) is not None]
 
     def shut(self) -> None:
-        """Idle workers end."""
+        """Idle workers end, and nobody starts new ones."""
+        self.server.shut()
         try:
             self.server.queue.shutdown(socket.SHUT_RDWR)
         except OSError:

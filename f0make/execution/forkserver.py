@@ -50,6 +50,13 @@ class ForkServer:
         """
         socket.send_fds(self._line, [b"%d\n" % place], [line.fileno(), *more])
 
+    def shut(self) -> None:
+        """Let the server end when it has started what it was asked to; `close` waits for that."""
+        try:
+            self._line.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def close(self) -> None:
         """End the server; its workers stay. A second call does nothing."""
         if self._line.fileno() < 0:

@@ -33,7 +33,7 @@ def there_and_back(channel: Channel) -> None:
             yield piece
 
     broken: list[bool] = []
-    channel.run(lambda: broken.append(True))
+    channel.run(lambda: broken.append(True), b"", 60.0)
     channel.stream(pieces())
     expected = sum(len(PIECE) - n * 1000 - n % 7 for n in range(COUNT))
     while received < expected:
@@ -87,7 +87,7 @@ def test_a_packet_that_was_changed_on_its_way_ends_the_connection(remote: Remote
     line = connection.connect(settings, Patience())
     try:
         channel = Channel(line, "sleep 1; head -c 3000000 /dev/zero; cat", 10.0)
-        channel.run(lambda: None)
+        channel.run(lambda: None, b"", 60.0)
         proxy.corrupt("received", 1_000_000)
         until, received = time.monotonic() + 30, b""
         while (data := channel.take()) is not None and time.monotonic() < until:

@@ -6,13 +6,14 @@ takes the same cores. What is compared pays for that alike.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.measure import Command, alternately, once
@@ -33,6 +34,7 @@ class World:
     place: Path
     client: Client
     hosts: list[Host]
+    _trash: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.place.mkdir(parents=True)
@@ -66,13 +68,19 @@ class World:
             argv = ["ssh", "-F", str(self.shared), "-O", "exit", host.name]
             subprocess.run(argv, check=False, capture_output=True)
 
-    def forget(self) -> None:
-        """Empty the hosts: f0make has never been there, and nothing was copied."""
+    def forget(self, aside: bool = False) -> None:
+        """Empty the hosts: f0make has never been there, and nothing was copied.
+
+        What is moved ``aside`` is deleted at the end: see `Setting.discard`.
+        """
         for host in self.hosts:
             home = host.inside("")
-            for name in os.listdir(home):
-                path = home / name
-                if path.is_dir():
+            trash = home / ".trash"
+            trash.mkdir(exist_ok=True)
+            for path in set(home.iterdir()) - {trash}:
+                if aside:
+                    path.rename(trash / str(next(self._trash)))
+                elif path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
@@ -244,7 +252,7 @@ def _many_files(setting: Setting, world: World) -> Iterator[Row]:
 
     def before(at: Path) -> Callable[[], None]:
         def empty() -> None:
-            world.forget()
+            world.forget(aside=True)
             setting.discard(at / "out")
             renumber()
 

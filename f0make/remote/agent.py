@@ -46,7 +46,7 @@ class Agent:
         self._careful = bool(hello["careful"])
         self._mark = ground.mark_of(os.getpid())
         self._place = os.path.join(workdir, "run", self._mark)
-        self._store = Blobs(os.path.join(workdir, "cache"))
+        self._store = Blobs(os.path.join(workdir, "cache"), mode=0o666)  # as what is lent of it needs
         self._intake = Intake(self._store)
         self._loans = Loans(self._store)
         self._environ = self._environment(hello)

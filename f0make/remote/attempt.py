@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
@@ -163,7 +165,7 @@ def _input(bundle: Bundle, path: str, work: str, scratch: str, store: Store) -> 
 
 
 def _one(bundle: Bundle, target: str, token: str, scratch: str, store: Store) -> None:
-    if _lend(target, token, bundle, scratch, store):
+    if _lend(target, token, bundle, store):
         return
     if token.startswith("@"):
         os.symlink(os.fsdecode(store.read(blob_of(token))), target)
@@ -171,17 +173,19 @@ def _one(bundle: Bundle, target: str, token: str, scratch: str, store: Store) ->
         store.fetch(blob_of(token), target, token.endswith("x"), scratch)
 
 
-def _lend(target: str, token: str, bundle: Bundle, scratch: str, store: Store) -> bool:
-    """Whether the store's own file could be put at ``target``."""
+def _lend(target: str, token: str, bundle: Bundle, store: Store) -> bool:
+    """Whether the store's own file could be put at ``target``, where nothing is."""
     digest = blob_of(token)
     if token.startswith("@") or digest not in bundle.lent or not isinstance(store, Blobs):
         return False
-    aside = f"{scratch}/lent-{os.getpid()}"
+    mode = (0o777 if token.endswith("x") else 0o666) & ~_umask()
     try:
-        os.link(store.path(digest), aside)
-        os.chmod(aside, 0o777 & ~_umask() if token.endswith("x") else 0o666 & ~_umask())
-        os.rename(aside, target)
+        os.link(store.path(digest), target)
+        if stat.S_IMODE(os.stat(target).st_mode) != mode:
+            os.chmod(target, mode)
     except OSError:
+        with suppress(OSError):
+            os.unlink(target)
         return False
     bundle.lent.remove(digest)  # Twice in one directory they would not be two files.
     return True

@@ -36,8 +36,7 @@ def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     if outcome.ok and bundle.store is not None:
         blobs = Blobs(bundle.store)
         try:
-            for digest in digests:
-                _hand_over(digest, transit, blobs)
+            _hand_over([digest for digest in digests if not blobs.has(digest)], transit, blobs)
         except CacheUnusable as error:
             outcome.message, outcome.stored, blobs = str(error), False, transit
     arrival.place(bundle, outcome, blobs)
@@ -53,17 +52,21 @@ def _keep_log(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
     outcome.log = ""
 
 
-def _hand_over(digest: str, transit: Blobs, blobs: Blobs) -> None:
-    if blobs.has(digest):
+def _hand_over(digests: list[str], transit: Transit, blobs: Blobs) -> None:
+    """Move what has arrived into the cache. Raises BlobMissing, CacheUnusable and OSError."""
+    if not digests:
         return
-    path = transit.path(digest)
-    try:
-        same = os.stat(path).st_dev == os.stat(os.path.dirname(blobs.directory) or "/").st_dev
-    except FileNotFoundError:
-        raise BlobMissing(digest, f"blob {digest} has not arrived") from None
-    if same:
-        blobs.prepare()
-        blobs.adopt(path, digest)
-    else:
-        blobs.add(path, digest)
-        transit.drop(digest)
+    blobs.prepare()
+    here = os.stat(blobs.directory).st_dev
+    for digest in digests:
+        path = transit.path(digest)
+        try:
+            if os.stat(path).st_dev == here:
+                os.chmod(path, blobs.mode & ~transit.mask)
+                blobs.adopt(path, digest)
+                blobs.verified.add(digest)
+            else:
+                blobs.add(path, digest)
+                transit.drop(digest)
+        except FileNotFoundError:
+            raise BlobMissing(digest, f"blob {digest} has not arrived") from None

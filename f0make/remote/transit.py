@@ -10,19 +10,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from f0make.cache.blobs import BlobMissing, Blobs
+from f0make.cache.reflink import write_all
 
 
 class Transit(Blobs):
-    """A store of one run, where nobody else has any business.
+    """A store of one run, where nobody else has any business and of which the next run keeps nothing.
 
-    `giving` and `fetch` are for the one thread that brings results home.
+    Its files have the mode that they get in a workspace. `giving`, `fetch` and whatever stores are for the one thread
+    that listens to hosts and brings their results home.
     """
 
     def __init__(self, directory: str) -> None:
         """To be made while the process has one thread."""
-        super().__init__(directory)
-        self._mask = os.umask(0)
-        os.umask(self._mask)
+        super().__init__(directory, mode=0o666)
+        self.mask = os.umask(0)
+        os.umask(self.mask)
         self._awaited: Counter[str] = Counter()
         """Digest -> how many results have it that are not home yet."""
         self._lock = threading.Lock()
@@ -38,6 +40,27 @@ class Transit(Blobs):
         with self._lock:
             self._awaited.subtract(iter(digests))
             self._awaited = +self._awaited
+
+    def path(self, digest: str) -> str:
+        """Where the blob lies, there or not: all in one directory, which makes hundreds of directories fewer."""
+        return f"{self._cas}/{digest}"
+
+    def add_hashed(self, data: bytes | memoryview, digest: str) -> None:
+        """As `Blobs.add_hashed`, but written where it stays: nobody looks meanwhile."""
+        self.prepare()
+        path = self.path(digest)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self.mode)
+        except FileExistsError:
+            return
+        try:
+            try:
+                write_all(fd, data)
+            finally:
+                os.close(fd)
+        except BaseException:
+            self.drop(digest)
+            raise
 
     @contextmanager
     def giving(self, digests: Iterable[str]) -> Iterator[None]:
@@ -58,7 +81,8 @@ class Transit(Blobs):
             written = os.stat(path).st_mtime_ns
         except FileNotFoundError:
             raise BlobMissing(digest, f"blob {digest} has not arrived") from None
-        os.chmod(path, (0o777 if executable else 0o666) & ~self._mask)
+        if executable:
+            os.chmod(path, 0o777 & ~self.mask)
         try:
             os.replace(path, target)
         except OSError as error:

@@ -144,8 +144,9 @@ def test_a_cycle_names_every_member_with_its_place() -> None:
 
 def test_a_missing_input_is_named_with_its_place_but_only_where_it_is_needed() -> None:
     graph = Graph([instance("a", ["nowhere"], [Output("x")])])
-    ((path, problem),) = graph.missing_inputs({0}, lambda _: False)
-    assert path == "nowhere" and isinstance(problem, Problem) and str(problem.where) == "r.yaml:4:9"
+    (missing,) = graph.missing_inputs({0}, lambda _: False)
+    assert isinstance(missing.problem, Problem)
+    assert missing.path == "nowhere" and str(missing.problem.where) == "r.yaml:4:9"
     assert graph.missing_inputs(set(), lambda _: False) == []
 
 

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
-from f0make.execution import ending, frames, host
+from f0make.execution import frames, host
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.collect import NO_ROOM
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
 from f0make.files import clearing
-from f0make.remote import ground, needs, outbox, wire
+from f0make.remote import ground, needs, outbox, undoing, upkeep, wire
 from f0make.remote.crew import MISSING, Worker
 from f0make.remote.intake import Intake
 from f0make.remote.loans import Loans
@@ -273,7 +273,7 @@ class Agent:
         self._selector.unregister(worker.line)
         self._workers.remove(worker)
         bundle, outcome = worker.bundle, worker.bury()
-        self._end_orphans()
+        undoing.end_orphans(self._workers)
         if bundle is not None:
             self._known.difference_update(self._loans.back(bundle))
         if outcome is not None:
@@ -334,42 +334,11 @@ class Agent:
                 self._ready.remove(bundle)
                 self._lose(token, "ended before it was started")
 
-    def _end_orphans(self) -> None:
-        """End what a dead worker left to this process."""
-        me, spared = os.getpid(), {worker.pid for worker in self._workers}
-
-        def find() -> list[int]:
-            known = host.everyone()
-            roots = [pid for pid, about in known.items() if about[1] == me and pid not in spared]
-            return [*roots, *ending.descendants(roots, known)]
-
-        ending.end(find, 0.0)
-        self._reap(spared)
-
     def _end_everything(self, grace: float) -> None:
-        """TERM to every process of every step, KILL after ``grace`` seconds, workers included."""
         self._ready.clear()
         self._waiting.clear()
-        me = os.getpid()
-        workers = {w.pid for w in self._workers}
-        busy = [w for w in self._workers if w.bundle is not None]
-        if busy and grace > 0:
-            spared = {
-                w.pid for w in self._workers if w not in busy or (w.bundle and w.bundle.kind != "python")
-            }
-            ending.end(lambda: [p for p in ending.descendants(workers) if p not in spared], grace, 0.5)
-        ending.end(lambda: ending.descendants([me]), 0.0)
-        self._reap(set())
+        undoing.end_everything(self._workers, grace)
         self._workers = []
-
-    def _reap(self, spared: set[int]) -> None:
-        """Collect children that have ended, but for workers: those are waited for one by one."""
-        for pid, about in ground.children(os.getpid()):
-            if pid not in spared and about == "Z":
-                try:
-                    os.waitpid(pid, os.WNOHANG)
-                except ChildProcessError:
-                    continue
 
 
 def _reason(error: Exception) -> str:
@@ -395,6 +364,7 @@ def main(workdir: str) -> int:
             break
     agent = Agent(source, sink, workdir, wire.value_of(first[0][1]))
     ground.clear_away(workdir)
+    upkeep.trim(workdir)
     for kind, payload in first[1:]:
         agent._take(kind, payload)
     agent._inbox = inbox

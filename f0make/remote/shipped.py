@@ -60,6 +60,8 @@ MODULES = (
     "remote/needs.py",
     "remote/oldpython.py",
     "remote/outbox.py",
+    "remote/undoing.py",
+    "remote/upkeep.py",
     "remote/wire.py",
     "remote/workplace.py",
     "remote/writer.py",

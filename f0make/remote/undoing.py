@@ -1,0 +1,45 @@
+"""Ending what an agent's workers have started, and collecting what has ended. Part of what is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+
+from f0make.execution import ending, host
+from f0make.remote import ground
+from f0make.remote.crew import Worker
+
+
+def end_orphans(workers: Collection[Worker]) -> None:
+    """End what a dead worker has left to this process; ``workers`` are those that live."""
+    me, spared = os.getpid(), {worker.pid for worker in workers}
+
+    def find() -> list[int]:
+        known = host.everyone()
+        roots = [pid for pid, about in known.items() if about[1] == me and pid not in spared]
+        return [*roots, *ending.descendants(roots, known)]
+
+    ending.end(find, 0.0)
+    reap(spared)
+
+
+def end_everything(workers: Collection[Worker], grace: float) -> None:
+    """TERM to every process of every step, KILL after ``grace`` seconds, workers included."""
+    pids = {worker.pid for worker in workers}
+    busy = [worker for worker in workers if worker.bundle is not None]
+    if busy and grace > 0:
+        spared = {w.pid for w in workers if w not in busy or (w.bundle and w.bundle.kind != "python")}
+        ending.end(lambda: [p for p in ending.descendants(pids) if p not in spared], grace, 0.5)
+    me = os.getpid()
+    ending.end(lambda: ending.descendants([me]), 0.0)
+    reap(set())
+
+
+def reap(spared: Collection[int]) -> None:
+    """Collect children that have ended, but for ``spared``: those are waited for one by one."""
+    for pid, about in ground.children(os.getpid()):
+        if pid not in spared and about == "Z":
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue

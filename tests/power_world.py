@@ -1,8 +1,8 @@
 """Runs a command where /sys/class/powercap shows counters of our own making: `python power_world.py JSON COMMAND…`.
 
-JSON: ``watts`` at which the counter goes up, ``codecarbon`` (whether the tree has what CodeCarbon looks for), ``after``
-seconds from which something happens to the counter: it is ``gone``, or ``back`` at nothing. Needs a mount namespace of
-its own, see `within`.
+JSON: ``watts`` at which the counter goes up, ``codecarbon`` (whether the tree has what CodeCarbon looks for), ``gone``:
+the file (in the current directory) with which the counter goes; ``back``: it is back at nothing, from ``after`` seconds
+on. Needs a mount namespace of its own, see `within`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Counter(threading.Thread):
         """Count."""
         with self.file.open("r+") as file:
             while True:
-                if self.about.get("gone") and time.monotonic() - self.began > self.about["after"]:
+                if self.about.get("gone") and Path(self.about["gone"]).exists():
                     shutil.rmtree(self.zone)
                     return
                 os.pwrite(file.fileno(), self.value().encode(), 0)

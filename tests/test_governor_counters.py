@@ -132,7 +132,7 @@ def test_a_short_run_inside_a_budget_does_not_wait_for_codecarbon(f0: F0) -> Non
 
 def test_a_counter_that_goes_in_the_middle_leaves_it_to_the_model(f0: F0) -> None:
     burners(f0)
-    result, _ = run(f0, {"gone": True, "after": 2.0}, "-j1", "--energy")
+    result, _ = run(f0, {"gone": "o/1"}, "-j1", "--energy")
     assert result.summary["energy_method"].startswith("CodeCarbon (RAPL), then model") or result.summary[
         "energy_method"
     ].startswith("RAPL, then model")

@@ -137,8 +137,8 @@ def test_any_name_is_shown_and_none_does_anything(f0: F0) -> None:
 
 def test_a_run_that_its_budget_ended_says_what_is_left(f0: F0) -> None:
     f0.recipe(
-        "budget:\n  time: 1s\nsteps:\n  - name: s\n    foreach:\n      n:\n        range: 1..3\n"
-        "    outputs: o${{ n }}\n    run: touch ${{ outputs }}; sleep 0.8\n"
+        "budget:\n  time: 4s\nsteps:\n  - name: s\n    foreach:\n      n:\n        range: 1..3\n"
+        "    outputs: o${{ n }}\n    run: touch ${{ outputs }}; sleep 2.2\n"
     )
     f0.run("-j1", code=3)
     found = checked(f0("report").stdout)

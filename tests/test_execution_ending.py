@@ -156,6 +156,28 @@ def test_an_idle_worker_that_is_killed_is_replaced_silently(lab: Lab) -> None:
     assert lab.run("true").ok and lab.run("true").ok
 
 
+def test_a_worker_dies_while_another_one_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the others have sent is read when one is found dead; then there is nothing left to read of them."""
+    monkeypatch.setenv(WORKERS, "forked")
+    lab = Lab(tmp_path, jobs=2)
+    try:
+        lab.submit("echo $PPID > worker; sleep 60")
+        lab.submit("touch second; while [ ! -e go ]; do sleep 0.01; done; touch done")
+        worker = pid_in(tmp_path / "worker")
+        until((tmp_path / "second").exists)
+        with lab.backend._lock:  # Its thread comes to both at once.
+            lab.backend._ring()
+            time.sleep(0.1)
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: not alive(worker))
+            (tmp_path / "go").touch()
+            until((tmp_path / "done").exists)
+            time.sleep(0.3)
+        assert sorted(lab.outcome().ok for _ in range(2)) == [False, True]
+    finally:
+        lab.stop(0.2)
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_stop_ends_everything(tmp_path: Path, stopped: bool) -> None:
     lab = Lab(tmp_path, jobs=2)

@@ -241,9 +241,11 @@ class LocalBackend:
                 self._selector.register(fd, selectors.EVENT_READ, _TOKEN)
 
     def _hear(self, slot: Slot) -> None:
-        """Read what a worker has sent."""
+        """Read what a worker has sent; nothing is left of that when it was read as another worker was found dead."""
         try:
-            data = slot.line.recv(1 << 16)
+            data = slot.line.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
         except ConnectionError:
             data = b""
         if data:

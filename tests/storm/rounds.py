@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from .world import CODE, PROBE, PROBE_CODE, RECIPE, TEMP, expected
@@ -47,6 +48,7 @@ class Storm:
         root = str(Path(__file__).parent.parent.parent)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
         env |= {"STORM": str(self.tools), "STORM_PYTHON": sys.executable, "STORM_PROBE": PROBE}
+        env["PYTHONFAULTHANDLER"] = "1"
         env["STORM_RUN"] = f"{os.getpid()}-{self.seed}:{self.runs}"
         return env
 
@@ -91,11 +93,7 @@ class Storm:
             process = self.start(*options)
             self.strike(process, victim)
             # A step that was killed may have failed; whatever it is, nothing hangs.
-            try:
-                process.wait(LONGEST)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                self.fail(f"the run hangs after the {victim} was killed")
+            self.wait(process, f"the run hangs after the {victim} was killed")
             if process.returncode not in (0, 1, -signal.SIGKILL):
                 self.fail(f"exit code {process.returncode} after the {victim} was killed")
             safe |= {e["step"] for e in self.events() if e["status"] == "ran"}
@@ -160,11 +158,7 @@ class Storm:
     def finish(self, text: str, safe: set[str], options: tuple[str, ...]) -> None:
         """The run after the kill: no help needed, everything right, nothing that counted is undone."""
         process = self.start(*options)
-        try:
-            process.wait(LONGEST)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            self.fail("the run after the kill hangs")
+        self.wait(process, "the run after the kill hangs")
         said = (self.tools / "errors").read_text()
         if process.returncode:
             self.fail(f"the run after the kill ended with {process.returncode}: {said}")
@@ -187,7 +181,7 @@ class Storm:
     def quiet(self) -> None:
         """Nothing is left to do, and no process is left."""
         process = self.start()
-        process.wait(LONGEST)
+        self.wait(process, "a run right after a run hangs")
         states = {e["status"] for e in self.events()}
         if states != {"current"}:
             self.fail(f"a run right after a run finds {sorted(states)}")
@@ -206,6 +200,17 @@ class Storm:
             elif path.is_file():
                 found[name] = path.read_text()
         return found
+
+    def wait(self, process: subprocess.Popen[str], why: str) -> None:
+        """Wait for the end of a run; ``why`` and where each of its threads was when it does not come."""
+        try:
+            process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            with suppress(subprocess.TimeoutExpired):
+                os.kill(process.pid, signal.SIGABRT)
+                process.wait(5.0)
+            process.kill()
+            self.fail(f"{why}\n{(self.tools / 'errors').read_text()}")
 
     def fail(self, why: str) -> None:
         last = ", ".join(self.history[-6:])

@@ -353,6 +353,24 @@ def test_a_step_fails_by_itself(remote: Remote, h1: Host) -> None:
     assert not os.listdir(remote.workspace / "out"), "nothing of it is in the workspace"
 
 
+def test_what_a_failed_step_left_is_put_aside_here(remote: Remote, h1: Host) -> None:
+    remote.recipe(
+        "steps:\n  - name: s\n    outputs:\n      - out/a\n      - out/tree/\n      - never\n    run: |\n"
+        "      head -c 300000 /dev/zero > out/a; mkdir -p out/tree/empty; echo half > out/tree/x; chmod +x out/tree/x\n"
+        "      ln -s x out/tree/link; exit 3\n"
+    )
+    result = remote.there(code=1)
+    assert result.states == {"s": "failed"}
+    assert not (remote.workspace / "out/a").exists() and not (remote.workspace / "out/tree").exists()
+    (left,) = (remote.workspace / ".f0make/failed").iterdir()
+    assert (left / "out/a").read_bytes() == bytes(300_000)
+    tree = left / "out/tree"
+    assert (tree / "x").read_text() == "half\n" and os.access(tree / "x", os.X_OK)
+    assert (tree / "link").readlink() == Path("x") and (tree / "empty").is_dir()
+    assert not (left / "never").exists()
+    assert not list((remote.workspace / ".f0make").glob("cache/cas/*/*")), "it is no result"
+
+
 def test_logs_come_back(remote: Remote, h1: Host) -> None:
     remote.recipe(
         step("echo to stdout; echo to stderr >&2; printf 'raw \\377 bytes\\n'; echo x > out; false")

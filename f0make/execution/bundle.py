@@ -92,6 +92,7 @@ class Outcome:
     """The attempt ended through no fault of the step (worker died under it before it started, host gone)."""
     disk_full: bool = False
     outputs: dict[str, Token] = field(default_factory=dict)
+    """While it travels from another place, also what a failed step left at them."""
     trees: dict[str, dict[str, Token]] = field(default_factory=dict)
     """For each output directory: relative path -> token of everything in it."""
     stored: bool = False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from f0make.cache.blobs import BlobError
+from f0make.errors import F0makeError
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.files.restore import restore
@@ -33,12 +36,14 @@ def named(outcome: Outcome) -> Iterator[str]:
 def place(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:
     """Put what ``outcome`` names into the workspace of ``bundle``, from ``blobs``, verified.
 
-    An output appears whole or not at all. Raises BlobMissing, BlobCorrupt, FileError (something is in the way)
+    An output appears whole or not at all; what a failed step left at its outputs comes, too, and is named in
+    ``outcome`` no more. Raises BlobMissing, BlobCorrupt, FileError (something is in the way)
     and OSError (no space). To be called once, for an attempt that is still expected.
     """
     if outcome.log:
         keep_log(bundle, outcome, blobs)
     if not outcome.ok:
+        _place_left(bundle, outcome, blobs)
         return
     root = bundle.workspace
     for path, token in outcome.outputs.items():
@@ -53,6 +58,14 @@ def place(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:
         for file, signature in written.items():
             outcome.signatures[file] = (*signature, FOREVER if file in sure else clock)
     outcome.stored = bundle.store is not None and outcome.stored
+
+
+def _place_left(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:
+    """Put what a failed step left where it would lie had it run here, as far as that goes; it is no result."""
+    for path, token in outcome.outputs.items():
+        with suppress(OSError, BlobError, F0makeError):
+            restore(bundle.workspace, path, token, outcome.trees.get(path), blobs)
+    outcome.outputs, outcome.trees = {}, {}
 
 
 def keep_log(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:

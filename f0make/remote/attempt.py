@@ -223,6 +223,30 @@ def _keep(inner: Bundle, outcome: Outcome, store: Store) -> None:
 
         outcome.log = file_digest(inner.log)
         store.add(inner.log, outcome.log)
+    if not outcome.ok and not outcome.lost:
+        _keep_left(inner, outcome, store)
+
+
+def _keep_left(inner: Bundle, outcome: Outcome, store: Store) -> None:
+    """Keep what a failed step left at its outputs, too: f0make puts it aside for its user.
+
+    What cannot be read or kept is left out: it is no result.
+    """
+    from f0make.files.contents import Contents
+
+    contents = Contents(inner.workspace)
+    for path, _ in inner.outputs:
+        try:
+            token = contents.token(path)
+            if token is None or token == "-":
+                continue
+            tree = contents.tree(path) if token.endswith("/") else None
+            keep(inner.workspace, path, token, tree, store)
+        except (OSError, BlobError, CacheUnusable):
+            continue
+        outcome.outputs[path] = token
+        if tree is not None:
+            outcome.trees[path] = tree
 
 
 def _place_failed(outcome: Outcome, error: Exception, place: str) -> Outcome:

@@ -279,21 +279,23 @@ class Link:
         pending.outcome = outcome
         wanted = arrival.wanted(outcome)
         self._transit.expect(wanted)
-        pending.lacking = {d for d in wanted if not self._here(pending.bundle, d)}
+        # What a failed step left does not go through the cache.
+        store = pending.bundle.store if outcome.ok else None
+        pending.lacking = {d for d in wanted if not self._here(store, d)}
         asked = pending.lacking - self._fetching
         if asked:
             self._fetching |= asked
             self.say(wire.FETCH, sorted(asked))
         return [] if pending.lacking else [self._finish(pending, outcome)]
 
-    def _here(self, bundle: Bundle, digest: str) -> bool:
+    def _here(self, store: str | None, digest: str) -> bool:
         if self._transit.has(digest):
             return True
-        if bundle.store is None:
+        if store is None:
             return False
-        if bundle.store not in self._stores:
-            self._stores[bundle.store] = Blobs(bundle.store, readonly=True)
-        return self._stores[bundle.store].has(digest)
+        if store not in self._stores:
+            self._stores[store] = Blobs(store, readonly=True)
+        return self._stores[store].has(digest)
 
     def _arrived(self, digests: list[str]) -> list[tuple[Pending, Outcome]]:
         found = set(digests)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -114,7 +113,7 @@ def test_nothing_waits_when_little_time_is_left() -> None:
 def test_steps_that_turn_out_long_let_nothing_start_beyond_the_time(f0: F0) -> None:
     f0.recipe(
         "steps:\n  - name: s\n    foreach:\n      n:\n        range: 1..6\n    inputs: in\n    outputs: o/${{ n }}\n"
-        "    run: |\n      echo ${{ n }} ${{ attempt }} $(date +%s.%N) >> begun\n"
+        "    run: |\n      echo ${{ n }} ${{ attempt }} >> begun\n"
         "      if test -e slow; then sleep 3; fi\n      touch ${{ outputs }}\n"
     )
     f0.write("in", "1")
@@ -122,12 +121,9 @@ def test_steps_that_turn_out_long_let_nothing_start_beyond_the_time(f0: F0) -> N
     f0.write("begun", "")
     f0.write("in", "2")
     f0.write("slow", "")
-    began = time.time()
     first = f0.run("-j2", "--max-time=2500ms", "--no-cache", code=3).summary
-    begun = [line.split() for line in f0.read("begun").splitlines()]
-    assert len(begun) == first["ran"] == 2 and first["cancelled"] == 4
-    assert all(float(when) < began + 2.5 for _, _, when in begun)
+    begun = f0.read("begun").splitlines()
+    assert len(begun) == first["ran"] == 2 and first["cancelled"] == 4, "two more would start after 3 s"
     (f0.workspace / "slow").unlink()
     assert f0.run("-j2", "--max-time=100s", "--no-cache").summary["ran"] == 4
-    begun = [line.split() for line in f0.read("begun").splitlines()]
-    assert sorted((n, attempt) for n, attempt, _ in begun) == [(str(n), "1") for n in range(1, 7)]
+    assert sorted(f0.read("begun").splitlines()) == [f"{n} 1" for n in range(1, 7)]

@@ -1,8 +1,9 @@
-"""`python -m bench [--quick] [--install] [CASE …]`: run the measurements and write bench/RESULTS.md."""
+"""`python -m bench [--quick] [--install] [--update] [CASE …]`: run the measurements and write bench/RESULTS.md."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import sysconfig
 import tempfile
@@ -45,6 +46,11 @@ def main() -> int:
     parser.add_argument(
         "cases", nargs="*", choices=[[], *CASES], help="only these (RESULTS.md stays as it is)"
     )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="put the rows of these cases into RESULTS.md, if it is of this machine",
+    )
     chosen = parser.parse_args()
     f0make = Path(sysconfig.get_path("scripts")) / "f0make"
     if not f0make.exists():
@@ -67,11 +73,39 @@ def main() -> int:
     each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.items())
     print(f"{time.monotonic() - began:.0f} s ({each})")
     if not chosen.cases:
-        publish(rows, chosen.quick)
+        publish([row.markdown() for row in rows], chosen.quick)
+    elif chosen.update:
+        return update(rows)
     return 0
 
 
-def publish(rows: list[Row], quick: bool) -> None:
+def update(rows: list[Row]) -> int:
+    """Put ``rows`` in the place of those that measured the same, on this machine with these versions."""
+    old = (HERE / "RESULTS.md").read_text().splitlines()
+    if not {_without_load(setup(quick=False))} <= {_without_load(line) for line in old}:
+        print(
+            "bench: RESULTS.md is of another machine, or of other versions: nothing was written",
+            file=sys.stderr,
+        )
+        return 2
+    kept = {line.split(" | ")[0]: line for line in old[old.index(HEAD.splitlines()[1]) + 1 :] if line}
+    for row in rows:
+        kept[row.markdown().split(" | ")[0]] = row.markdown()
+    publish(list(kept.values()), quick=False)
+    return 0
+
+
+def _without_load(text: str) -> str:
+    return re.sub(r", load [0-9.]+ at the end", "", text)
+
+
+def setup(quick: bool) -> str:
+    """The line that says on what was measured."""
+    sizes = "Quick sizes. " if quick else ""
+    return f"{sizes}{machine()}; Python {sys.version.split()[0]}; {peers.versions()}."
+
+
+def publish(rows: list[str], quick: bool) -> None:
     """Write RESULTS.md."""
     lines = [
         "# Measurements",
@@ -79,10 +113,10 @@ def publish(rows: list[Row], quick: bool) -> None:
         "Whole processes, alternately in one run after a warm-up, medians of pairwise ratios; every timed run's",
         "outputs and number of executed steps were checked. A measure is `missed` when it does not reach its bar.",
         "",
-        f"{'Quick sizes. ' if quick else ''}{machine()}; Python {sys.version.split()[0]}; {peers.versions()}.",
+        setup(quick),
         "",
         HEAD,
-        *[row.markdown() for row in rows],
+        *rows,
         "",
     ]
     (HERE / "RESULTS.md").write_text("\n".join(lines))

@@ -59,11 +59,27 @@ class Trackers:
             return
         _unlink_semaphores()
         for tracker in self._own:
-            if tracker._fd is not None and tracker._pid is not None:
-                tracker._stop()
-                # A finalizer that comes later (loky's threads let go of theirs at any time) writes to nobody,
-                # instead of starting a new tracker that knows nothing of what it is to forget.
-                tracker._fd = _deaf[id(tracker)] = os.open(os.devnull, os.O_WRONLY)
+            _stop(tracker)
+
+
+def _stop(tracker: Any) -> None:
+    """End ``tracker`` and wait for it.
+
+    A finalizer that is at work or comes later (loky's threads let go of their semaphores at any time) writes to
+    nobody. The tracker's own way of stopping leaves a moment in which that would start a new tracker, which knows
+    nothing of what it is to forget and says so.
+    """
+    with tracker._lock:
+        fd, pid = tracker._fd, tracker._pid
+        if fd is None or pid is None:
+            return
+        tracker._fd = _deaf[id(tracker)] = os.open(os.devnull, os.O_WRONLY)
+        tracker._pid = None
+    os.close(fd)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
 
 
 def _hear_again(tracker: Any) -> None:

@@ -6,7 +6,6 @@ Opened read-only it changes nothing on disk.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from f0make.state.store import Store
 
 STATE = ".f0make"
-TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+TEMPLATE = r"\$\{\{.*?\}\}"
 WORTH_KEEPING = 500
 """Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
 CODE_MAGIC = b"f0make code 1\n"
@@ -200,7 +199,11 @@ class Session:
 
     def _perhaps_made(self, path: str, faulty: bool) -> bool:
         without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
-        patterns = [TEMPLATE.sub("\0", decl.text) for step in without for decl in step.outputs]
+        import re
+
+        patterns = [
+            re.sub(TEMPLATE, "\0", decl.text, flags=re.DOTALL) for step in without for decl in step.outputs
+        ]
         for pattern in patterns:
             body = ".*".join(re.escape(part) for part in pattern.rstrip("/").split("\0"))
             if re.match(body + "(/.*)?$", path, re.DOTALL):

@@ -85,7 +85,7 @@ def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: 
         "argv = ['run', 'recipe.yaml', '-q']\n"
         "found = look(argv)\n"
         "assert found is True or main(argv, found or None) == 0\n"
-        "slow = {'dataclasses', 'inspect', 'typing', 'hashlib', 'pickle', 'typer', 'rich', 'jinja2', 'yaml',"
+        "slow = {'dataclasses', 'inspect', 'typing', 'hashlib', 'pickle', 'json', 're', 'typer', 'rich', 'jinja2', 'yaml',"
         " 'strictyaml', 'loky', 'subprocess', 'shutil', 'shlex', 'ssl', 'urllib', 'f0make.expand.expansion',"
         " 'f0make.recipe.load', 'f0make.execution.runner'}\n"
         "print(sorted(slow & set(sys.modules)))"

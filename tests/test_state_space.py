@@ -94,6 +94,7 @@ def test_a_rewrite_or_an_index_that_does_not_fit(small: Path) -> None:
     store.flush()
     store.close()
     path = small / ".f0make" / "records.log"
+    index = path.with_suffix(".idx").read_bytes()
     data = bytearray(path.read_bytes())
     data[-10] ^= 1
     path.write_bytes(data)
@@ -101,7 +102,12 @@ def test_a_rewrite_or_an_index_that_does_not_fit(small: Path) -> None:
     with Store(str(small)) as store:
         assert store.damage
     assert path.read_bytes() == data
-    assert sorted(p.name for p in (small / ".f0make").iterdir()) == [".gitignore", "records.log"]
+    assert path.with_suffix(".idx").read_bytes() == index
+    assert sorted(p.name for p in (small / ".f0make").iterdir()) == [
+        ".gitignore",
+        "records.idx",
+        "records.log",
+    ]
 
 
 def test_no_space_for_any_state(small: Path) -> None:

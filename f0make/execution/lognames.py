@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from f0make.files.sha import sha256
 
-_OTHER = re.compile(r"[^A-Za-z0-9_.\-=,]")
+
+class _Safe(dict[int, str]):
+    """For `str.translate`: every character that may not stand in a name becomes `_`."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        safe = code < 128 and (character.isalnum() or character in "_.-=,")
+        self[code] = character if safe else "_"
+        return self[code]
+
+
+_SAFE = _Safe()
 
 
 def log_name(instance: str) -> str:
@@ -14,5 +23,5 @@ def log_name(instance: str) -> str:
 
     Letters, digits and ``_.-=,`` stay; a digest of the whole name keeps different instances apart.
     """
-    plain = _OTHER.sub("_", instance[:80])
+    plain = instance[:80].translate(_SAFE)
     return f"{plain}.{sha256(instance.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}.log"

@@ -6,7 +6,6 @@ import marshal
 import os
 from array import array
 from collections.abc import Iterable
-from json import dumps
 from zlib import crc32
 
 from f0make.engine.decider import Kind
@@ -233,6 +232,8 @@ def _spared(session: Session, instances: list[Instance]) -> tuple[list[float], l
 
 def _events(run: Run, numbers: list[int]) -> bytes:
     """What a run that finds nothing to do says of each instance."""
+    from json import dumps
+
     lines = []
     for node in numbers:
         instance = run.graph.instances[node]

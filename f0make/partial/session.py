@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from json import dumps
 
 from f0make.files.contents import Contents
 from f0make.graph.build import Graph
@@ -91,6 +90,8 @@ class Rest:
         except OSError:
             text = None
         if text is None:  # damaged: what they say can be said from the names
+            from json import dumps
+
             return [
                 dumps({"event": "step", "step": name, "status": state, "reason": "", "seconds": 0})
                 for name, state in self.states().items()

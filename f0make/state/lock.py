@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 
+from f0make.compact import dumper, loads
 from f0make.errors import LockedError
 from f0make.files import signature
 from f0make.state import home
@@ -97,7 +97,7 @@ class WorkspaceLock:
         owner = {"pid": os.getpid(), "host": _host(), "started": time.time(), "argv": sys.argv}
         try:
             os.ftruncate(fd, 0)
-            os.pwrite(fd, json.dumps(owner).encode("ascii"), 0)
+            os.pwrite(fd, dumper()(owner).encode("ascii"), 0)
         except OSError:
             pass
 
@@ -122,7 +122,7 @@ def read_owner(workspace: str) -> dict[str, Any] | None:
     try:
         fd = os.open(home.path_of(workspace, "lock"), os.O_RDONLY)
         try:
-            owner = json.loads(os.read(fd, 1 << 20))
+            owner = loads(os.read(fd, 1 << 20))
         finally:
             os.close(fd)
     except (OSError, ValueError):

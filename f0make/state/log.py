@@ -5,11 +5,9 @@ JSON is written in ASCII, so a newline always ends a line and a damaged line cos
 
 from __future__ import annotations
 
-import json
-import re
 import zlib
 
-from f0make.compact import dumper
+from f0make.compact import dumper, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ HEADER = "header"
 DAMAGED = ""
 """The type that `scan` gives to bytes that are no line."""
 
-_START = re.compile(rb"(?=[0-9a-f]{8} [a-z][a-z0-9_-]* )")
+_START = rb"(?=[0-9a-f]{8} [a-z][a-z0-9_-]* )"
 _dumps = dumper()
 
 
@@ -39,7 +37,7 @@ def decode(line: bytes) -> tuple[str, Any] | None:
         return None
     kind, _, text = body.partition(b" ")
     try:
-        return kind.decode("ascii"), json.loads(text)
+        return kind.decode("ascii"), loads(text)
     except (ValueError, RecursionError):
         return None
 
@@ -59,7 +57,9 @@ def scan(data: bytes, offset: int = 0) -> Iterator[tuple[int, str, Any]]:
             yield offset + start, found[0], found[1]
         else:
             yield offset + start, DAMAGED, None
-            for inside in _START.finditer(line, 1):
+            import re
+
+            for inside in re.compile(_START).finditer(line, 1):
                 saved = decode(line[inside.start() :])
                 if saved is not None:
                     yield offset + start + inside.start(), saved[0], saved[1]

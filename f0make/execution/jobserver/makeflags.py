@@ -7,12 +7,10 @@ takes what stands behind ``--`` for definitions of variables, ninja and Cargo ta
 
 from __future__ import annotations
 
-import re
-
 from f0make.lean import dataclass
 
-_AUTH = re.compile(r"--jobserver-(?:auth|fds)=(.*)", re.DOTALL)
-_SLOTS = re.compile(r"-j\d*|--jobs(=\d*)?|-l[\d.]*|--load-average(=.*)?", re.DOTALL)
+_AUTHS = ("--jobserver-auth=", "--jobserver-fds=")
+_SLOTS = r"-j\d*|--jobs(=\d*)?|-l[\d.]*|--load-average(=.*)?"
 _FIFO = "fifo:"
 
 
@@ -36,9 +34,19 @@ def offered(makeflags: str) -> list[Pipe | Fifo]:
     options, _, variables = f" {makeflags} ".partition(" -- ")
     found: list[Pipe | Fifo] = []
     for words in (options.split(), variables.split()):
-        auths = [auth for word in words if (match := _AUTH.fullmatch(word)) and (auth := _auth(match[1]))]
+        given = [word.partition("=")[2] for word in words if word.startswith(_AUTHS)]
+        auths = [auth for text in given if (auth := _auth(text))]
         found += auths[-1:]
     return found
+
+
+def _is_slots(word: str) -> bool:
+    """Whether ``word`` says how much may run at a time."""
+    if not word:
+        return False
+    import re
+
+    return re.fullmatch(_SLOTS, word, re.DOTALL) is not None
 
 
 def _auth(text: str) -> Pipe | Fifo | None:
@@ -57,13 +65,13 @@ def for_steps(makeflags: str, jobs: int | None, reading: int, writing: int, path
     ``jobs`` is the number of slots, where it is f0make that decides about them; None leaves what stands there.
     """
     options, separator, variables = makeflags.partition(" -- ")
-    words = [word for word in options.split(" ") if not _AUTH.fullmatch(word)]
+    words = [word for word in options.split(" ") if not word.startswith(_AUTHS)]
     if jobs is not None:
-        words = [word for word in words if not _SLOTS.fullmatch(word)] + [f"-j{jobs}"]
+        words = [word for word in words if not _is_slots(word)] + [f"-j{jobs}"]
     words.append(f"--jobserver-auth={reading},{writing}")
     # The first word is a bundle of one-letter options, without a dash, if it is not empty.
     line = " ".join(words if words[0] and words[0][0] != "-" else ["", *filter(None, words)])
-    others = [word for word in variables.split(" ") if word and not _AUTH.fullmatch(word)]
+    others = [word for word in variables.split(" ") if word and not word.startswith(_AUTHS)]
     if path:
         others.append(f"--jobserver-auth={_FIFO}{path}")
     return " -- ".join([line, " ".join(others)]) if separator or path else line

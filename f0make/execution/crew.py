@@ -96,11 +96,9 @@ class Crew:
 
     def _short_of_forked(self) -> bool:
         pool = self._pool
-        return pool is not None and pool.usable and len(self._forked) < min(self._jobs, len(pool.sent))
-
-    def _fewer_than_expected(self) -> bool:
-        expected, self.expected = self.expected, max(0, self.expected - 1)
-        return bool(expected) and self._pool is not None and self._pool.usable
+        if pool is None or not pool.usable:
+            return False
+        return len(self._forked) < min(self._jobs, max(self.expected, len(pool.sent)))
 
     def hand_out(self) -> None:
         """Give queued bundles to whoever can take them."""
@@ -154,13 +152,14 @@ class Crew:
     def add_slots(self) -> list[Slot]:
         """Start workers for what is queued; the new slots."""
         added: list[Slot] = []
-        while self._short_of_forked() or self._fewer_than_expected():
+        while self._short_of_forked():
             assert self._pool is not None
             try:
                 self._forked.append(self._pool.add_slot(self._settings))
                 added.append(self._forked[-1])
             except OSError:
                 self._without_forked()
+        self.expected = 0
         if self._failed:
             return added
         waiting = sum(1 for bundle in self._queue if not self._for_forked(bundle))

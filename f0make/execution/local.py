@@ -117,7 +117,9 @@ class LocalBackend:
             lambda outcome: self._done(outcome),
             jobserver,
         )
-        self._crew.expected = min(expected, self._jobs)
+        self._crew.expected = expected
+        # Here and not in the backend's thread, which will have to wait for its turn while modules are imported.
+        self._early = self._crew.add_slots() if expected else []
         # Threads inherit the mask: this one, loky's and the workers are never hit by Ctrl-C.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
         try:
@@ -196,6 +198,8 @@ class LocalBackend:
             self._crew.importing = inherited.for_workers(self._environ, safe_path=not private)
             with selectors.DefaultSelector() as self._selector:
                 self._selector.register(self._bell_in, selectors.EVENT_READ, None)
+                for slot in self._early:
+                    self._selector.register(slot.line, selectors.EVENT_READ, slot)
                 grace = self._loop()
                 with self._lock:
                     self._end(grace)

@@ -72,8 +72,10 @@ def main() -> int:
         setting.close()
     each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.items())
     print(f"{time.monotonic() - began:.0f} s ({each})")
-    if not chosen.cases:
-        publish([row.markdown() for row in rows], chosen.quick)
+    if chosen.quick:
+        print("quick sizes: RESULTS.md stays as it is")
+    elif not chosen.cases:
+        publish([row.markdown() for row in rows])
     elif chosen.update:
         return update(rows)
     return 0
@@ -82,7 +84,7 @@ def main() -> int:
 def update(rows: list[Row]) -> int:
     """Put ``rows`` in the place of those that measured the same, on this machine with these versions."""
     old = (HERE / "RESULTS.md").read_text().splitlines()
-    if not {_without_load(setup(quick=False))} <= {_without_load(line) for line in old}:
+    if _without_load(setup()) not in map(_without_load, old):
         print(
             "bench: RESULTS.md is of another machine, or of other versions: nothing was written",
             file=sys.stderr,
@@ -91,7 +93,7 @@ def update(rows: list[Row]) -> int:
     kept = {line.split(" | ")[0]: line for line in old[old.index(HEAD.splitlines()[1]) + 1 :] if line}
     for row in rows:
         kept[row.markdown().split(" | ")[0]] = row.markdown()
-    publish(list(kept.values()), quick=False)
+    publish(list(kept.values()))
     return 0
 
 
@@ -99,13 +101,12 @@ def _without_load(text: str) -> str:
     return re.sub(r", load [0-9.]+ at the end", "", text)
 
 
-def setup(quick: bool) -> str:
+def setup() -> str:
     """The line that says on what was measured."""
-    sizes = "Quick sizes. " if quick else ""
-    return f"{sizes}{machine()}; Python {sys.version.split()[0]}; {peers.versions()}."
+    return f"{machine()}; Python {sys.version.split()[0]}; {peers.versions()}."
 
 
-def publish(rows: list[str], quick: bool) -> None:
+def publish(rows: list[str]) -> None:
     """Write RESULTS.md."""
     lines = [
         "# Measurements",
@@ -113,7 +114,7 @@ def publish(rows: list[str], quick: bool) -> None:
         "Whole processes, alternately in one run after a warm-up, medians of pairwise ratios; every timed run's",
         "outputs and number of executed steps were checked. A measure is `missed` when it does not reach its bar.",
         "",
-        setup(quick),
+        setup(),
         "",
         HEAD,
         *rows,

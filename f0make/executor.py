@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from f0make.state.snapshot import Look
 
 _FEW = 100
-"""Instances in a run that is over before some milliseconds at its start count."""
+"""Instances in a run that is so short that some milliseconds at its start count."""
 
 
 class Executor:

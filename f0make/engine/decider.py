@@ -75,7 +75,7 @@ class Decider:
         self.nothing_known = False
         """There is no record of anything, none will come while this decides, and every input was seen to be there:
         no key can be found, so none is made."""
-        self._news: Verdict | None = None
+        self._never: Verdict | None = None
 
     def decide(self, index: int) -> Verdict:
         """The verdict on the instance ``index``; reads files and records, changes nothing."""
@@ -112,10 +112,10 @@ class Decider:
             verdict = Verdict(Kind.RUN, "")
             self._explain(instance, verdict)
             return verdict
-        if self._news is None:
-            self._news = Verdict(Kind.RUN, "")
-            self._explain(instance, self._news)
-        return self._news
+        if self._never is None:
+            self._never = Verdict(Kind.RUN, "")
+            self._explain(instance, self._never)
+        return self._never
 
     def value_of(self, index: int) -> Callable[[str], tuple[bool, Any]]:
         """How the instance ``index`` sees the context: key -> (there, value).

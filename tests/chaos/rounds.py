@@ -8,13 +8,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
+import real_runs
 from sshd.client import Client
 from sshd.host import Host
 from sshd.proxy import Proxy
@@ -71,44 +70,11 @@ class Chaos:
 
     def start(self) -> subprocess.Popen[str]:
         """Start a run in a session of its own."""
-        script = Path(sys.executable).parent / "f0make"
-        command = [str(script)] if script.exists() else [sys.executable, "-m", "f0make"]
-        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "SSH_AUTH_SOCK")}
-        root = str(Path(__file__).resolve().parent.parent.parent)
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
-        env |= {"HOME": str(self.client.home), "F0_CHAOS": str(self.aside), "PYTHONFAULTHANDLER": "1"}
         self.jobs = self.random.choice((0, 0, 1))
-        options = ["--lease", f"{LEASE}s", "--connect-timeout", "3s", "--reconnect", "30s", f"-j{self.jobs}"]
-        with open(self.aside / "errors", "w") as errors, open(self.aside / "events", "w") as events:
-            return subprocess.Popen(
-                [
-                    *self.client.prefix,
-                    *command,
-                    "run",
-                    "recipe.yaml",
-                    "--json",
-                    "--hosts",
-                    str(self.hosts),
-                    *options,
-                ],
-                cwd=self.workspace,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=events,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
-
-    def events(self) -> list[dict[str, object]]:
-        """The step events of the last run, a torn last line left out."""
-        found = []
-        for line in (self.aside / "events").read_text().splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return [e for e in found if e["event"] == "step"]
+        words = ["run", "recipe.yaml", "--json", "--hosts", str(self.hosts), f"-j{self.jobs}"]
+        words += ["--lease", f"{LEASE}s", "--connect-timeout", "3s", "--reconnect", "30s"]
+        env = {"HOME": str(self.client.home), "F0_CHAOS": str(self.aside)}
+        return real_runs.start(words, self.workspace, self.aside, env, self.client.prefix)
 
     # A round
 
@@ -133,7 +99,7 @@ class Chaos:
                 pass  # At the start no host answered in time: that is how it is to end.
             elif code != 0:
                 self.fail(f"exit code {code}: {(self.aside / 'errors').read_text()}")
-            ran = [str(e["step"]) for e in self.events() if e["status"] == "ran"]
+            ran = [str(e["step"]) for e in real_runs.step_events(self.aside) if e["status"] == "ran"]
             if len(ran) != len(set(ran)):
                 self.fail(f"announced twice: {[name for name, n in Counter(ran).items() if n > 1]}")
             safe |= set(ran)
@@ -196,12 +162,7 @@ class Chaos:
 
     def hangs(self, process: subprocess.Popen[str]) -> None:
         """End the run, and fail with where each of its threads was, and with what it said last."""
-        with suppress(subprocess.TimeoutExpired):
-            os.kill(process.pid, signal.SIGABRT)
-            process.wait(5.0)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        real_runs.end(process)
         lines = (self.aside / "events").read_text().splitlines()
         said = [line for line in lines[:-LAST] if '"host"' in line[:20]] + lines[-LAST:]
         about = []
@@ -224,7 +185,11 @@ class Chaos:
         if found != wanted:
             wrong = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
             self.fail("wrong: " + "; ".join(f"{k}: {found.get(k, '-')[:99]!r}" for k in wrong))
-        undone = {str(e["step"]) for e in self.events() if e["step"] in safe and e["status"] == "ran"}
+        undone = {
+            str(e["step"])
+            for e in real_runs.step_events(self.aside)
+            if e["step"] in safe and e["status"] == "ran"
+        }
         if undone:
             self.fail(f"had been announced as ran, and ran again: {sorted(undone)}")
         count = self.recorded(offset)

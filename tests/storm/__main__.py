@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from .rounds import Storm
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from storm.rounds import Storm
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -11,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
+
+import real_runs
 
 from .world import CODE, PROBE, PROBE_CODE, RECIPE, TEMP, expected
 
@@ -43,43 +43,15 @@ class Storm:
         self.typical = 0.5
         """Seconds from the first step to the end, about; it follows how often a strike comes too late."""
 
-    def environment(self) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
-        root = str(Path(__file__).parent.parent.parent)
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
-        env |= {"STORM": str(self.tools), "STORM_PYTHON": sys.executable, "STORM_PROBE": PROBE}
-        env["PYTHONFAULTHANDLER"] = "1"
-        env["STORM_RUN"] = f"{os.getpid()}-{self.seed}:{self.runs}"
-        return env
-
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Start a run in a process group of its own."""
         self.runs += 1
         self.history.append(f"run {self.runs}")
         shutil.rmtree(self.tools / "first", ignore_errors=True)
-        script = Path(sys.executable).parent / "f0make"
-        command = [str(script)] if script.exists() else [sys.executable, "-m", "f0make"]
-        with open(self.tools / "errors", "w") as errors, open(self.tools / "events", "w") as events:
-            return subprocess.Popen(
-                [*command, "run", "recipe.yaml", "--json", "-j4", *options],
-                cwd=self.workspace,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=events,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
-
-    def events(self) -> list[dict[str, str]]:
-        """The events of the last run, a torn last line left out."""
-        found = []
-        for line in (self.tools / "events").read_text().splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return [e for e in found if e["event"] == "step"]
+        env = {"STORM": str(self.tools), "STORM_PYTHON": sys.executable, "STORM_PROBE": PROBE}
+        env["STORM_RUN"] = f"{os.getpid()}-{self.seed}:{self.runs}"
+        words = ["run", "recipe.yaml", "--json", "-j4", *options]
+        return real_runs.start(words, self.workspace, self.tools, env, [])
 
     def one(self) -> None:
         """One round."""
@@ -96,7 +68,7 @@ class Storm:
             self.wait(process, f"the run hangs after the {victim} was killed")
             if process.returncode not in (0, 1, -signal.SIGKILL):
                 self.fail(f"exit code {process.returncode} after the {victim} was killed")
-            safe |= {e["step"] for e in self.events() if e["status"] == "ran"}
+            safe |= {e["step"] for e in real_runs.step_events(self.tools) if e["status"] == "ran"}
             self.look_for_stale()
         self.finish(text, safe, options)
 
@@ -167,7 +139,11 @@ class Storm:
         if found != wanted:
             wrong = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
             self.fail("wrong: " + "; ".join(f"{k}: {found.get(k)!r} is not {wanted.get(k)!r}" for k in wrong))
-        undone = {e["step"] for e in self.events() if e["step"] in safe and e["status"] != "current"} - {TEMP}
+        undone = {
+            e["step"]
+            for e in real_runs.step_events(self.tools)
+            if e["step"] in safe and e["status"] != "current"
+        } - {TEMP}
         if undone:
             self.fail(f"had been announced as ran, and were not current: {sorted(undone)}")
         if (self.workspace / ".f0make/displaced").exists():
@@ -182,7 +158,7 @@ class Storm:
         """Nothing is left to do, and no process is left."""
         process = self.start()
         self.wait(process, "a run right after a run hangs")
-        states = {e["status"] for e in self.events()}
+        states = {e["status"] for e in real_runs.step_events(self.tools)}
         if states != {"current"}:
             self.fail(f"a run right after a run finds {sorted(states)}")
         time.sleep(0.05)
@@ -206,10 +182,7 @@ class Storm:
         try:
             process.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            with suppress(subprocess.TimeoutExpired):
-                os.kill(process.pid, signal.SIGABRT)
-                process.wait(5.0)
-            process.kill()
+            real_runs.end(process)
             self.fail(f"{why}\n{(self.tools / 'errors').read_text()}")
 
     def fail(self, why: str) -> None:

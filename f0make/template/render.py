@@ -91,6 +91,11 @@ class Template:
         if simple is not None:
             bare = simple.root if not simple.path and simple.filter is None else None
             return Piece(source, offset, simple, frozenset({simple.root}), bare)
+        from f0make.template.arithmetic import compile_arithmetic
+
+        arithmetic = compile_arithmetic(source)
+        if arithmetic is not None:
+            return Piece(source, offset, arithmetic, arithmetic.names, None)
         from f0make.template.jinja import BadExpression, Compiled
 
         try:

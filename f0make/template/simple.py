@@ -32,7 +32,10 @@ _KEYWORDS = frozenset(
 )
 """Words that mean something else at the beginning of a Jinja2 expression."""
 
-_STEP = r"""\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:-?\d{1,9}|'[^'\\]*'|"[^"\\]*")\s*\]"""
+_STEP = r"""\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:-?(?:0|[1-9]\d{0,8})|'[^'\\\r]*'|"[^"\\\r]*")\s*\]"""
+NAME = rf"[A-Za-z_]\w*(?:{_STEP})*"
+"""A pattern for a name and a path from it, as Jinja2 reads them; without groups, for `re.ASCII`."""
+
 _SIMPLE = re.compile(rf"\s*([A-Za-z_]\w*)((?:{_STEP})*)\s*(?:\|\s*(raw|quote)\s*)?", re.ASCII)
 _EACH = re.compile(r"""\.\s*([A-Za-z_]\w*)|\[\s*(?:(-?\d+)|'([^']*)'|"([^"]*)")\s*\]""", re.ASCII)
 

@@ -21,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
-    from f0make.cache.staging import Staging
     from f0make.execution.bundle import Backend
     from f0make.governor.governor import Governor
     from f0make.options import Event, Reporter, RunOptions
@@ -76,14 +75,12 @@ def drive(
     if watch is not None:
         watch(run.scheduler.monitor)
     _tell_start(run, recipe_path, means.jobs)
-    staging = _stage(session, run.blobs)
     try:
         with _signals(run):
+            _take_over(session, run)
             _clean_up_crash(session, run)
             run.run()
     finally:
-        if staging is not None:
-            staging.close()
         if means.shared is not None:
             means.shared.close(lambda: bool(run.interrupted))
             run.asking.tell()
@@ -102,17 +99,28 @@ def _tell_start(run: Run, recipe_path: str, jobs: int) -> None:
     rest = run.session.rest
     count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
     if rest is not None:
-        count += rest.count
+        count += rest.count + len(rest.back)
     run.reporter.start(
         {"event": "start", "recipe": recipe_path, "run": run.run_id, "instances": count, "jobs": jobs}
     )
-    if rest is not None:
-        _tell_rest(run.reporter, rest)
-        run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
-        run.tally.saved_seconds += rest.saved_seconds
-        run.tally.saved_energy_kwh += rest.saved_energy
-        if rest.skipped:
-            run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
+
+
+def _take_over(session: Session, run: Run) -> None:
+    """Account for the instances that need no deciding, and tell of them."""
+    if session.rest is None:
+        return
+    part: PartSession = session  # type: ignore[assignment]
+    if part.rest.back:
+        from f0make.partial.back import put_back
+
+        put_back(part, run)
+    rest = part.rest
+    _tell_rest(run.reporter, rest)
+    run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
+    run.tally.saved_seconds += rest.saved_seconds
+    run.tally.saved_energy_kwh += rest.saved_energy
+    if rest.skipped:
+        run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
 
 
 def _tell_rest(reporter: Reporter, rest: Rest) -> None:
@@ -125,21 +133,6 @@ def _tell_rest(reporter: Reporter, rest: Rest) -> None:
 
         for line in rest.lines():
             reporter.step(loads(line))
-
-
-def _stage(session: Session, blobs: Blobs | None) -> Staging | None:
-    """Let the copies of many lost files be made ahead by another process; None where that is not worth it."""
-    if session.rest is None or blobs is None:
-        return None
-    from f0make.cache.staging import WORTH_A_PROCESS, stage
-    from f0make.files.restore import SCRATCH
-
-    part: PartSession = session  # type: ignore[assignment]
-    lost = part.lost()
-    if len(lost) < WORTH_A_PROCESS:
-        return None
-    blobs.staging = stage(blobs, lost, f"{session.workspace}/{SCRATCH}")
-    return blobs.staging
 
 
 def _clean_up_crash(session: Session, run: Run) -> None:

@@ -388,13 +388,14 @@ def test_a_later_attempt_is_rendered_from_the_recipe(tmp_path: Path) -> None:
         assert (tmp_path / "y").read_text() == text
 
 
-def test_lost_files_are_copied_ahead(
+def test_lost_files_are_put_back_by_several(
     flat: Path, only_part: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from f0make.cache import staging
+    from f0make.files import refill
 
     only_part()
-    monkeypatch.setattr(staging, "WORTH_A_PROCESS", 2)
+    monkeypatch.setattr(refill, "WORTH_A_PROCESS", 2)
+    monkeypatch.setattr(refill, "_PIECE", 3)
     (flat / "in/3").chmod(0o755)
     assert statuses(flat) == {"copy[n=3]": "ran"}
     before = {path.name: (path.read_bytes(), path.stat().st_mode) for path in (flat / "out").iterdir()}

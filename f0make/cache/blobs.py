@@ -17,10 +17,6 @@ from f0make.cache.use import InUse
 from f0make.errors import F0makeError
 from f0make.files.sha import sha256
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from f0make.cache.staging import Staging
-
 TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _STREAM = 1 << 20
@@ -68,8 +64,6 @@ class Blobs:
         self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._ready = False
         self._in_use = InUse(directory)
-        self.staging: Staging | None = None
-        """Copies made ahead of `fetch`."""
         self.verified: set[str] = set()
         """Blobs whose bytes this process has written and hashed a moment ago: `fetch` does not read them for that."""
 
@@ -207,10 +201,6 @@ class Blobs:
         ``temporary`` is a directory for the unfinished file (default: beside ``target``). Raises
         BlobMissing, BlobCorrupt, or OSError (no space, no permission).
         """
-        if self.staging is not None and temporary is not None:
-            ready = self.staging.place(digest, executable, target)
-            if ready is not None:
-                return ready
         source, size = self._open(digest)
         try:
             unfinished, written = self._copy_out(
@@ -234,11 +224,15 @@ class Blobs:
         finally:
             os.close(source)
 
-    def copy_to(self, digest: str, target: str, executable: bool) -> int:
-        """Copy the blob to the new file ``target``, verified; the mtime in ns. Raises what `fetch` does."""
+    def copy_into(self, digest: str, target: int) -> None:
+        """Copy the blob into the empty file ``target`` (a descriptor), verified when this returns.
+
+        Raises BlobMissing, BlobCorrupt (the blob stays: nobody has been told of it), or OSError.
+        """
         source, size = self._open(digest)
         try:
-            return self._copy(source, size, digest, target, executable)
+            if reflink.copy(source, target, size) != digest:
+                raise BlobCorrupt(digest, f"blob {digest} is damaged")
         finally:
             os.close(source)
 

@@ -143,7 +143,8 @@ class Outputs:
             if output.protected:
                 place.protect(os.path.join(self.root, output.path))
             made[output.path] = token
-        self.store.append_made(made, instance.name, record["key"])
+        if not self.store.knows(made, instance.name):
+            self.store.append_made(made, instance.name, record["key"])
 
     def _tidy(self, path: str, tree: Mapping[str, str]) -> None:
         """Displace what was added to or altered in an output directory."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappush
 from queue import Empty, SimpleQueue
 
@@ -82,6 +82,8 @@ class Run:
         self.counts: Counter[State] = Counter()
         self.steps: dict[str, str] = {}
         self.failures: dict[str, Event] = {}
+        self.back: dict[str, str] = {}
+        """Instance -> reason, where outputs were put back before anything was decided (`f0make.partial.back`)."""
         self.blobs = blobs
         self.shared = shared
         self.fingerprints = fingerprints
@@ -271,7 +273,18 @@ class Run:
                 self.session.store.append_made(stale, instance.name)
             self.judge.remember_writes(node, record)
             self.tally.spared(record)
-        self.settle(node, State.CURRENT, verdict.reason, quiet=node in self.temps.virtual)
+        reason = self.back.get(instance.name)
+        if reason is not None:
+            self.settle(node, State.RESTORED, reason)
+        else:
+            self.settle(node, State.CURRENT, verdict.reason, quiet=node in self.temps.virtual)
+
+    def restored(self, names: Iterable[str]) -> None:
+        """The instances ``names`` are `back`, and not among the nodes: nothing more is to be decided of them."""
+        for name in names:
+            self.counts[State.RESTORED] += 1
+            self.steps[name] = State.RESTORED.value
+            self._announcer.add(name, State.RESTORED, self.back[name], None)
 
     def restore(self, node: int, verdict: Verdict, wrong: list[Output]) -> None:
         """Write the outputs ``wrong`` from the cache, as the record of ``verdict`` has them."""

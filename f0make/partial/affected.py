@@ -14,23 +14,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.contents import Contents, Row
     from f0make.partial.compiled import Compiled
-    from f0make.state.snapshot import Look
 
 EMPTY_LISTING = ""
 
 
-def touched(compiled: Compiled, look: Look, contents: Contents, listings: dict[str, Row]) -> set[int] | None:
-    """The instances that a changed path concerns; None when the graph itself may be another.
+def touched(
+    compiled: Compiled,
+    changed: Iterable[str],
+    appeared: Iterable[str],
+    contents: Contents,
+    listings: dict[str, Row],
+) -> set[int] | None:
+    """The instances that a path which has ``changed`` or ``appeared`` concerns; None when the graph may be another.
 
     Directories that globs listed and that hold the same names go into ``listings`` with their new rows.
     """
     found: set[int] = set(compiled.index["restless"])
-    for path in look.appeared:
+    for path in appeared:
         maker = compiled.index["temps"].get(path)
         if maker is None:
             return None
         found.add(maker)
-    for path in look.changed:
+    for path in changed:
         place = compiled.place(path)
         assert place is not None
         owners = compiled.owners[place]

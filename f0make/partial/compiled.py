@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.files.contents import Row
+    from f0make.files.signature import Signature
     from f0make.model import Instance
 
-INDEX_MAGIC = b"f0make compiled 2 " + sys.byteorder.encode() + b"\n"
+INDEX_MAGIC = b"f0make compiled 3 " + sys.byteorder.encode() + b"\n"
 _WORTH_A_TABLE = 500
 """Searches among the paths, each some microseconds, that cost as much as a table of 10,000 paths."""
 
@@ -44,6 +45,8 @@ class Compiled:
         self.absent = frozenset(kept["absent"])
         self.owners = Lists(index["owners"])
         self.needed_by = Lists(index["needed_by"])
+        self.plain: bytes = index["plain"]
+        """1 for each instance whose outputs may be put back without deciding anything, 0 for the others (see `lost`)."""
         self._offsets = memoryview(index["rows"]).cast("Q")
         self._crcs = memoryview(index["crcs"]).cast("I")
         self._unpacker = Unpacker(index["steps"])
@@ -93,13 +96,18 @@ class Compiled:
             found = self._chunks[number] = marshal.loads(self.kept["signatures"][number])
         return found
 
+    def signature(self, place: int) -> Signature:
+        """The signature of the path at ``place``."""
+        number, at = divmod(place, snapshot.CHUNK)
+        found: Signature = self.chunk(number)[at]
+        return found
+
     def row(self, path: str) -> Row | None:
         """What the snapshot knows of ``path``, as a row of `Contents`."""
         place = self.place(path)
         if place is None:
             return None
-        number, at = divmod(place, snapshot.CHUNK)
-        return self.chunk(number)[at], self.tokens[place] or None, False
+        return self.signature(place), self.tokens[place] or None, False
 
     def instances(self, numbers: list[int]) -> list[Instance] | None:
         """The instances with these ``numbers``; None when a row is not as it was written. Raises OSError."""

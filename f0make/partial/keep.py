@@ -15,6 +15,7 @@ from f0make.lean import dataclass, field
 from f0make.partial import lists, texts
 from f0make.partial.affected import listing
 from f0make.partial.compiled import INDEX_MAGIC
+from f0make.partial.lost import may_come_back
 from f0make.partial.owners import EVERYBODY, direct, made, owners_of
 from f0make.partial.pack import Packer
 from f0make.partial.request import request_of_run
@@ -199,8 +200,12 @@ def _finish(
             owners = owners | {EVERYBODY}
         files.owners.append(owners)
     seconds, energy = _spared(session, instances)
+    plain = bytearray(map(may_come_back, instances))
+    for k in skipped:
+        plain[k] = 0
     return {
         **compiled,
+        "plain": bytes(plain),
         **files.index(),
         "names": "\0".join(i.name for i in instances),
         "temps": {o.path: k for k, i in enumerate(instances) for o in i.outputs if o.temp},

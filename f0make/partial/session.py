@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from f0make.errors import StateError
 from f0make.files.contents import Contents
 from f0make.graph.build import Graph
 from f0make.model import Instance, Recipe
 from f0make.partial.affected import reached, touched
 from f0make.partial.compiled import Compiled
 from f0make.partial.lists import inverse
+from f0make.partial.lost import Lost, lost, readers_and_makers
 from f0make.partial.owners import EVERYBODY
 from f0make.session import Session
 from f0make.state.snapshot import events_of
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from f0make.files.contents import Row
     from f0make.options import RunOptions
     from f0make.state.snapshot import Look
+
+Opened = tuple[list[int], list[Instance]]
+"""Numbers of instances in the whole graph, and they themselves."""
 
 
 class PartGraph(Graph):
@@ -64,11 +69,16 @@ class PartGraph(Graph):
 
 
 class Rest:
-    """The instances of the request that nothing has changed for, as their last run left them."""
+    """The instances of the request that need no deciding: they are as their last run left them, or only have to get
+    back what is `lost`.
+    """
 
-    def __init__(self, compiled: Compiled, numbers: list[int]) -> None:
+    def __init__(self, compiled: Compiled, numbers: list[int], back: Iterable[int]) -> None:
+        """``numbers`` are the instances that are decided, ``back`` those that get something back."""
         self._compiled = compiled
-        self._without = frozenset(numbers)
+        self._decided = frozenset(numbers)
+        self.back = frozenset(back)
+        self._without = self._decided | self.back
         skipped = set(compiled.index["skipped"])
         counts = compiled.kept["counts"]
         self.skipped: int = counts["skipped"] - len(self._without & skipped)
@@ -80,11 +90,11 @@ class Rest:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """How many are as they were."""
         return self.current + self.skipped
 
     def lines(self) -> list[str]:
-        """Their events, as JSON."""
+        """The events of those that are as they were, as JSON."""
         try:
             text = events_of(self._compiled.kept, self._compiled.workspace)
         except OSError:
@@ -95,6 +105,7 @@ class Rest:
             return [
                 dumps({"event": "step", "step": name, "status": state, "reason": "", "seconds": 0})
                 for name, state in self.states().items()
+                if state != "restored"
             ]
         lines = text.split("\n") if text else []
         if not self._without:
@@ -107,7 +118,9 @@ class Rest:
         found = dict.fromkeys(names, "current")
         for number in self._compiled.index["skipped"]:
             found[names[number]] = "skipped"
-        for number in self._without:
+        for number in self.back:
+            found[names[number]] = "restored"
+        for number in self._decided:
             del found[names[number]]
         return found
 
@@ -134,26 +147,49 @@ class PartSession(Session):
         contents: Contents,
         compiled: Compiled,
         look: Look,
-        numbers: list[int],
-        instances: list[Instance],
+        first: set[int],
+        lost: Lost,
+        opened: Opened,
     ) -> None:
         super().__init__(contents.root, store, contents, options)
         self.compiled = compiled
-        self.numbers = numbers
-        """Instance of this graph -> its number in the whole."""
-        self.graph = PartGraph(compiled, numbers, instances)
-        self.rest: Rest = Rest(compiled, numbers)
+        self._first = first
+        self.lost = lost
+        """What only has to be put back, by those who are not in this graph."""
         self.look = look
         self.listings: dict[str, Row] = {}
         """Directories that globs listed and that hold the same names with another stamp."""
         path = compiled.kept["recipe"]
         self.recipe = Recipe(path, path, "", [], test_meta=dict(compiled.index["test_meta"]))
         self.warnings = list(compiled.index["warnings"])
-        by_name, codes = compiled.index["code"]
+        self._whole: Session | None = None
+        self._take(opened)
+
+    def _take(self, opened: Opened) -> None:
+        numbers, instances = opened
+        self.numbers = numbers
+        """Instance of this graph -> its number in the whole."""
+        self.graph = PartGraph(self.compiled, numbers, instances)
+        self.rest: Rest = Rest(self.compiled, numbers, self.lost.keys() - set(numbers))
+        by_name, codes = self.compiled.index["code"]
         for instance in instances:
             if instance.name in by_name:
                 self.code[instance.name] = Code(*codes[by_name[instance.name]])  # type: ignore[assignment]
-        self._whole: Session | None = None
+
+    def decide_too(self, numbers: set[int]) -> None:
+        """What these instances have `lost` could not be put back: they, and what needs them, are to be decided.
+
+        Raises StateError when they cannot be read.
+        """
+        for number in numbers:
+            self._first |= readers_and_makers(self.compiled, self.lost.pop(number))
+        try:
+            opened = _load(self.compiled, self._first)
+        except OSError:
+            opened = None
+        if opened is None:
+            raise StateError(f"{self.workspace}: a snapshot is damaged; the next run does without it")
+        self._take(opened)
 
     @property
     def pending(self) -> dict[str, str]:
@@ -171,20 +207,6 @@ class PartSession(Session):
             self._whole = Session.open(self.recipe.path, self.options, targets=list(request[1] or ()))
         whole = self._whole
         return whole.rerender(whole.graph.instances[whole.graph.by_name[instance.name]], attempt)
-
-    def lost(self) -> list[tuple[str, bool]]:
-        """The files that instances made and that are gone: digest and whether executable, in the order of the graph."""
-        compiled = self.compiled
-        found = []
-        gone = set(self.look.changed)
-        for node in self.graph.order:
-            for output in self.graph.instances[node].outputs if node < len(self.graph.instances) else ():
-                place = compiled.place(output.path) if output.path in gone else None
-                token = compiled.tokens[place] if place is not None else ""
-                regular = token[:1] not in ("", "@") and not token.endswith("/")
-                if regular and not os.path.lexists(os.path.join(self.workspace, output.path)):
-                    found.append((token[:64], token.endswith("x")))
-        return found
 
     @property
     def notes(self) -> list[str]:
@@ -207,25 +229,48 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
             return None
         contents = Contents(workspace)
         contents.older = compiled.row
-        listings: dict[str, Row] = {}
-        first = touched(compiled, look, contents, listings)
-        if first is None:
-            return None
-        opened = _load(compiled, first)
+        store = Store(workspace)
     except OSError:
         return None
-    if opened is None:
-        return None
-    store = Store(workspace)
+    session = None
+    try:
+        session = _open(options, compiled, look, contents, store)
+    except OSError:
+        pass
+    finally:
+        if session is None:
+            store.close()
+    return session
+
+
+def _open(
+    options: RunOptions, compiled: Compiled, look: Look, contents: Contents, store: Store
+) -> PartSession | None:
     if store.damage or store.open_begins() or not store.holds(compiled.index["log"]):
-        store.close()
         return None
-    session = PartSession(options, store, contents, compiled, look, *opened)
+    gone = {} if options.no_cache else lost(compiled, look.changed, store, contents.root)
+    later = {path for files in gone.values() for path, _ in files}
+    listings: dict[str, Row] = {}
+    changed = [path for path in look.changed if path not in later]
+    first = touched(compiled, changed, look.appeared, contents, listings)
+    if first is None:
+        return None
+    while True:
+        opened = _load(compiled, first)
+        if opened is None:
+            return None
+        both = gone.keys() & set(opened[0])
+        if not both:
+            break
+        # What is decided anyway is decided whole.
+        for number in both:
+            first |= readers_and_makers(compiled, gone.pop(number))
+    session = PartSession(options, store, contents, compiled, look, first, gone, opened)
     session.listings = listings
     return session
 
 
-def _load(compiled: Compiled, first: set[int]) -> tuple[list[int], list[Instance]] | None:
+def _load(compiled: Compiled, first: set[int]) -> Opened | None:
     """What ``first`` reaches, with the makers of temp files that it may need; None when it cannot be read."""
     count = len(compiled)
     found = reached(compiled, first)

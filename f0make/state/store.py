@@ -56,6 +56,11 @@ class Store:
         keys = self._index.keys
         return bool(keys.about or len(keys))
 
+    def knows(self, paths: Mapping[str, str], instance: str) -> bool:
+        """Whether ``instance`` is known to have left just this (path -> token): `append_made` would tell nothing new."""
+        made, makers = self._index.made, self._index.makers
+        return all(made.get(path) == token and makers.get(path) == instance for path, token in paths.items())
+
     def find(self, key: str) -> list[Record]:
         """All records of ``key``, newest first."""
         return [

@@ -1,0 +1,228 @@
+"""Many files put back from blobs at once, by several processes.
+
+Whoever is free takes the next piece of the work from a pipe that all share; the helpers say what they have done
+through one of their own each. Every blob is verified before a file has its name.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import struct
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
+from f0make.cache.reflink import write_all
+from f0make.files import clearing, signature
+from f0make.files.atomic import MARSHAL_VERSION
+from f0make.files.digest import blob_of
+from f0make.files.nameless import Nursery
+from f0make.files.restore import restore
+from f0make.files.signature import Signature
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+WORTH_A_PROCESS = 500
+"""Files; putting so many small ones back takes about 30 ms."""
+_MOST_PROCESSES = 4
+"""More do not help: they meet in the locks of the file system's directories."""
+_PIECE = 64
+"""Groups of files in a piece of the work, at least."""
+_MOST_PIECES = 8_000
+"""So many numbers fit into a pipe that nobody reads yet."""
+_NUMBER = struct.Struct("=I")
+_HEAD = struct.Struct("=II")
+"""Number of a piece, and how many bytes tell of it."""
+_PATIENCE = 0.2
+"""Seconds between two looks at whether to go on."""
+
+Group: TypeAlias = "Sequence[tuple[str, str]]"
+"""(path, token) of regular files that come back together."""
+Done: TypeAlias = "list[tuple[Signature, bool]] | None"
+"""Signature of each file of a group, and whether it is racy; None when one of them could not be put back."""
+
+
+def refill(root: str, groups: Sequence[Group], blobs: Blobs, go_on: Callable[[], bool]) -> list[Done]:
+    """Put back ``groups`` of files at paths below ``root`` where nothing lies; what came of each.
+
+    Stops when ``go_on`` says no. What could not be put back is as it was, or partly there; a damaged blob stays, for
+    who asks for it alone to find and to tell of.
+    """
+    size = max(_PIECE, len(groups) // _MOST_PIECES + 1)
+    pieces = [groups[n : n + size] for n in range(0, len(groups), size)]
+    found: list[list[Done]] = [[None] * len(piece) for piece in pieces]
+    work, more = os.pipe()
+    helpers: list[_Helper] = []
+    try:
+        try:
+            os.write(more, b"".join(map(_NUMBER.pack, range(len(pieces)))))
+        finally:
+            os.close(more)
+        for _ in range(_how_many(sum(map(len, groups)))):
+            helpers.append(_Helper(root, pieces, blobs, work))
+        with _Hand(root, blobs) as hand:
+            while go_on() and (number := _take(work)) is not None:
+                found[number] = [hand.put(group) for group in pieces[number]]
+                for helper in helpers:
+                    found_by(helper, found, wait=False)
+        for helper in helpers:
+            while go_on() and found_by(helper, found, wait=True):
+                pass
+    finally:
+        os.close(work)
+        for helper in helpers:
+            helper.end()
+    return [done for piece in found for done in piece]
+
+
+def found_by(helper: _Helper, found: list[list[Done]], wait: bool) -> bool:
+    """Take in what ``helper`` has done; False when nothing more will come."""
+    for number, done in helper.said(_PATIENCE if wait else 0.0):
+        found[number] = done
+    return not helper.over
+
+
+def _how_many(files: int) -> int:
+    """Helpers that are worth starting for so many ``files``."""
+    threading = sys.modules.get("threading")
+    alone = threading is None or threading.active_count() == 1
+    if files < WORTH_A_PROCESS or not alone or not hasattr(os, "fork"):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return min(cores, _MOST_PROCESSES) - 1
+
+
+def _take(work: int) -> int | None:
+    """The next piece to be done, None when there is none."""
+    data = os.read(work, _NUMBER.size)
+    return int(_NUMBER.unpack(data)[0]) if data else None
+
+
+class _Helper:
+    """A process that does pieces, too."""
+
+    def __init__(self, root: str, pieces: Sequence[Sequence[Group]], blobs: Blobs, work: int) -> None:
+        self._reader, writer = os.pipe()
+        self._rest = b""
+        self.over = False
+        """It will say nothing more."""
+        parent = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                os.close(self._reader)
+                with _Hand(root, blobs, parent) as hand:
+                    while (number := _take(work)) is not None:
+                        done = marshal.dumps([hand.put(group) for group in pieces[number]], MARSHAL_VERSION)
+                        write_all(writer, _HEAD.pack(number, len(done)) + done)
+            except BaseException:  # whatever it is, what it has not said is not done
+                pass
+            finally:
+                os._exit(0)
+        os.close(writer)
+
+    def said(self, patience: float) -> Iterator[tuple[int, list[Done]]]:
+        """(number, what came of it) of each piece that it has done by now, or within ``patience`` seconds."""
+        while not self.over and select.select([self._reader], [], [], patience)[0]:
+            data = os.read(self._reader, 1 << 16)
+            self.over = not data
+            self._rest += data
+            patience = 0.0
+        at = 0
+        while len(self._rest) - at >= _HEAD.size:
+            number, size = _HEAD.unpack_from(self._rest, at)
+            if len(self._rest) - at - _HEAD.size < size:
+                break
+            at += _HEAD.size + size
+            yield number, marshal.loads(self._rest[at - size : at])
+        self._rest = self._rest[at:]
+
+    def end(self) -> None:
+        """End the process, if it has not ended."""
+        os.close(self._reader)
+        try:
+            if not self.over:
+                os.kill(self._pid, 9)
+            os.waitpid(self._pid, 0)
+        except (ChildProcessError, ProcessLookupError):
+            pass
+
+
+class _Hand:
+    """One process at work, as long as its ``parent`` lives (None: as long as it likes)."""
+
+    def __init__(self, root: str, blobs: Blobs, parent: int | None = None) -> None:
+        self._root = root
+        self._blobs = blobs
+        self._parent = parent
+        self._nursery: Nursery | None = None
+
+    def __enter__(self) -> _Hand:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def put(self, group: Group) -> Done:
+        """Put the files of ``group`` back."""
+        done = []
+        try:
+            for path, token in group:
+                if self._parent is not None and os.getppid() != self._parent:
+                    os._exit(1)
+                done.append(self._put(path, token))
+        except (OSError, BlobMissing, BlobCorrupt):
+            return None
+        return done
+
+    def _put(self, path: str, token: str) -> tuple[Signature, bool]:
+        clock = signature.clock_ns()
+        directory, _, name = path.rpartition("/")
+        nursery = self._nursery_in(directory)
+        if nursery is None:
+            return self._put_by_name(path, token, clock)
+        try:
+            file = nursery.begin(token.endswith("x"))
+        except OSError:  # a file system that knows no such files, or one that is full: the other way tells
+            return self._put_by_name(path, token, clock)
+        try:
+            self._blobs.copy_into(blob_of(token), file)
+            written = os.fstat(file).st_mtime_ns
+            nursery.name(file, name)
+            st = os.fstat(file)
+        finally:
+            os.close(file)
+        return _seen(st, written, clock)
+
+    def _put_by_name(self, path: str, token: str, clock: int) -> tuple[Signature, bool]:
+        sure: set[str] = set()
+        found = restore(self._root, path, token, None, self._blobs, sure=sure)[path]
+        return found, path not in sure and signature.is_racy(found, clock)
+
+    def _nursery_in(self, directory: str) -> Nursery | None:
+        """Where files of ``directory`` (relative to the root) are born; None where that cannot be."""
+        full = f"{self._root}/{directory}" if directory else self._root
+        if self._nursery is None or self._nursery.directory != full:
+            self._leave()
+            clearing.make_parents(self._root, f"{directory}/x" if directory else "x")
+            try:
+                self._nursery = Nursery(full)
+            except OSError:
+                return None
+        return self._nursery
+
+    def _leave(self) -> None:
+        nursery, self._nursery = self._nursery, None
+        if nursery is not None:
+            nursery.close()
+
+
+def _seen(st: os.stat_result, written: int, clock: int) -> tuple[Signature, bool]:
+    """The signature of a file that had the mtime ``written`` (ns) after its last byte, and whether it is racy."""
+    found = signature.of(st)
+    sure = st.st_mtime_ns == written and signature.exact(st.st_dev)
+    return found, not sure and signature.is_racy(found, clock)

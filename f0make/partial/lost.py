@@ -1,0 +1,80 @@
+"""Outputs that are only gone. The snapshot says what lay there, so they can be put back without deciding anything.
+
+That changes nothing for those who read them. Changes nothing here either: `back` does it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+
+from f0make.partial.owners import EVERYBODY, nodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.model import Instance
+    from f0make.partial.compiled import Compiled
+    from f0make.state.store import Store
+
+Lost = dict[int, list[tuple[str, str]]]
+"""Instance -> (path, token) of the regular files that it has lost."""
+
+MOST = 1 << 30
+"""Bytes put back before anything is decided and told; what is more goes the way of everything else."""
+
+
+def may_come_back(instance: Instance) -> bool:
+    """Whether files that are all that ``instance`` has lost need nothing but to be put back. Pure."""
+    if instance.always or instance.fingerprint or not instance.cache:
+        return False
+    outputs = instance.outputs
+    return bool(outputs) and not any(o.directory or o.temp or o.protected for o in outputs)
+
+
+def lost(compiled: Compiled, changed: Iterable[str], store: Store, root: str) -> Lost:
+    """What of the paths that have ``changed`` is only gone, and was when it was last seen what f0make had left there."""
+    found: Lost = {}
+    left = MOST
+    for path in changed:
+        place = compiled.place(path)
+        assert place is not None
+        maker = _maker(compiled.owners[place])
+        if maker is None or not compiled.plain[maker]:
+            continue
+        token = compiled.tokens[place]
+        regular = stat.S_ISREG(compiled.signature(place)[4])
+        if not regular or not store.knows({path: token}, compiled.names[maker]) or _there(f"{root}/{path}"):
+            continue
+        left -= compiled.signature(place)[0]
+        if left < 0:
+            break
+        found.setdefault(maker, []).append((path, token))
+    return found
+
+
+def readers_and_makers(compiled: Compiled, files: Iterable[tuple[str, str]]) -> set[int]:
+    """The instances that the ``files`` concern."""
+    found: set[int] = set()
+    for path, _ in files:
+        place = compiled.place(path)
+        assert place is not None
+        found |= nodes(compiled.owners[place])
+    return found
+
+
+def _maker(owners: Sequence[int]) -> int | None:
+    """The only maker among ``owners``; None when there is none, or when the path concerns everybody."""
+    makers = [owner >> 1 for owner in owners if owner & 1]
+    return makers[0] if len(makers) == 1 and EVERYBODY not in owners else None
+
+
+def _there(full: str) -> bool:
+    """Whether something lies there, or nobody knows."""
+    try:
+        os.lstat(full)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True

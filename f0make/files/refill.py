@@ -182,20 +182,22 @@ class _Hand:
     def _put(self, path: str, token: str) -> tuple[Signature, bool]:
         clock = signature.clock_ns()
         directory, _, name = path.rpartition("/")
-        nursery = self._nursery_in(directory)
-        if nursery is None:
-            return self._put_by_name(path, token, clock)
         try:
+            nursery = self._nursery_in(directory)
             file = nursery.begin(token.endswith("x"))
-        except OSError:  # a file system that knows no such files, or one that is full: the other way tells
+            try:
+                self._blobs.copy_into(blob_of(token), file)
+                written = os.fstat(file).st_mtime_ns
+                nursery.name(file, name)
+                st = os.fstat(file)
+            finally:
+                os.close(file)
+        except FileExistsError:
+            raise
+        except (
+            OSError
+        ):  # a file system that knows no such files, or something that the other way will tell of
             return self._put_by_name(path, token, clock)
-        try:
-            self._blobs.copy_into(blob_of(token), file)
-            written = os.fstat(file).st_mtime_ns
-            nursery.name(file, name)
-            st = os.fstat(file)
-        finally:
-            os.close(file)
         return _seen(st, written, clock)
 
     def _put_by_name(self, path: str, token: str, clock: int) -> tuple[Signature, bool]:
@@ -203,16 +205,13 @@ class _Hand:
         found = restore(self._root, path, token, None, self._blobs, sure=sure)[path]
         return found, path not in sure and signature.is_racy(found, clock)
 
-    def _nursery_in(self, directory: str) -> Nursery | None:
-        """Where files of ``directory`` (relative to the root) are born; None where that cannot be."""
+    def _nursery_in(self, directory: str) -> Nursery:
+        """Where files of ``directory`` (relative to the root) are born. Raises OSError where that cannot be."""
         full = f"{self._root}/{directory}" if directory else self._root
         if self._nursery is None or self._nursery.directory != full:
             self._leave()
             clearing.make_parents(self._root, f"{directory}/x" if directory else "x")
-            try:
-                self._nursery = Nursery(full)
-            except OSError:
-                return None
+            self._nursery = Nursery(full)
         return self._nursery
 
     def _leave(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import marshal
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection
+from itertools import accumulate
 from zlib import crc32
 
+from f0make.compact import dumper
 from f0make.engine.decider import Kind
 from f0make.engine.nodes import State
 from f0make.files.atomic import write_atomic
@@ -17,7 +19,7 @@ from f0make.partial.affected import listing
 from f0make.partial.compiled import INDEX_MAGIC
 from f0make.partial.lost import may_come_back
 from f0make.partial.owners import EVERYBODY, direct, made, owners_of
-from f0make.partial.pack import Packer
+from f0make.partial.pack import pack
 from f0make.partial.request import request_of_run
 from f0make.state import sealed, snapshot
 from f0make.state.snapshot import BUDGET, CHUNK, MAGIC, PATCH, PLAIN, SIZE, WRITER
@@ -43,7 +45,7 @@ class Files:
     paths: list[str]
     signatures: list[Any]
     tokens: list[str]
-    owners: list[Iterable[int]] = field(default_factory=list)
+    owners: list[Collection[int]] = field(default_factory=list)
 
     def head(self) -> dict[str, Any]:
         """What comparing them takes."""
@@ -78,18 +80,15 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
     restless = [k for k, i in enumerate(instances) if i.fingerprint or i.always]
     if compiled is None and restless:
         return False
-    present = sorted({path.removeprefix(root): path for path, row in rows.items() if row[0]}.items())
-    files = Files(
-        [name for name, _ in present],
-        [rows[path][0] for _, path in present],
-        [rows[path][1] or "" for _, path in present],
-    )
+    present = {path.removeprefix(root): row for path, row in rows.items() if row[0]}
+    paths = sorted(present)
+    files = Files(paths, [present[path][0] for path in paths], [present[path][1] or "" for path in paths])
+    spared = [session.store.spared(i.name) for i in instances]
     index: dict[str, Any] | None = None
     data: list[bytes] = []
     if compiled is not None:
         data = compiled.pop("data")
-        index = _finish(session, run, compiled, files, numbers, restless, skipped)
-    seconds, energy = _spared(session, instances)
+        index = {**_finish(session, run, compiled, files, numbers, restless, skipped), **_times(spared)}
     head = {
         "writer": WRITER,
         "id": os.urandom(8),
@@ -98,7 +97,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
         "absent": sorted(path for path, row in rows.items() if row[0] is None),
         "restless": bool(restless),
         "counts": {"current": len(instances) - len(skipped), "skipped": len(skipped)},
-        "saved": (round(sum(seconds), 6), sum(energy)),
+        "saved": (round(sum(s for s, _ in spared), 6), sum(e for _, e in spared)),
         "recipe": recipe_path,
     }
     write(session.workspace, head, _events(run, numbers), index, data, files.tokens)
@@ -108,7 +107,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
 def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
     """What is known of every path that the answer rests on; None when some of it is not sure."""
     contents = session.contents
-    asked = contents.rows()
+    asked = contents.asked
     paths = session.watched_files.union(*(i.inputs for i in instances))
     paths.update(o.path for i in instances for o in i.outputs)
     for path in paths:
@@ -132,26 +131,22 @@ def _compile(
         return None
     if any(entry.after for step in session.recipe.steps for entry in step.foreach):
         return None  # the graph may grow
-    packer = Packer()
+    instances = [run.graph.instances[n] for n in numbers]
     try:
-        rows = [packer.pack(run.graph.instances[n]) for n in numbers]
+        steps, rows = pack(instances)
     except ValueError:
         return None
-    offsets, place = array("Q", [0]), 0
-    for row in rows:
-        place += len(row)
-        offsets.append(place)
     node = {n: k for k, n in enumerate(numbers)}
     barriers = [n for n in sorted(run.graph.barriers) if n in run.progress.wanted]
     node.update((n, k) for k, n in enumerate(barriers, len(numbers)))
     users = run.graph.needed_by
     return {
         "data": rows,
-        "rows": offsets.tobytes(),
+        "rows": array("Q", accumulate(map(len, rows), initial=0)).tobytes(),
         "crcs": array("I", map(crc32, rows)).tobytes(),
-        "steps": packer.steps,
-        "needed_by": lists.pack([node[u] for u in users[n] if u in node] for n in (*numbers, *barriers)),
-        "code": _code(session, [run.graph.instances[n] for n in numbers]),
+        "steps": steps,
+        "needed_by": lists.pack([[node[u] for u in users[n] if u in node] for n in (*numbers, *barriers)]),
+        "code": _code(session, instances) if session.code else ({}, []),
         "log": session.store.mark(),
         "warnings": session.notes,
         "test_meta": dict(session.recipe.test_meta),
@@ -194,12 +189,8 @@ def _finish(
     general = {path.removeprefix(root) for path in (*session.watched_files, *session.directory_rows)}
     # What was missing when the graph was made and is made by it now was expected to come.
     general -= {path for path in session.asked_in_vain if made(known.get(path, ()))}
-    for path in files.paths:
-        owners = owners_of(path, known)
-        if path in general or not owners:
-            owners = owners | {EVERYBODY}
-        files.owners.append(owners)
-    seconds, energy = _spared(session, instances)
+    for path, owners in zip(files.paths, owners_of(files.paths, known), strict=True):
+        files.owners.append(owners | {EVERYBODY} if path in general or not owners else owners)
     plain = bytearray(map(may_come_back, instances))
     for k in skipped:
         plain[k] = 0
@@ -215,8 +206,14 @@ def _finish(
             path.removeprefix(root): listing(os.path.join(session.workspace, path))
             for path in session.directory_rows
         },
-        "seconds": array("d", seconds).tobytes(),
-        "energy": array("d", energy).tobytes(),
+    }
+
+
+def _times(spared: list[tuple[float, float]]) -> dict[str, bytes]:
+    """What the last run of each instance took, for the index."""
+    return {
+        "seconds": array("d", [seconds for seconds, _ in spared]).tobytes(),
+        "energy": array("d", [energy for _, energy in spared]).tobytes(),
     }
 
 
@@ -229,16 +226,9 @@ def discovered_by(run: Run, node: int) -> list[str]:
     return list(record.get("discovered", ()))
 
 
-def _spared(session: Session, instances: list[Instance]) -> tuple[list[float], list[float]]:
-    """Seconds and kWh that the last run of each of ``instances`` took."""
-    found = [session.store.stats(i.name) for i in instances]
-    return [s.seconds if s else 0.0 for s in found], [(s.energy_kwh or 0.0) if s else 0.0 for s in found]
-
-
 def _events(run: Run, numbers: list[int]) -> bytes:
     """What a run that finds nothing to do says of each instance."""
-    from json import dumps
-
+    text = dumper()
     lines = []
     for node in numbers:
         instance = run.graph.instances[node]
@@ -246,8 +236,9 @@ def _events(run: Run, numbers: list[int]) -> bytes:
         if run.progress.state[node] is State.SKIPPED:
             status = "skipped"
             reason = run.progress.why_doomed(node) if node in run.progress.doom else "when"
-        event = {"event": "step", "step": instance.name, "status": status, "reason": reason, "seconds": 0}
-        lines.append(dumps(event))
+        # As `json.dumps` writes it; only a name can hold what needs its care.
+        event = f'"status": "{status}", "reason": "{reason}", "seconds": 0'
+        lines.append(f'{{"event": "step", "step": {text(instance.name)}, {event}}}')
     return "\n".join(lines).encode("ascii")
 
 

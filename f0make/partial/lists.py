@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from itertools import accumulate, chain
 
 
-def pack(lists: Iterable[Iterable[int]]) -> tuple[bytes, bytes]:
+def pack(lists: Sequence[Collection[int]]) -> tuple[bytes, bytes]:
     """``lists`` as (offsets, numbers), 32 bits each."""
-    offsets, flat = array("I", [0]), array("I")
-    for numbers in lists:
-        flat.extend(numbers)
-        offsets.append(len(flat))
-    return offsets.tobytes(), flat.tobytes()
+    offsets = array("I", accumulate(map(len, lists), initial=0))
+    return offsets.tobytes(), array("I", chain.from_iterable(lists)).tobytes()
 
 
 class Lists:

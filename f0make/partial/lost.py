@@ -28,8 +28,10 @@ def may_come_back(instance: Instance) -> bool:
     """Whether files that are all that ``instance`` has lost need nothing but to be put back. Pure."""
     if instance.always or instance.fingerprint or not instance.cache:
         return False
-    outputs = instance.outputs
-    return bool(outputs) and not any(o.directory or o.temp or o.protected for o in outputs)
+    for output in instance.outputs:
+        if output.directory or output.temp or output.protected:
+            return False
+    return bool(instance.outputs)
 
 
 def lost(compiled: Compiled, changed: Iterable[str], store: Store, root: str) -> Lost:
@@ -46,9 +48,10 @@ def lost(compiled: Compiled, changed: Iterable[str], store: Store, root: str) ->
         regular = stat.S_ISREG(compiled.signature(place)[4])
         if not regular or not store.knows({path: token}, compiled.names[maker]) or _there(f"{root}/{path}"):
             continue
-        left -= compiled.signature(place)[0]
-        if left < 0:
-            break
+        size = compiled.signature(place)[0]
+        if size > left:
+            continue
+        left -= size
         found.setdefault(maker, []).append((path, token))
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from f0make.model import Instance
 
 EVERYBODY = 0xFFFF_FFFF
 """The owner of a path that the graph itself rests on."""
+
+NOBODY: frozenset[int] = frozenset()
 
 Owners = dict[str, set[int]]
 """Path -> 2 x instance, and 1 more where the instance makes it."""
@@ -16,29 +18,43 @@ Owners = dict[str, set[int]]
 def direct(instances: Iterable[tuple[int, Instance]], discovered: Mapping[int, Iterable[str]]) -> Owners:
     """The owners of the paths that instances name, and of those ``discovered`` in a run of each."""
     found: Owners = {}
+
+    def add(path: str, owner: int) -> None:
+        owners = found.get(path)
+        if owners is None:
+            found[path] = {owner}
+        else:
+            owners.add(owner)
+
     for number, instance in instances:
         for path in instance.inputs:
-            found.setdefault(path, set()).add(2 * number)
+            add(path, 2 * number)
         for output in instance.outputs:
-            found.setdefault(output.path, set()).add(2 * number + 1)
+            add(output.path, 2 * number + 1)
         for path in discovered.get(number, ()):
-            found.setdefault(path, set()).add(2 * number)
+            add(path, 2 * number)
     return found
 
 
-def owners_of(path: str, known: Owners) -> set[int]:
-    """The owners of ``path``: its own and those of every directory around it; empty when nobody names it."""
-    own = known.get(path)
-    found = own or set()
-    whole = known.get(".")
-    if whole and path[:1] != "/":
-        found = found | whole
-    cut = path.rfind("/")
-    while cut > 0:
-        more = known.get(path[:cut])
-        if more:
-            found = found | more
-        cut = path.rfind("/", 0, cut)
+def owners_of(paths: Iterable[str], known: Owners) -> Iterator[Set[int]]:
+    """For each of ``paths`` its own owners and those of every directory around it; empty when nobody names it."""
+    around: dict[str, Set[int]] = {}
+    for path in paths:
+        head = path[: path.rfind("/") + 1]
+        above = around.get(head)
+        if above is None:
+            above = around[head] = _around(head, known)
+        own = known.get(path)
+        yield above if own is None else own | above if above else own
+
+
+def _around(head: str, known: Owners) -> Set[int]:
+    """The owners of the directory ``head``, which ends in a slash ("": the workspace), and of all above it."""
+    found = set(known.get(".", NOBODY)) if head[:1] != "/" else set()
+    directory = head[:-1]
+    while directory:
+        found |= known.get(directory, NOBODY)
+        directory = directory.rpartition("/")[0]
     return found
 
 

@@ -1,11 +1,12 @@
 """Rendered instances as bytes, one by one, and back. Pure.
 
-A row holds only what differs from the first instance of its step.
+A row holds only what is not the same in all instances of its step.
 """
 
 from __future__ import annotations
 
 import marshal
+from collections.abc import Sequence
 from operator import attrgetter
 
 from f0make.files.atomic import MARSHAL_VERSION
@@ -17,37 +18,35 @@ if TYPE_CHECKING:
 
 
 _FIELDS = tuple(name for name in Instance.__slots__ if name not in ("step", "outputs"))
-_values = attrgetter(*_FIELDS)
+_columns = tuple(map(attrgetter, _FIELDS))
 _output = attrgetter("path", "directory", "temp", "protected")
 
-StepRow: TypeAlias = "tuple[str, str, str, Any, list[str], tuple[Any, ...]]"
-"""name, file, type, idx, success.ctx_has_keys, the values that its instances share."""
+StepRow: TypeAlias = "tuple[str, str, str, Any, list[str], tuple[Any, ...], tuple[int, ...]]"
+"""name, file, type, idx, success.ctx_has_keys, the values of its first instance, and which of them the rows replace."""
 
 
-class Packer:
-    """Packs instances; their steps gather in ``steps``."""
-
-    def __init__(self) -> None:
-        self.steps: list[StepRow] = []
-        self._known: dict[str, tuple[int, tuple[Any, ...]]] = {}
-
-    def pack(self, instance: Instance) -> bytes:
-        """The row of ``instance``. Raises ValueError when it holds what is no plain data."""
-        values = (*_values(instance), list(map(_output, instance.outputs)))
-        step = instance.step
-        known = self._known.get(step.name)
-        if known is None:
-            known = self._known[step.name] = (len(self.steps), values)
-            self.steps.append(
-                (step.name, step.file, step.type, step.idx, list(step.success.ctx_has_keys), values)
-            )
-        number, shared = known
-        own = {
-            at: value
-            for at, (value, other) in enumerate(zip(values, shared, strict=True))
-            if value is not other and value != other
-        }
-        return marshal.dumps((number, own), MARSHAL_VERSION)
+def pack(instances: Sequence[Instance]) -> tuple[list[StepRow], list[bytes]]:
+    """(steps, rows) of ``instances``. Raises ValueError when one holds what is no plain data."""
+    groups: dict[str, list[int]] = {}
+    for number, instance in enumerate(instances):
+        groups.setdefault(instance.step.name, []).append(number)
+    steps: list[StepRow] = []
+    rows = [b""] * len(instances)
+    for numbers in groups.values():
+        found = instances if len(numbers) == len(instances) else [instances[n] for n in numbers]
+        # Column by column, because comparing what is the same object costs next to nothing there.
+        columns: list[list[Any]] = [list(map(column, found)) for column in _columns]
+        columns.append([list(map(_output, instance.outputs)) for instance in found])
+        own = tuple(at for at, values in enumerate(columns) if values.count(values[0]) != len(values))
+        step = found[0].step
+        shared = tuple(values[0] for values in columns)
+        row = (step.name, step.file, step.type, step.idx, list(step.success.ctx_has_keys), shared, own)
+        marshal.dumps(row, MARSHAL_VERSION)
+        kind = len(steps)
+        steps.append(row)
+        for number, *values in zip(numbers, *(columns[at] for at in own), strict=True):
+            rows[number] = marshal.dumps((kind, values), MARSHAL_VERSION)
+    return steps, rows
 
 
 class Unpacker:
@@ -60,9 +59,9 @@ class Unpacker:
     def unpack(self, row: bytes | memoryview) -> Instance:
         """The instance; of its step it knows what a run asks for."""
         number, own = marshal.loads(row)
-        shared = self._rows[number][5]
+        *_, shared, places = self._rows[number]
         values = list(shared)
-        for at, value in own.items():
+        for at, value in zip(places, own, strict=True):
             values[at] = value
         outputs = [Output(*given) for given in values.pop()]
         return Instance(step=self._step(number), outputs=outputs, **dict(zip(_FIELDS, values, strict=True)))
@@ -70,7 +69,7 @@ class Unpacker:
     def _step(self, number: int) -> Step:
         step = self._steps.get(number)
         if step is None:
-            name, file, kind, idx, keys, _ = self._rows[number]
+            name, file, kind, idx, keys, *_ = self._rows[number]
             step = Step(name=name, file=file, marks={}, type=kind, idx=idx, success=Success(keys))
             self._steps[number] = step
         return step

@@ -126,8 +126,7 @@ def _saved(part: PartSession) -> dict[int, tuple[float, float]]:
     """What the last run of each of the instances took."""
     found = {}
     for number, instance in zip(part.numbers, part.graph.instances, strict=True):
-        stats = part.store.stats(instance.name)
-        found[number] = (stats.seconds, stats.energy_kwh or 0.0) if stats else (0.0, 0.0)
+        found[number] = part.store.spared(instance.name)
     return found
 
 
@@ -188,15 +187,14 @@ def _rewrite(
         number, at = divmod(place, CHUNK)
         merged[path] = (compiled.chunk(number)[at], compiled.tokens[place], compiled.owners[place])
     absent = set(compiled.absent)
-    for path, row in rows.items():
+    for (path, row), named in zip(rows.items(), owners_of(rows, known), strict=True):
         if row[0] is None:
             merged.pop(path, None)
             absent.add(path)
             continue
         absent.discard(path)
         before = merged.get(path)
-        owners = set(before[2]) if before else set()
-        owners |= owners_of(path, known)
+        owners = {*before[2], *named} if before else named
         merged[path] = (row[0], row[1] or "", owners or {EVERYBODY})
     paths = sorted(merged)
     files = Files(

@@ -29,6 +29,8 @@ _MEASURES = {
     "carbon_g": None,
 }
 """Fields of `Stats`, and what stands for one that a record lacks."""
+SECONDS, ENERGY = 0, 5
+"""Where two of them stand."""
 
 
 @dataclass(frozen=True, slots=True)

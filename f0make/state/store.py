@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from f0make.state import home
-from f0make.state.index import Index, Stats
+from f0make.state.index import ENERGY, SECONDS, Index, Stats
 from f0make.state.journal import Journal
 from f0make.state.rewrite import rewrite, worth_it
 
@@ -88,6 +88,13 @@ class Store:
     def stats(self, instance: str) -> Stats | None:
         """What the last run of ``instance`` took."""
         return self._index.stats(instance)
+
+    def spared(self, instance: str) -> tuple[float, float]:
+        """(seconds, kWh) that the last run of ``instance`` took; what is not known counts as nothing."""
+        entry = self._index.latest.get(instance)
+        if not entry or not entry[2]:
+            return 0.0, 0.0
+        return entry[2][SECONDS] or 0.0, entry[2][ENERGY] or 0.0
 
     def seconds(self, instance: str) -> float | None:
         """How long the last run of ``instance`` took."""

@@ -786,6 +786,41 @@ def test_env_may_go_round_in_no_circle(world: World) -> None:
     assert any("made from itself" in p.message for p in problems)
 
 
+def env_of(*values: str) -> str:
+    """A recipe with the variables V0, V1, … of these ``values``."""
+    lines = [f"      V{n}: {value}" for n, value in enumerate(values)]
+    return "\n".join(["steps:", "  - name: a", "    env:", *lines, "    run: 'true'"])
+
+
+def test_a_long_circle_in_env_is_told_once(world: World) -> None:
+    problems = world.bad(env_of(*(f"x${{{{ env.V{(n + 1) % 40} }}}}" for n in range(40))))
+    assert [(str(p.where), p.message) for p in problems] == [
+        ("recipe.yaml:43:13", "env.V0 is made from itself in `env.V0`")
+    ]
+
+
+def test_what_is_wrong_with_a_variable_is_told_beside_what_is_wrong_with_its_user(world: World) -> None:
+    problems = world.bad(
+        env_of("${{ env.V1 }} ${{ config.a }}", "${{ env.V2 }}", "${{ config.b }} ${{ config.c }}")
+    )
+    assert {(str(p.where), p.message) for p in problems} == {
+        ("recipe.yaml:4:25", "`a` is not defined in `config.a`"),
+        ("recipe.yaml:6:11", "`b` is not defined in `config.b`"),
+        ("recipe.yaml:6:27", "`c` is not defined in `config.c`"),
+    }
+
+
+@pytest.mark.parametrize("expression", ["env.V{}", "env.V{} | int - 1", "env.V{} ~ 1"])
+def test_variables_may_be_made_from_each_other_sixty_deep(world: World, expression: str) -> None:
+    def chain(length: int) -> str:
+        return env_of(*(f"${{{{ {expression.format(n + 1)} }}}}" for n in range(length)), "0")
+
+    (instance,) = world.good(chain(60)).instances
+    assert len(instance.env) == 61
+    problems = world.bad(chain(140))
+    assert "env.V60 ends a chain of more than 60 variables" in problems[0].message
+
+
 def test_an_output_that_is_broken_in_one_instance_says_which(world: World) -> None:
     problems = world.bad(
         """

@@ -151,14 +151,20 @@ class Template:
                     out.append(quote_text(path))
                 else:
                     out.append(self.convert(part, scope, quote if quoted else to_text))  # type: ignore[arg-type]
-        except (TemplateError, Broken):
-            self._explain(scope)
+        except (TemplateError, Broken) as error:
+            self._explain(scope, error)
             raise
         return "".join(out)
 
-    def _explain(self, scope: Scope) -> None:
-        """Raise everything that is wrong with the expressions as one TemplateError; return if all is said."""
+    def _explain(self, scope: Scope, first: TemplateError | Broken) -> None:
+        """Raise everything that is wrong with the expressions as one TemplateError; return if all is said.
+
+        ``first`` is what ended the rendering. Where that is the fault of another text, which is told once, it
+        is among what is raised.
+        """
         errors: list[TemplateError] = []
+        if isinstance(first, TemplateError) and first.template is not self:
+            errors.append(first)
         for piece in self.pieces():
             try:
                 self.convert(piece, scope, to_text)
@@ -167,7 +173,7 @@ class Template:
             except Broken:
                 continue
         if errors:
-            errors[0].others = errors[1:]
+            errors[0].others += errors[1:]
             raise errors[0] from None
 
     def value(self, scope: Scope) -> Any:

@@ -53,8 +53,10 @@ def drive(
 ) -> RunResult:
     """Bring ``targets`` of the recipe that ``session`` has opened up to date; ``began`` is monotonic.
 
-    Raises what the state, the backend or a budget cannot bear.
+    Raises RecipeError when strictyaml refuses the recipe after all, and what the state, the backend or a budget
+    cannot bear.
     """
+    session.confirm()
     started = time.time()
     told = len(session.store.damage)
     run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"

@@ -15,6 +15,14 @@ def main() -> int:
         return _main(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the part that has its own answer to it
         return 130
+    finally:
+        _end_offshoots()
+
+
+def _end_offshoots() -> None:
+    offshoot = sys.modules.get("f0make.offshoot")
+    if offshoot is not None:
+        offshoot.end_all()
 
 
 def _main(argv: list[str]) -> int:
@@ -48,6 +56,7 @@ def _leave(code: int) -> None:
     import os
     import threading
 
+    _end_offshoots()
     if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
         return
     atexit._run_exitfuncs()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, UsageError
 from f0make.lean import replace
+from f0make.offshoot import end_all
 from f0make.options import Reporter, RunOptions, Silent
 from f0make.result import RunResult as RunResult
 
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
     from f0make.execution.bundle import Backend
+    from f0make.execution.local import LocalBackend
     from f0make.governor.governor import Governor
     from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
+    from f0make.model import Recipe, Step
     from f0make.partial.session import PartSession
     from f0make.plan.decide import Planned
     from f0make.remote.hosts import Host
     from f0make.session import Session
     from f0make.state.snapshot import Look
+    from f0make.state.store import Store
 
 _FEW = 100
 """Instances in a run that is so short that some milliseconds at its start count."""
@@ -49,6 +53,8 @@ class Executor:
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
         self._hosts: list[Host] | None = None
+        self._early: LocalBackend | None = None
+        """The local backend, where a step will most likely run: on its way while the rest is found out."""
 
     def execute(
         self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), look: Look | None = None
@@ -79,26 +85,49 @@ class Executor:
                 with suppress(OSError):
                     session.close()
         finally:
+            if self._early is not None:
+                self._early.stop(0.0)
+                self._early = None
+            end_all()
             lock.release()
 
     def _open_part(self, path: str, targets: list[str], look: Look | None) -> PartSession | None:
         """The part of the graph that changes since the last run reach; None when the full way must tell."""
-        from f0make.partial.request import request_of_run
-        from f0make.partial.session import look_again, open_part
+        from f0make.state import snapshot
 
         options = self.options
         if options.force or options.rehash or options.energy or options.host or options.hosts:
             return None
+        if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
+            return None
+        from f0make.partial.request import request_of_run
+        from f0make.partial.session import look_again, open_part
+
         if look is None:
             look = look_again(request_of_run(options, path, targets), self.workspace)
-        return open_part(options, self.workspace, look) if look is not None else None
+        if look is None:
+            return None
+        if look.unfinished:
+            self._read_ahead()
+        return open_part(options, self.workspace, look)
+
+    def _read_ahead(self) -> None:
+        """Read the rest of the program, which a change will most likely need, while other processes look for more."""
+        from importlib import import_module
+
+        import_module("f0make.drive")
+        if self.options.backend in ("local", "ssh"):
+            import_module("f0make.execution.local")
+            import_module("f0make.execution.jobserver.pool")
 
     def _open_whole(self, path: str, targets: list[str]) -> Session:
         from f0make.execution.groups import kill_leftovers
         from f0make.session import Session
 
         kill_leftovers(self.workspace)
-        session = Session.open(path, self.options, readonly=False, targets=targets)
+        session = Session.open(
+            path, self.options, readonly=False, targets=targets, on_loaded=self._expect_steps
+        )
         session.watched_files.update(map(os.path.abspath, self.options.hosts))
         try:
             self.check_request(session)
@@ -215,19 +244,22 @@ class Executor:
             from f0make.engines.opening import backend_for
 
             return backend_for(self.options, self.workspace, jobs, blobs, self.reporter.note)
-        from f0make.execution.jobserver.pool import Jobserver, open_jobserver
-        from f0make.execution.local import LocalBackend
-
-        def jobserver() -> Jobserver | None:
-            return open_jobserver(os.environ.get("MAKEFLAGS", ""), jobs, self.reporter.note)
-
-        local = LocalBackend(jobs, self.workspace, jobserver=jobserver) if jobs else None
+        local = self._local(jobs) if jobs else None
         if not hosts and local is not None:
             return local
         from f0make.remote.fleet import Fleet
         from f0make.remote.hosts import patience_of
 
         return Fleet(hosts, patience_of(self.options), local, self.workspace)
+
+    def _local(self, jobs: int) -> LocalBackend:
+        from f0make.execution.jobserver.pool import Jobserver, open_jobserver
+        from f0make.execution.local import LocalBackend
+
+        def jobserver() -> Jobserver | None:
+            return open_jobserver(os.environ.get("MAKEFLAGS", ""), jobs, self.reporter.note)
+
+        return LocalBackend(jobs, self.workspace, jobserver=jobserver)
 
     def _governor(self, session: Session, jobs: int, began: float) -> Governor | None:
         """What keeps the run inside its budget, None when there is none. Starts nothing yet."""
@@ -251,10 +283,8 @@ class Executor:
         )
 
     def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
-        from f0make.execution.cores import usable_cores
-
         began = time.monotonic()
-        jobs = usable_cores() if self.options.jobs is None else self.options.jobs
+        jobs = self._jobs()
         hosts = self.hosts()
         if not jobs and not hosts:
             raise UsageError("-j 0 without hosts: nothing could run (name hosts with --hosts or --host)")
@@ -268,37 +298,38 @@ class Executor:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
         governor = self._governor(session, jobs, began)
-        early = self._open_early(session, jobs, hosts, blobs)
-        try:
-            from f0make.drive import Means, drive
+        if session.rest is not None and len(session.graph.instances) <= _FEW:
+            self._open_early(1, (instance.step for instance in session.graph.instances))
+        from f0make.drive import Means, drive
 
-            means = Means(
-                jobs=jobs,
-                hosts=hosts,
-                blobs=blobs,
-                shared=shared,
-                governor=governor,
-                backend=lambda: early or self._backend(jobs, hosts, blobs),
-            )
-            return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
-        finally:
-            if early is not None:
-                early.stop(0.0)
+        means = Means(
+            jobs=jobs,
+            hosts=hosts,
+            blobs=blobs,
+            shared=shared,
+            governor=governor,
+            backend=lambda: self._early or self._backend(jobs, hosts, blobs),
+        )
+        return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
 
-    def _open_early(
-        self, session: Session, jobs: int, hosts: Sequence[Host], blobs: Blobs | None
-    ) -> Backend | None:
-        """The backend, on its way while the rest of the program is read, where a step will most likely run."""
-        if session.rest is None or hosts or self.options.backend not in ("local", "ssh"):
-            return None
-        instances = session.graph.instances
-        if len(instances) > _FEW or not any(instance.step.type == "shell" for instance in instances):
-            return None
-        backend = self._backend(jobs, hosts, blobs)
-        opened = getattr(backend, "open_early", None)
-        if opened is not None:
-            opened()
-        return backend
+    def _jobs(self) -> int:
+        from f0make.execution.cores import usable_cores
+
+        return usable_cores() if self.options.jobs is None else self.options.jobs
+
+    def _expect_steps(self, recipe: Recipe, store: Store) -> None:
+        """The recipe is read; where nothing has ever run, steps will."""
+        if not store.recorded:
+            several = len(recipe.steps) > 1 or any(step.foreach for step in recipe.steps)
+            self._open_early(2 if several else 1, recipe.steps)
+
+    def _open_early(self, expected: int, steps: Iterable[Step]) -> None:
+        """Open the local backend, with workers for the ``expected`` first of ``steps``, if they may run here."""
+        options, jobs = self.options, self._jobs()
+        here = options.backend in ("local", "ssh") and not options.host and not options.hosts
+        if here and jobs and any(step.type == "shell" for step in steps):
+            self._early = self._local(jobs)
+            self._early.open_early(min(expected, jobs))
 
 
 def run_recipe(recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), **options: Any) -> RunResult:

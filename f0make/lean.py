@@ -54,13 +54,13 @@ else:
                 changes[name] = getattr(old, name)
         return type(old)(**changes)
 
-    def dataclass(cls=None, /, *, slots=False, frozen=False):
-        """Give a class a constructor, a `repr`, and `==` by its annotated fields."""
+    def dataclass(cls=None, /, *, slots=False, frozen=False, eq=True):
+        """Give a class a constructor, a `repr`, and (unless not ``eq``) `==` by its annotated fields."""
         if cls is not None:
-            return _made(cls, slots, frozen)
-        return lambda cls: _made(cls, slots, frozen)
+            return _made(cls, slots, frozen, eq)
+        return lambda cls: _made(cls, slots, frozen, eq)
 
-    def _made(cls, slots, frozen):
+    def _made(cls, slots, frozen, eq):
         found = {}
         space = dict(cls.__dict__)
         for name in space.get("__annotations__", ()):
@@ -70,11 +70,13 @@ else:
             found[name] = known
             if slots or isinstance(given, Field):
                 space.pop(name, None)
-        for name, function in (("__init__", _init(found, frozen)), ("__repr__", _repr), ("__eq__", _eq)):
-            space.setdefault(name, function)
+        space.setdefault("__init__", _init(found, frozen))
+        space.setdefault("__repr__", _repr)
+        if eq:
+            space.setdefault("__eq__", _eq)
+            space["__hash__"] = _hash if frozen else None
         space["__dataclass_fields__"] = found
         space["__match_args__"] = tuple(found)
-        space["__hash__"] = _hash if frozen else None
         if frozen:
             space.update(__setattr__=_refuse, __delattr__=_refuse, __reduce__=_reduce)
         if not slots:

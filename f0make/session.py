@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from f0make.expand.expansion import Expansion
     from f0make.files.contents import Contents, Row
     from f0make.partial.session import Rest
+    from f0make.recipe.cache import StepCache
+    from f0make.recipe.opinions import Opinions
     from f0make.state.store import Store
 
 STATE = ".f0make"
@@ -57,6 +59,10 @@ class Session:
         """Instance name -> what its python code comes to."""
         self.setters: dict[str, set[str]] = {}
         """Context key -> instances whose code sets it by a literal name."""
+        self._opinions: Opinions | None = None
+        """What strictyaml is still to say about the recipe."""
+        self._steps: StepCache | None = None
+        """Where validated steps are kept, once it has said so."""
         self._code_cache: dict[str, Any] = {}
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
@@ -74,28 +80,34 @@ class Session:
         readonly: bool = True,
         keep_steps: bool = False,
         targets: Sequence[str] = (),
+        on_loaded: Callable[[Recipe, Store], None] | None = None,
     ) -> Session:
         """Load, check and expand a recipe; ``keep_steps``: remember validated steps even when read-only.
 
+        ``on_loaded`` hears of the recipe before it is expanded. Unless ``readonly``, `confirm` must be called.
         Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
         """
         from f0make.files.contents import Contents
         from f0make.recipe.cache import StepCache
         from f0make.recipe.load import load_with_problems
+        from f0make.recipe.opinions import Opinions
         from f0make.recipe.pause import no_collection
         from f0make.state.store import Store
 
         workspace = os.path.abspath(options.workspace)
         state = os.path.join(workspace, STATE)
-        steps = StepCache(os.path.join(state, "steps"))
+        steps, opinions = StepCache(os.path.join(state, "steps")), Opinions()
         steps.load()
         recipe, faults = load_with_problems(
-            recipe_path, workspace, sets=options.set, configs=options.config, cache=steps
+            recipe_path, workspace, sets=options.set, configs=options.config, cache=steps, opinions=opinions
         )
+        opinions.begin()
+        objections: list[Problem] = []
         if faults:
             from f0make.expand.faulty import template_problems
 
-            faults += template_problems(recipe, workspace, faults)
+            objections = opinions.problems()
+            faults += template_problems(recipe, workspace, faults) + objections
         if faults and not recipe.steps:
             raise RecipeError(faults)
         store = Store(workspace, readonly=readonly)
@@ -107,23 +119,44 @@ class Session:
         session.given_targets = bool(targets)
         session.targets = list(targets) or list(recipe.targets)
         session.warnings += [*recipe.warnings, *store.damage]
-        session._load_code()
+        session._opinions = opinions
+        keep = not readonly or (keep_steps and len(recipe.steps) >= WORTH_KEEPING)
+        if keep and not objections:
+            session._steps = steps
         try:
+            session._load_code()
+            if on_loaded is not None and not faults:
+                on_loaded(recipe, store)
             with no_collection():
                 session.build(faults=faults)
+            if readonly:
+                session.confirm()
+        except RecipeError as error:
+            session.confirm(error.problems)
+            raise
         except BaseException:
             store.close()
             raise
         finally:
             if not readonly:
-                steps.save()
-            elif keep_steps and len(recipe.steps) >= WORTH_KEEPING:
-                with suppress(StateError):
-                    home.prepare(workspace)
-                    steps.save()
-            if not readonly:
                 session._save_code()
         return session
+
+    def confirm(self, problems: Sequence[Problem] = ()) -> None:
+        """Wait for strictyaml's word on the recipe, with ``problems`` that are known already.
+
+        To be called before anything runs. Raises RecipeError, and closes the state, when there is any problem.
+        """
+        if self._opinions is None:
+            return
+        objections, self._opinions = self._opinions.problems(), None
+        if self._steps is not None and not objections:
+            with suppress(StateError):
+                home.prepare(self.workspace)
+                self._steps.save()
+        if objections or problems:
+            self.store.close()
+            raise RecipeError([*problems, *objections])
 
     @property
     def pending(self) -> dict[str, str]:

@@ -352,3 +352,12 @@ def test_a_terminal_sees_nothing_move_when_nothing_runs(words: F0) -> None:
     assert code == 0
     assert "\x1b" not in text
     assert len(text.splitlines()) == 1
+
+
+def test_workers_that_were_started_for_nothing_are_gone(f0: F0) -> None:
+    """In a workspace where nothing has ever run they come up before the graph is known to be sound."""
+    f0.recipe("steps:\n  - name: a\n    inputs: nowhere\n    outputs: b\n    run: cp nowhere b\n")
+    assert "nowhere" in f0.run(code=2).stderr
+    assert list((f0.workspace / ".f0make" / "run").iterdir()) == []
+    (f0.workspace / "nowhere").write_text("there")
+    assert f0.run().summary["ran"] == 1

@@ -33,6 +33,14 @@ def make(module: Any, **how: bool) -> Any:
     return module.dataclass(**how)(Thing)
 
 
+def test_without_eq_a_thing_equals_itself_only() -> None:
+    for module in (lean, dataclasses):
+        kind = make(module, slots=True, frozen=True, eq=False)
+        thing = kind("a")
+        assert thing == thing != kind("a")
+        assert {thing: 1}[thing] == 1
+
+
 @pytest.mark.parametrize("how", [{}, {"slots": True}, {"slots": True, "frozen": True}, {"frozen": True}])
 def test_they_behave_like_the_standard_ones(how: dict[str, bool]) -> None:
     ours, theirs = make(lean, **how), make(dataclasses, **how)
@@ -75,9 +83,10 @@ def test_they_travel_and_can_be_keys() -> None:
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
-def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: Path) -> None:
+def run_slow(place: Path, slow: str) -> list[str]:
+    """Run a recipe in ``place``; which of the modules ``slow`` that has imported."""
     recipe = "steps:\n  - name: copy\n    inputs: a\n    outputs: b\n    run: cp a b\n"
-    (tmp_path / "recipe.yaml").write_text(recipe)
+    (place / "recipe.yaml").write_text(recipe)
     code = (
         "import sys\n"
         "from f0make.fast import look\n"
@@ -85,15 +94,22 @@ def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: 
         "argv = ['run', 'recipe.yaml', '-q']\n"
         "found = look(argv)\n"
         "assert found is True or main(argv, found or None) == 0\n"
-        "slow = {'dataclasses', 'inspect', 'typing', 'hashlib', 'pickle', 'json', 're', 'typer', 'rich', 'jinja2', 'yaml',"
-        " 'strictyaml', 'loky', 'subprocess', 'shutil', 'shlex', 'ssl', 'urllib', 'f0make.expand.expansion',"
-        " 'f0make.recipe.load', 'f0make.execution.runner'}\n"
-        "print(sorted(slow & set(sys.modules)))"
+        f"print(*sorted(set({slow.split()!r}) & set(sys.modules)))"
     )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.split()
 
-    def run() -> str:
-        command = [sys.executable, "-c", code]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+SLOW = (
+    "dataclasses inspect typing hashlib pickle typer rich jinja2 strictyaml loky subprocess shutil ssl urllib"
+)
+
+
+def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: Path) -> None:
+    slow = f"{SLOW} json re shlex yaml f0make.expand.expansion f0make.recipe.load f0make.execution.runner"
+
+    def run() -> list[str]:
+        return run_slow(tmp_path, slow)
 
     for text in ("one", "two"):
         (tmp_path / "a").write_text(text)
@@ -101,5 +117,5 @@ def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: 
         time.sleep(0.05)
         run()  # Whatever was too young to be trusted is settled now.
     (tmp_path / "a").write_text("three")
-    assert run().strip() == "[]"
+    assert run() == []
     assert (tmp_path / "b").read_text() == "three"

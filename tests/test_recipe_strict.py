@@ -17,6 +17,7 @@ from f0make.recipe import load, strict
 from f0make.recipe.conform import Checker
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.load import load_with_problems
+from f0make.recipe.opinions import MOST_STEPS
 from f0make.recipe.reader import Finding, read
 from f0make.recipe.schema import RECIPE, STEP
 from f0make.recipe.strict import refusal, strict_schema
@@ -142,9 +143,7 @@ def test_strictyaml_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
         )
 
     monkeypatch.setattr(strict, "strict_schema", narrow)
-    recipe, problems = load_with_problems("r.yaml", str(tmp_path))
-    assert [step.name for step in recipe.steps] == ["a"]
-    (problem,) = problems
+    _, (problem,) = load_with_problems("r.yaml", str(tmp_path))
     assert str(problem.where) == "r.yaml:4:1" and problem.key == "steps[1]"
     assert problem.message.startswith("strictyaml refuses this: when expecting one of: a")
 
@@ -153,7 +152,7 @@ def load_step_list() -> Kind:
     return RECIPE.fields["steps"]
 
 
-@pytest.mark.parametrize("steps", [strict.MOST_STEPS, strict.MOST_STEPS + 1])
+@pytest.mark.parametrize("steps", [MOST_STEPS, MOST_STEPS + 1])
 def test_strictyaml_is_asked_about_small_recipes_only(tmp_path: Path, steps: int) -> None:
     import subprocess
 
@@ -167,7 +166,7 @@ def test_strictyaml_is_asked_about_small_recipes_only(tmp_path: Path, steps: int
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == str(steps <= strict.MOST_STEPS)
+    assert done.stdout.strip() == str(steps <= MOST_STEPS)
 
 
 def test_a_crash_of_strictyaml_is_no_verdict() -> None:

@@ -210,10 +210,13 @@ class Run:
             if node is None:
                 return
             self._decide(node)
+            arrived = not self.inbox.empty()
+            if arrived:
+                self._collect()
             if not self.ranked and len(self.scheduler) and self.scheduler.running < self.scheduler.jobs:
                 self.starting.what_fits()
-            if not self.inbox.empty():
-                self._collect()
+            if arrived:
+                self._flush()
             if self.governor is not None and self.scheduler.running:
                 self.governor.look(self.starting.backend)
 
@@ -383,7 +386,10 @@ class Run:
         self._collect(outcome)
 
     def _collect(self, outcome: Outcome | News | None = None) -> None:
-        """Take in ``outcome`` and every other one that is waiting, then flush once for all of them."""
+        """Take in ``outcome`` and every other one that is waiting.
+
+        Nothing is flushed here: what starts in their places is written to the log together with them.
+        """
         while True:
             if self.farm is not None and outcome is not None and not isinstance(outcome, Outcome):
                 self.farm.take(outcome)
@@ -397,7 +403,6 @@ class Run:
                 outcome = self.inbox.get_nowait()
             except Empty:
                 break
-        self._flush()
         self.starting.hear_cluster()
 
     def _complete(self, attempt: Attempt, outcome: Outcome) -> None:

@@ -84,10 +84,10 @@ class LocalBackend:
         if self._thread is None:
             self._open()
 
-    def open_early(self) -> None:
-        """Get ready ahead of `start`, with a worker for the first shell step. Raises StateError."""
+    def open_early(self, expected: int = 1) -> None:
+        """Get ready ahead of `start`, with workers for the ``expected`` first shell steps. Raises StateError."""
         self.careful = True
-        self._open(expected=1)
+        self._open(expected)
 
     def _open(self, expected: int = 0) -> None:
         try:

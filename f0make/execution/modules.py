@@ -20,7 +20,10 @@ from importlib.machinery import (
     SourceFileLoader,
 )
 from types import CodeType, ModuleType
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _MOST_KEPT = 64
 _compiled: dict[tuple[str, bytes], CodeType] = {}

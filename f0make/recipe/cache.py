@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import marshal
 import os
-from hashlib import blake2b
-from typing import Any
 
 from f0make.recipe.node import Entries, Node, pack, unpack
 from f0make.recipe.pause import no_collection
 from f0make.recipe.schema import SCHEMA_VERSION
 from f0make.recipe.step import Packed
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # hashlib has it, too, and loads OpenSSL for that
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAGIC = b"f0make steps 1.%d\n" % SCHEMA_VERSION
 _MARSHAL = 4

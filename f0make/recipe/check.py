@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from f0make.errors import Problem, Where
+from f0make.lean import dataclass
 from f0make.model import TEMPLATE_OPEN, Step
 from f0make.recipe.check_foreach import variable_fault
 from f0make.recipe.conform import Checker

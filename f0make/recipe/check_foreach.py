@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from f0make.later import later
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.conform import Checker
 from f0make.recipe.schema import is_identifier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RESERVED = frozenset({"config", "env", "inputs", "outputs", "resources", "step", "attempt", "steps"})
 """What templates call something else."""
@@ -20,7 +24,7 @@ KEYWORDS = frozenset(
 MAX_RANGE = 1_000_000
 """Longer ranges are a mistake: the graph of a million instances does not fit a small machine."""
 
-_RANGE = re.compile(r"(-?[0-9]{1,12}) ?\.\. ?(-?[0-9]{1,12})\Z")
+_RANGE = later(r"(-?[0-9]{1,12}) ?\.\. ?(-?[0-9]{1,12})\Z")
 
 
 def variable_fault(name: str) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.check_foreach import check_foreach
 from f0make.recipe.conform import Checker
 from f0make.recipe.paths import normal, output_fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def check_step(values: dict[str, Any], fields: dict[str, Any], checker: Checker) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.errors import Problem, Where
 from f0make.model import TEMPLATE_OPEN, Mark
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text
 from f0make.recipe.scalars import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Checker:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from f0make.lean import dataclass, field
 from f0make.recipe.cache import Digest, StepCache, digest
 from f0make.recipe.node import Entries, Items, Node, Text
 from f0make.recipe.reader import Finding, needs_slow_parser, read

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from f0make.errors import Problem, RecipeError, Where
+from f0make.lean import dataclass, field
 from f0make.model import Mark, Recipe
 from f0make.recipe.cache import StepCache
 from f0make.recipe.check import Placed, check_together
 from f0make.recipe.configure import merged, read_config, set_values
 from f0make.recipe.document import Document, read_document
+from f0make.recipe.opinions import Opinions
 from f0make.recipe.pause import no_collection
 from f0make.recipe.plain import from_plain
 from f0make.recipe.reader import Finding
@@ -20,6 +20,10 @@ from f0make.recipe.settings import Settings
 from f0make.recipe.source import UnreadableError, as_problem, read_text
 from f0make.recipe.step import as_list
 from f0make.recipe.understand import FilePart, understand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def load_recipe(
@@ -52,17 +56,23 @@ def load_with_problems(
     sets: Sequence[str] = (),
     configs: Sequence[str] = (),
     cache: StepCache | None = None,
+    opinions: Opinions | None = None,
 ) -> tuple[Recipe, list[Problem]]:
     """Like `load_recipe`, with the problems beside the sound part of the recipe: steps at fault are left out.
+
+    With ``opinions`` what strictyaml says is still to be asked for there, and until then ``cache`` must not be
+    saved.
 
     Raises:
         UsageError: a wrong `--set`.
     """
-    loader = _Loader(os.path.abspath(workspace), cache)
+    loader = _Loader(os.path.abspath(workspace), cache, opinions or Opinions())
     shown = loader.shown(path)
     whole = _Merged()
     with no_collection():
         loader.load(loader.absolute(path), shown, None, whole, [])
+        if opinions is None:
+            loader.problems += loader.opinions.problems()
         return _finish(loader, whole, shown, sets, configs)
 
 
@@ -72,9 +82,10 @@ def load_mapping(recipe: Mapping[str, Any], workspace: str) -> Recipe:
     Raises:
         RecipeError: every problem found, without places.
     """
-    loader = _Loader(os.path.abspath(workspace), None)
+    loader = _Loader(os.path.abspath(workspace), None, Opinions())
     whole = _Merged()
     loader.take(from_plain(recipe), loader.absolute(""), "", whole, [])
+    loader.problems += loader.opinions.problems()
     made, problems = _finish(loader, whole, "", (), ())
     if problems:
         raise RecipeError(problems)
@@ -151,8 +162,9 @@ class _Merged:
 
 
 class _Loader:
-    def __init__(self, workspace: str, cache: StepCache | None) -> None:
+    def __init__(self, workspace: str, cache: StepCache | None, opinions: Opinions) -> None:
         self.workspace = workspace
+        self.opinions = opinions
         self.cache = cache
         self.problems: list[Problem] = []
         self.files: list[str] = []
@@ -209,7 +221,7 @@ class _Loader:
         sound: bool = True,
     ) -> FilePart:
         """Merge the document of the file ``path``, and all that it includes, into ``whole``."""
-        part = understand(document, shown, self.problems, self.cache, sound)
+        part = understand(document, shown, self.problems, self.opinions, self.cache, sound)
         identity = os.path.realpath(path)
         self._loaded[identity] = part
         inner = [*chain, (identity, part)]

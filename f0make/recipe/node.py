@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.model import Mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Node:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from f0make.recipe.document import Document, StepSource
 from f0make.recipe.node import Entries, Items, Node, Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def from_plain(recipe: Mapping[str, Any]) -> Document:

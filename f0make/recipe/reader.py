@@ -8,20 +8,25 @@ PyYAML's own parser does not: text that holds such goes to the latter.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+from f0make.later import later
+from f0make.lean import dataclass
 from f0make.recipe.node import Broken, Entries, Items, Node, Text
+from f0make.recipe.quick_yaml import import_yaml
 from f0make.recipe.syntax import syntax_finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_DEPTH = 64
 """Deepest nesting. strictyaml recurses and meets Python's recursion limit beyond about 150."""
 
-_FORBIDDEN_ASCII = re.compile(r"[^\t\n\x20-\x7e]")
+_FORBIDDEN_ASCII = later(r"[^\t\n\x20-\x7e]")
 
-_BLOCK_COMMENT = re.compile(r"[|>][-+0-9]{0,2}#")
-_LONE_BANG = re.compile(r"(?:^|[ :?-])!(?:[ \n]|\Z)", re.M)
+_BLOCK_COMMENT = later(r"[|>][-+0-9]{0,2}#")
+_LONE_BANG = later(r"(?:^|[ :?-])!(?:[ \n]|\Z)", re.M)
 """Where a tag of nothing but ``!`` may stand; libyaml's events do not show it before plain text."""
 
 STYLE = {"[": "a list in brackets", "{": "a map in braces"}
@@ -78,6 +83,7 @@ def read(text: str, findings: list[Finding], offset: int = 0, depth: int = 0) ->
     Everything found wrong is appended to ``findings``; lines are counted from ``offset`` + 1, nesting from
     ``depth``, for a text that is part of another.
     """
+    import_yaml()
     import yaml
 
     parser = _parser(text)

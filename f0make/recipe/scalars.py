@@ -5,17 +5,18 @@ The message always reads "expected …, found …", so that it can be shown afte
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+
+from f0make.later import later
 
 TRUE = frozenset({"yes", "true", "on", "1", "y"})
 FALSE = frozenset({"no", "false", "off", "0", "n"})
 """The words of StrictYAML's Bool, in any case of letters."""
 
-_INT = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*\Z")
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
-_WITH_UNIT = re.compile(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) ?([A-Za-z%]*)\Z")
-_COUNTRY = re.compile(r"[A-Z]{3}\Z")
+_INT = later(r"[-+]?[0-9]+(?:_[0-9]+)*\Z")
+_FLOAT = later(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+_WITH_UNIT = later(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) ?([A-Za-z%]*)\Z")
+_COUNTRY = later(r"[A-Z]{3}\Z")
 
 MAX_DIGITS = 18
 """Longer integers do not fit 64 bits and are surely a mistake."""

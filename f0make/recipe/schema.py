@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from f0make.later import later
 from f0make.recipe import scalars
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree, one_or_many
 from f0make.recipe.nearest import did_you_mean
@@ -11,9 +10,9 @@ from f0make.recipe.nearest import did_you_mean
 SCHEMA_VERSION = 1
 """Part of every digest of a validated step: goes up when the meaning of the same text changes."""
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+NAME = later(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+_IDENTIFIER = later(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_DOTTED = later(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 def is_identifier(text: str) -> bool:
@@ -77,7 +76,7 @@ def _key(name: str) -> None:
         raise ValueError("an empty key")
 
 
-_ENV_NAME = re.compile(r"[^=\s]+\Z")
+_ENV_NAME = later(r"[^=\s]+\Z")
 
 
 def _resource(name: str) -> Scalar:

@@ -7,10 +7,13 @@ follows its own file, then the files that include it, then what they include (la
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
+from f0make.lean import dataclass, field
 from f0make.model import Mark, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BY_NAME = ("env", "resources")
 

@@ -8,13 +8,15 @@ Only a quoted text that runs across a cut can deceive the guess, and then the pa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-_STEPS = re.compile(r"^steps:(?: +#.*| *)$", re.M)
-_ITEM = re.compile(r"^( *)-(?= |$)", re.M)
-_NOTHING = re.compile(r"(?: *(?:#.*)?\n)*\Z")
-_TOP_KEY = re.compile(r"^[^ #\n]", re.M)
-_TOP_KEY_OR_MARKER = re.compile(r"^(?:[^ #\n-]|-(?![ \n]))", re.M)
+from f0make.later import later
+from f0make.lean import dataclass
+
+_STEPS = later(r"^steps:(?: +#.*| *)$", re.M)
+_ITEM = later(r"^( *)-(?= |$)", re.M)
+_NOTHING = later(r"(?: *(?:#.*)?\n)*\Z")
+_TOP_KEY = later(r"^[^ #\n]", re.M)
+_TOP_KEY_OR_MARKER = later(r"^(?:[^ #\n-]|-(?![ \n]))", re.M)
 
 
 @dataclass(frozen=True, slots=True)

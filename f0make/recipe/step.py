@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.model import Foreach, Mark, PathDecl, Step, Success
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 _SAME = (
     "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "resources", "retries",
@@ -17,7 +19,7 @@ _LISTS = ("depends_on", "runs_on", "fingerprint")
 
 _CHANGING = (dict, list)
 
-Packed = tuple[dict[str, Any], dict[str, Mark]]
+Packed: TypeAlias = "tuple[dict[str, Any], dict[str, Mark]]"
 """A step as marshal can write it: fields, and marks relative to the step's first line."""
 
 

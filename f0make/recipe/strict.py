@@ -8,16 +8,18 @@ about text that our reader accepted, and only for its yes or no; a test keeps th
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.quick_strictyaml import import_strictyaml
 from f0make.recipe.reader import Finding
 
-MOST_STEPS = 50
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 MOST_LINES = 200
-"""Recipes with more steps, and texts of more lines, are left to the fast reader alone."""
+"""Texts of more lines are left to the fast reader alone."""
 
 
 def refusal(text: str, kind: Kind, offset: int = 0) -> Finding | None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
+from f0make.later import later
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from f0make.recipe.reader import Finding
 
 
@@ -35,7 +39,7 @@ _QUOTE_OPEN = ("this quote is never closed", "close it, or double it inside a qu
 _NO_COLON = ("expected `key: value`", "a colon and a space after the key are missing")
 
 
-_GLUED = re.compile(r" *(?:- +)*([A-Za-z_]+:)[^ ]+$")
+_GLUED = later(r" *(?:- +)*([A-Za-z_]+:)[^ ]+$")
 """A line `key:value`, which YAML takes for a text."""
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from f0make.errors import Problem
+from f0make.lean import dataclass, field
 from f0make.model import Mark
-from f0make.recipe import strict
 from f0make.recipe.cache import StepCache
 from f0make.recipe.check import Placed, check_wildcards
 from f0make.recipe.check_step import check_step
 from f0make.recipe.conform import Checker
 from f0make.recipe.document import Document, StepSource
-from f0make.recipe.kinds import Kind
 from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text, plain
+from f0make.recipe.opinions import MOST_STEPS, Opinions
 from f0make.recipe.scalars import shown
 from f0make.recipe.schema import OUTER, RECIPE, STEP
 from f0make.recipe.settings import Settings, settings_of
 from f0make.recipe.step import as_list, build_fields, make_step, pack_step, unpack_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(slots=True)
@@ -43,20 +44,26 @@ class FilePart:
 
 
 def understand(
-    document: Document, file: str, problems: list[Problem], cache: StepCache | None = None, sound: bool = True
+    document: Document,
+    file: str,
+    problems: list[Problem],
+    opinions: Opinions,
+    cache: StepCache | None = None,
+    sound: bool = True,
 ) -> FilePart:
     """What ``document``, read from ``file``, says. Problems are appended; steps that have any are left out.
 
-    ``sound``: nothing was wrong with the text as StrictYAML.
+    ``sound``: nothing was wrong with the text as StrictYAML. What strictyaml itself shall say is put to ``opinions``.
     """
     part = FilePart(file)
     before = len(problems)
-    few = sound and len(document.steps) <= strict.MOST_STEPS
+    few = sound and len(document.steps) <= MOST_STEPS
     _head(part, document, problems)
     head, name = document.head, document.head_name
     if document.head_text is not None and name is not None and sound and len(problems) == before:
-        agreed = not few or _ask_strictyaml(document.head_text, OUTER, 0, Checker(file, problems))
-        if agreed and cache and isinstance(head, Entries):
+        if few:
+            opinions.ask(document.head_text, OUTER, 0, file)
+        if cache and isinstance(head, Entries):
             cache.keep_head(name, head)
     for index, source in enumerate(document.steps):
         if source.packed is not None:
@@ -65,18 +72,10 @@ def understand(
             part.steps.append(placed)
             part.all_steps.append(placed)
         elif source.node is not None:
-            _step(part, source, source.node, index, problems, cache, few)
+            _step(part, source, source.node, index, problems, cache, opinions if few else None)
     if few and document.whole_text is not None and len(problems) == before:
-        _ask_strictyaml(document.whole_text, RECIPE, 0, Checker(file, problems))
+        opinions.ask(document.whole_text, RECIPE, 0, file)
     return part
-
-
-def _ask_strictyaml(text: str, kind: Kind, offset: int, checker: Checker) -> bool:
-    """Whether strictyaml agrees; its complaint is reported."""
-    said = strict.refusal(text, kind, offset)
-    if said:
-        checker.problem((said.line, said.column), "", said.message)
-    return not said
 
 
 def _head(part: FilePart, document: Document, problems: list[Problem]) -> None:
@@ -114,7 +113,7 @@ def _step(
     index: int,
     problems: list[Problem],
     cache: StepCache | None,
-    few: bool,
+    opinions: Opinions | None,
 ) -> None:
     checker = Checker(part.file, problems, f"steps[{index}]")
     before = len(problems)
@@ -127,9 +126,9 @@ def _step(
         return
     fields = build_fields(values)
     check_step(values, fields, checker)
-    if len(problems) == before and few and source.text is not None:
-        _ask_strictyaml(source.text, _STEP_LIST, source.offset, checker)
     sound = len(problems) == before
+    if sound and opinions is not None and source.text is not None:
+        opinions.ask(source.text, _STEP_LIST, source.offset, part.file, checker.prefix)
     if sound and cache and source.name is not None:
         cache.keep_step(source.name, pack_step(fields, checker.marks, source.offset))
     placed = Placed(make_step(fields, part.file, checker.marks), index)

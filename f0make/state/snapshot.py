@@ -7,14 +7,15 @@ disposable, and what it cannot vouch for is not written into one. Reading import
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
-from _operator import attrgetter
 from io import FileIO
 
 from f0make import __version__
 from f0make.state import sealed
+from f0make.state.comparison import CHUNK as CHUNK
+from f0make.state.comparison import PLAIN as PLAIN
+from f0make.state.comparison import Comparison
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,24 +27,8 @@ DIRECTORY = os.path.join(".f0make", "snapshots")
 PATCH = ".new"
 """What the name of a patch (few signatures that replace those of its snapshot) ends in."""
 
-CHUNK = 512
-"""Files whose signatures are compared at once, as one string of bytes: comparing and keeping a tuple for each
-file would take as long as a quarter of the stats."""
-
-WORTH_A_PROCESS = 4_000
-"""Files; the stats of so many take about 10 ms, a fork one or two."""
-
-MOST_PROCESSES = 4
-"""More do not help: they meet in the locks of the kernel's directory cache."""
-
-PLAIN = 2
-"""The newest version of marshal whose bytes depend on the value alone, not on which objects are shared."""
-
 SIZE = 8
 """Bytes of the number behind the first line: how long the part is that must be read to check the files."""
-
-signature_of = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
-"""What `files.signature.of` takes of a stat result."""
 
 WRITER = f"{__version__} {sys.hexversion:x}"
 """Another f0make or Python may read the recipe or the code differently: its snapshots do not count."""
@@ -86,16 +71,16 @@ HARMLESS = (
 class Look:
     """A snapshot, and what is not as it says."""
 
-    __slots__ = ("appeared", "changed", "kept", "lock", "paths")
+    __slots__ = ("_changed", "_comparison", "appeared", "kept", "lock", "paths")
 
     def __init__(
-        self, kept: dict[str, Any], paths: list[str], changed: list[str], appeared: list[str]
+        self, kept: dict[str, Any], paths: list[str], comparison: Comparison, appeared: list[str]
     ) -> None:
         self.kept = kept
         self.paths = paths
         """The paths that were there, sorted."""
-        self.changed = changed
-        """Paths with another signature, or gone."""
+        self._comparison = comparison
+        self._changed: list[str] | None = None
         self.appeared = appeared
         """Paths that were not there."""
         self.lock = -1
@@ -104,7 +89,19 @@ class Look:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the answer still stands."""
-        return not (self.changed or self.appeared or self.kept["restless"])
+        return not (self._comparison.different or self.appeared or self.kept["restless"])
+
+    @property
+    def changed(self) -> list[str]:
+        """Paths with another signature, or gone; to be asked for in the directory that was looked at."""
+        if self._changed is None:
+            self._changed = [self.paths[n] for n in self._comparison.places()]
+        return self._changed
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether `changed` would have to be waited for, so that there is time for something else."""
+        return self._comparison.waits
 
 
 def name_of(request: tuple[object, ...]) -> str:
@@ -160,7 +157,7 @@ def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
     full = paths
     if workspace:
         full = [path if path[:1] == "/" else workspace + path for path in paths]
-    return Look(kept, paths, [paths[n] for n in _changed(full, kept["signatures"])], appeared)
+    return Look(kept, paths, Comparison(full, kept["signatures"]), appeared)
 
 
 def events_of(kept: dict[str, Any], workspace: str = "") -> str | None:
@@ -201,82 +198,3 @@ def _read(name: str) -> Any:
         for number, chunk in patch["chunks"].items():
             kept["signatures"][number] = chunk
     return kept
-
-
-def digest(paths: list[str]) -> bytes:
-    """The signatures of ``paths`` now, as bytes that are compared at once. Raises OSError, ValueError."""
-    return marshal.dumps(list(map(signature_of, map(os.lstat, paths))), PLAIN)
-
-
-def _changed(paths: list[str], signatures: list[bytes]) -> list[int]:
-    """Places of the ``paths`` that have other signatures; many are shared with other processes."""
-    share = min(len(paths) // WORTH_A_PROCESS, MOST_PROCESSES)
-    if share > 1 and hasattr(os, "sched_getaffinity") and _alone():
-        share = min(share, len(os.sched_getaffinity(0)))
-        if share > 1:
-            return _shared(paths, signatures, share)
-    return _singly(paths, signatures, _different(paths, signatures, range(len(signatures))))
-
-
-def _different(paths: list[str], signatures: list[bytes], chunks: range) -> list[int]:
-    """Which of ``chunks`` are not as they were."""
-    found = []
-    for n in chunks:
-        try:
-            if digest(paths[n * CHUNK : (n + 1) * CHUNK]) == signatures[n]:
-                continue
-        except (OSError, ValueError):
-            pass
-        found.append(n)
-    return found
-
-
-def _singly(paths: list[str], signatures: list[bytes], chunks: list[int]) -> list[int]:
-    """Places of the paths in ``chunks`` that are not as they were."""
-    found = []
-    for number in chunks:
-        first = number * CHUNK
-        for place, old in enumerate(marshal.loads(signatures[number]), first):
-            try:
-                if signature_of(os.lstat(paths[place])) == old:
-                    continue
-            except (OSError, ValueError):
-                pass
-            found.append(place)
-    return found
-
-
-def _alone() -> bool:
-    """Whether this process has a single thread, so that a fork is safe."""
-    threading = sys.modules.get("threading")
-    return threading is None or threading.active_count() == 1
-
-
-def _shared(paths: list[str], signatures: list[bytes], share: int) -> list[int]:
-    """`_changed`, every process looking at each ``share``-th chunk; a child reports by a byte for each of its own."""
-    children = []
-    found: list[int] = []
-    try:
-        for first in range(1, share):
-            reader, writer = os.pipe()
-            pid = os.fork()
-            if not pid:
-                code = 1
-                try:
-                    chunks = range(first, len(signatures), share)
-                    different = set(_different(paths, signatures, chunks))
-                    os.write(writer, bytes(n in different for n in chunks))
-                    code = 0
-                finally:
-                    os._exit(code)
-            os.close(writer)
-            children.append((pid, reader, range(first, len(signatures), share)))
-        found += _different(paths, signatures, range(0, len(signatures), share))
-    finally:
-        for pid, reader, chunks in children:
-            said = os.read(reader, len(chunks) + 1)
-            os.close(reader)
-            os.waitpid(pid, 0)
-            # One that did not get to its end has said nothing: all of its chunks are looked at again.
-            found += [n for at, n in enumerate(chunks) if at >= len(said) or said[at]]
-    return _singly(paths, signatures, sorted(found))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from f0make.errors import Problem
 from f0make.model import TEMPLATE_OPEN, Step
 from f0make.remote import HERE
 from f0make.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.remote.hosts import Host
 

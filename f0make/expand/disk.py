@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from f0make.expand.globs import literal_of, segment_regex
 from f0make.expand.paths import Paths
+from f0make.lean import dataclass
 from f0make.recipe.paths import STATE
 
 
-class _Entry(NamedTuple):
+@dataclass(slots=True)
+class _Entry:
     name: str
     directory: bool
     file: bool

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.template.access import Missing
 from f0make.template.render import Scope, Template, TemplateError
 from f0make.template.values import Broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_DEPTH = 60
 """Variables of which each is made from the next: as many as Python's stack has room for, whoever calls."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from f0make.errors import Problem
 from f0make.expand.conflicts import find_conflicts
@@ -14,6 +13,7 @@ from f0make.expand.needs import IsPending
 from f0make.expand.patterns import Resolver
 from f0make.expand.pending import Waiting
 from f0make.expand.stages import MAX_ROUNDS, Stages
+from f0make.lean import dataclass, field
 from f0make.model import Instance, Recipe
 
 

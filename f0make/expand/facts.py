@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from f0make.lean import Protocol
 
 
 class Facts(Protocol):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from f0make.expand.values import argument, holds
 from f0make.model import TEMPLATE_OPEN, Step
 from f0make.recipe import scalars
 from f0make.template.render import Scope, Template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Compile = Callable[[str, str, bool], Template | None]
 """(text, key, quoted) -> the template, None when it could not be compiled (which has been reported)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from f0make.errors import Problem
 from f0make.expand.facts import Facts
@@ -19,10 +18,14 @@ from f0make.recipe.check_foreach import range_of
 from f0make.template.render import Scope, Template, TemplateError
 from f0make.template.values import Broken, to_text, to_texts
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 MAX_INSTANCES = 1_000_000
 """Of one step; more is a mistake that would only fill the memory."""
 
-Values = list[tuple[Any, ...]]
+Values: TypeAlias = "list[tuple[Any, ...]]"
 """One tuple for each step through an entry: a value for each of its variables."""
 
 Match = Callable[[Glob], list[str]]

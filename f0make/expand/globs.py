@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from f0make.later import later
+
 DEFAULT_WILDCARD = "[^/]+"
 
-_CHARACTERS = re.compile(r"[*?\[]")
-_VARIABLE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
-_ESCAPED = re.compile(r"\[([*?\[])\]")
-_HARMLESS = re.compile(r"\\\.|\[\^/[^\]\\]*\]")
-_CROSSING = re.compile(r"/|\\[^dws.\-_+]|\[\^(?!/)|\.")
-_CLASS = re.compile(r"\[([!^]?)(\]?[^\]]*)\]")
+_CHARACTERS = later(r"[*?\[]")
+_VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
+_ESCAPED = later(r"\[([*?\[])\]")
+_HARMLESS = later(r"\\\.|\[\^/[^\]\\]*\]")
+_CROSSING = later(r"/|\\[^dws.\-_+]|\[\^(?!/)|\.")
+_CLASS = later(r"\[([!^]?)(\]?[^\]]*)\]")
 
 
 def has_glob(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from f0make.expand.needs import NeedsStage
 from f0make.expand.paths import PathError, Paths
@@ -12,6 +11,10 @@ from f0make.expand.state import LATE, StepState
 from f0make.model import Instance
 from f0make.template.render import Scope, TemplateError
 from f0make.template.values import Broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def render_late(state: StepState, renderer: Renderer) -> None:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-_SPECIAL = re.compile(r"[\\,\]\x00-\x1f\x7f]")
+from f0make.later import later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SPECIAL = later(r"[\\,\]\x00-\x1f\x7f]")
 _ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", ",": r"\,", "]": r"\]"}
-_PART = re.compile(r"(\w+)=((?:[^\\,\]\x00-\x1f\x7f]|\\[\\,\]ntr]|\\x[0-9a-f]{2})*)([,\]])", re.ASCII)
-_ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|.)")
+_PART = later(r"(\w+)=((?:[^\\,\]\x00-\x1f\x7f]|\\[\\,\]ntr]|\\x[0-9a-f]{2})*)([,\]])", re.ASCII)
+_ESCAPED = later(r"\\(x[0-9a-f]{2}|.)")
 
 
 def instance_name(step: str, variables: Mapping[str, Any]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 
+from f0make.later import later
 from f0make.recipe.paths import STATE, output_fault, recipe_fault
 
-_PLAIN = re.compile(r"[^/.\0][^/\0]*(?:/[^/.\0][^/\0]*)*")
+_PLAIN = later(r"[^/.\0][^/\0]*(?:/[^/.\0][^/\0]*)*")
 """A path that is normalised and relative as it stands: no empty segment, none that begins with a dot."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
 
 from f0make.expand.globs import DEFAULT_WILDCARD, capture
 from f0make.expand.names import instance_name, parse_instance_name
@@ -13,19 +12,26 @@ from f0make.expand.paths import PathError
 from f0make.expand.problems import full_key
 from f0make.expand.stages import Stages
 from f0make.expand.state import OUTPUTS, StepState
+from f0make.later import later
+from f0make.lean import dataclass
 from f0make.model import Instance
 from f0make.template.render import TemplateError
 from f0make.template.values import BROKEN, Broken, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_DEPTH = 50
 """Pattern steps in one chain from a file to one that exists."""
 MAX_ATTEMPTS = 2_000
 """Candidates that are looked at for one file, so that patterns that breed patterns come to an end."""
 
-_VARIABLE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
+_VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One output of a pattern step for one combination of its `foreach`, as a regular expression."""
 
     state: StepState
@@ -34,7 +40,8 @@ class Rule(NamedTuple):
     directory: bool
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Found:
     """What a file comes from: ``kind`` is ``source``, ``made``, ``pattern``, ``pending`` or ``nothing``."""
 
     kind: str

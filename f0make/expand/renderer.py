@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
 from f0make.expand.globs import Glob, escape, has_glob, is_pattern
@@ -18,6 +16,10 @@ from f0make.model import Instance, Output
 from f0make.recipe.scalars import to_bool, to_resource
 from f0make.template.render import Scope, Template, TemplateError
 from f0make.template.values import BROKEN, Broken, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _FIELDS = list(Instance.__dataclass_fields__)
 _HEAD = _FIELDS.index("outputs") + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
@@ -22,6 +21,10 @@ from f0make.expand.views import StepsView
 from f0make.model import Instance, Recipe, Step
 from f0make.recipe.nearest import nearest
 from f0make.template.values import Broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_ROUNDS = 50
 """Rounds in which globs may find what other globs' instances make; each round is one link of such a chain."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.expand.globs import Glob
 from f0make.expand.plan import StepPlan
 from f0make.expand.problems import Problems
 from f0make.model import Instance, Recipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 OUTPUTS = "outputs"
 INPUTS = "inputs"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from f0make.template.values import OnePath, Row, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NO = frozenset({"no", "false", "0", ""})
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from f0make.model import Instance
 from f0make.template.access import Missing, suggestion
 from f0make.template.values import NamedPaths, OnePath, PathList, to_texts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Ask = Callable[[str, str], Sequence[Instance]]
 """(step, stage) -> its instances, that stage of them done; raises NeedsStage, IsPending, Broken."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from f0make.template.values import NamedPaths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RESERVED = frozenset({"config", "env", "inputs", "outputs", "resources", "step", "steps", "attempt"})
 """Names with a meaning of their own; no variable may be called so."""

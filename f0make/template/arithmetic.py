@@ -11,12 +11,16 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from f0make.later import later
 from f0make.template.access import EvaluationError
 from f0make.template.simple import NAME, Simple, compile_simple
 
-Number = Callable[[Mapping[str, Any]], int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Number: TypeAlias = "Callable[[Mapping[str, Any]], int]"
 """A part of an expression: scope -> its value. Raises _NotPlain, and what `Simple` and operators raise."""
 
 _OPERATORS: dict[str, tuple[int, Callable[[int, int], int]]] = {
@@ -28,7 +32,7 @@ _OPERATORS: dict[str, tuple[int, Callable[[int, int], int]]] = {
 }
 """Sign -> how tightly it binds (a filter binds tighter than any), and what it does. All group from the left."""
 
-_TOKEN = re.compile(
+_TOKEN = later(
     rf"\s*(?:(?P<literal>0|[1-9]\d{{0,8}})|(?P<name>{NAME})(?P<int>\s*\|\s*int\b)?|(?P<sign>//|[-+*%()]))",
     re.ASCII,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
@@ -17,6 +16,10 @@ from f0make.template.filters import check_call, filters, limited_range, methods_
 from f0make.template.limits import MAX_SOURCE, TooMuch, begin, charge, current, weigh
 from f0make.template.operators import OPERATORS, binary, check_format
 from f0make.template.values import PathList
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _HINT = "\0"
 """Between message and hint in the one text that Jinja2 lets an undefined value carry."""

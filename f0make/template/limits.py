@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
 from f0make.template.values import BrokenValue, PathList
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_WORK = 50_000_000
 """Units of one evaluation: a character is 1, an item of a list or map 8, an operation 20. At a few bytes and

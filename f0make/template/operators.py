@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable
-from typing import Any
 
+from f0make.later import later
 from f0make.template.limits import MAX_BITS, MAX_WIDTH, TooMuch, charge, check_text, weigh
 
-_WIDE = re.compile(rf"\d{{{len(str(MAX_WIDTH))},}}|%[^a-zA-Z%]*\*|\{{[^{{}}]*\{{")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_WIDE = later(rf"\d{{{len(str(MAX_WIDTH))},}}|%[^a-zA-Z%]*\*|\{{[^{{}}]*\{{")
 """In a format: a number as long as the widest width, or a width that is itself an argument."""
 
 _PLAIN: dict[str, Callable[[Any, Any], Any]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from f0make.errors import Where
+from f0make.later import later
 from f0make.model import TEMPLATE_OPEN, Mark, Recipe, Step
 
-_BREAK = re.compile(r"\r\n|\n|\r")
+_BREAK = later(r"\r\n|\n|\r")
 
 
 def locate(source: str, mark: Mark, text: str, offset: int) -> tuple[int, int]:

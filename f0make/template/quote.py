@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from f0make.later import later
 from f0make.template.values import NotText, Raw, to_text
 
-_UNSAFE = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_UNSAFE = later(r"[^\w@%+=:,./-]", re.ASCII)
 """The same characters that shlex.quote considers (whose import costs more than this module)."""
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
+from f0make.later import later
 from f0make.template.access import EvaluationError, unknown_name
 from f0make.template.quote import quote, quote_text
 from f0make.template.scan import ScanError, scan
 from f0make.template.simple import compile_simple
 from f0make.template.values import Broken, NotText, to_text, to_texts
 
-Scope = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
-_FORGIVING = re.compile(r"\b(?:default|defined|undefined|d)\b")
+Scope: TypeAlias = "Mapping[str, Any]"
+
+_FORGIVING = later(r"\b(?:default|defined|undefined|d)\b")
 """An expression with one of these may name what is not there."""
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from f0make.later import later
+from f0make.lean import dataclass
 from f0make.model import TEMPLATE_OPEN
 
 CLOSE = "}}"
 
-_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[(\[{]|[)\]}]""", re.DOTALL)
+_TOKEN = later(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[(\[{]|[)\]}]""", re.DOTALL)
 
 
-class Expression(NamedTuple):
+@dataclass(slots=True)
+class Expression:
     """What stands between `${{` and `}}`; ``offset`` is where its `${{` begins in the text."""
 
     source: str

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from f0make.later import later
 from f0make.template.access import Missing, attribute, item, unknown_name
 from f0make.template.quote import quote
 from f0make.template.values import Raw, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _KEYWORDS = frozenset(
     {
@@ -36,8 +40,8 @@ _STEP = r"""\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:-?(?:0|[1-9]\d{0,8})|'[^'\\\r]*'|"[^
 NAME = rf"[A-Za-z_]\w*(?:{_STEP})*"
 """A pattern for a name and a path from it, as Jinja2 reads them; without groups, for `re.ASCII`."""
 
-_SIMPLE = re.compile(rf"\s*([A-Za-z_]\w*)((?:{_STEP})*)\s*(?:\|\s*(raw|quote)\s*)?", re.ASCII)
-_EACH = re.compile(r"""\.\s*([A-Za-z_]\w*)|\[\s*(?:(-?\d+)|'([^']*)'|"([^"]*)")\s*\]""", re.ASCII)
+_SIMPLE = later(rf"\s*([A-Za-z_]\w*)((?:{_STEP})*)\s*(?:\|\s*(raw|quote)\s*)?", re.ASCII)
+_EACH = later(r"""\.\s*([A-Za-z_]\w*)|\[\s*(?:(-?\d+)|'([^']*)'|"([^"]*)")\s*\]""", re.ASCII)
 
 
 class Simple:

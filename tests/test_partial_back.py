@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,3 +283,53 @@ def test_no_process_and_no_descriptor_is_left(lot: Any, several: None) -> None:
     before = left()
     refill.refill(root, groups, blobs, lambda: True)
     assert left() == before
+
+
+DYING = """
+import os, signal, sys, time
+from f0make.cache.blobs import Blobs
+from f0make.files import refill
+refill._how_many = lambda files: 1
+refill._PIECE = 4
+own, left, copy_into = os.getpid(), [int(sys.argv.pop(1))], Blobs.copy_into
+def dying(self, digest, target):
+    copy_into(self, digest, target)
+    left[0] -= 1
+    if os.getpid() != own:
+        while left[0] < 0 and os.getppid() == own:  # the helper leaves the rest to whom it will outlive
+            time.sleep(0.01)
+    elif left[0] == 0:
+        os.kill(own, signal.SIGKILL)
+Blobs.copy_into = dying
+from f0make.entry import main
+sys.exit(main())
+"""
+
+
+def test_a_kill_leaves_whole_files_and_nothing_else(tmp_path: Path) -> None:
+    names = [f"{n}" for n in range(60)]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).write_text(name * 1000)
+    (tmp_path / "recipe.yaml").write_text(
+        "steps:\n  - name: copy\n    foreach:\n      n:\n        range: 0..59\n"
+        "    inputs: in/${{ n }}\n    outputs: out/${{ n }}\n    run: cp in/${{ n }} out/${{ n }}\n"
+    )
+    assert InlineExecutor(str(tmp_path)).execute("recipe.yaml").status == "ok"
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    for files_before in (1, 7, 25):
+        shutil.rmtree(tmp_path / "out")
+        command = [sys.executable, "-c", DYING, str(files_before), "run", "recipe.yaml"]
+        killed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        for path in (tmp_path / "out").iterdir():
+            assert path.read_text() == path.name * 1000
+        # What helped may still have a file in its hands, and with it the lock.
+        result = InlineExecutor(str(tmp_path), wait=True).execute("recipe.yaml")
+        assert result.status == "ok" and set(result.steps.values()) <= {"restored", "current"}
+        assert "restored" in result.steps.values()
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+        for name in names:
+            assert (tmp_path / "out" / name).read_text() == name * 1000
+        assert not (tmp_path / ".f0make/displaced").exists()
+        assert not os.path.isdir(tmp_path / ".f0make/run") or not os.listdir(tmp_path / ".f0make/run")

@@ -10,7 +10,6 @@ import marshal
 import os
 import select
 import struct
-import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
@@ -21,6 +20,7 @@ from f0make.files.digest import blob_of
 from f0make.files.nameless import Nursery
 from f0make.files.restore import restore
 from f0make.files.signature import Signature
+from f0make.offshoot import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,12 +88,9 @@ def found_by(helper: _Helper, found: list[list[Done]], wait: bool) -> bool:
 
 def _how_many(files: int) -> int:
     """Helpers that are worth starting for so many ``files``."""
-    threading = sys.modules.get("threading")
-    alone = threading is None or threading.active_count() == 1
-    if files < WORTH_A_PROCESS or not alone or not hasattr(os, "fork"):
+    if files < WORTH_A_PROCESS or not safe():
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return min(cores, _MOST_PROCESSES) - 1
+    return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES) - 1
 
 
 def _take(work: int) -> int | None:
@@ -103,7 +100,7 @@ def _take(work: int) -> int | None:
 
 
 class _Helper:
-    """A process that does pieces, too."""
+    """A process that does pieces, too; it shares the workspace's lock, so nobody else begins before it has ended."""
 
     def __init__(self, root: str, pieces: Sequence[Sequence[Group]], blobs: Blobs, work: int) -> None:
         self._reader, writer = os.pipe()

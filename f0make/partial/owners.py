@@ -18,21 +18,17 @@ Owners = dict[str, set[int]]
 def direct(instances: Iterable[tuple[int, Instance]], discovered: Mapping[int, Iterable[str]]) -> Owners:
     """The owners of the paths that instances name, and of those ``discovered`` in a run of each."""
     found: Owners = {}
-
-    def add(path: str, owner: int) -> None:
-        owners = found.get(path)
-        if owners is None:
-            found[path] = {owner}
-        else:
-            owners.add(owner)
-
     for number, instance in instances:
-        for path in instance.inputs:
-            add(path, 2 * number)
+        for path in (*instance.inputs, *discovered.get(number, ())):
+            if path in found:
+                found[path].add(2 * number)
+            else:
+                found[path] = {2 * number}
         for output in instance.outputs:
-            add(output.path, 2 * number + 1)
-        for path in discovered.get(number, ()):
-            add(path, 2 * number)
+            if output.path in found:
+                found[output.path].add(2 * number + 1)
+            else:
+                found[output.path] = {2 * number + 1}
     return found
 
 

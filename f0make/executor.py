@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from f0make.governor.governor import Governor
     from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
-    from f0make.model import Recipe, Step
+    from f0make.model import Recipe
     from f0make.partial.session import PartSession
     from f0make.plan.decide import Planned
     from f0make.remote.hosts import Host
@@ -85,9 +85,7 @@ class Executor:
                 with suppress(OSError):
                     session.close()
         finally:
-            if self._early is not None:
-                self._early.stop(0.0)
-                self._early = None
+            self._stop_early()
             end_all()
             lock.release()
 
@@ -108,17 +106,18 @@ class Executor:
         if look is None:
             return None
         if look.unfinished:
-            self._read_ahead()
-        return open_part(options, self.workspace, look)
+            self._go_ahead()
+        part = open_part(options, self.workspace, look)
+        if part is None:
+            self._stop_early()
+        return part
 
-    def _read_ahead(self) -> None:
-        """Read the rest of the program, which a change will most likely need, while other processes look for more."""
+    def _go_ahead(self) -> None:
+        """While other processes look for more changes: have a worker come up, and read the rest of the program."""
         from importlib import import_module
 
+        self._open_early(1)
         import_module("f0make.drive")
-        if self.options.backend in ("local", "ssh"):
-            import_module("f0make.execution.local")
-            import_module("f0make.execution.jobserver.pool")
 
     def _open_whole(self, path: str, targets: list[str]) -> Session:
         from f0make.execution.groups import kill_leftovers
@@ -298,8 +297,10 @@ class Executor:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
         governor = self._governor(session, jobs, began)
-        if session.rest is not None and len(session.graph.instances) <= _FEW:
-            self._open_early(1, (instance.step for instance in session.graph.instances))
+        if session.rest is not None and self._early is None:
+            instances = session.graph.instances
+            if len(instances) <= _FEW and any(instance.step.type == "shell" for instance in instances):
+                self._open_early(1)
         from f0make.drive import Means, drive
 
         means = Means(
@@ -319,17 +320,21 @@ class Executor:
 
     def _expect_steps(self, recipe: Recipe, store: Store) -> None:
         """The recipe is read; where nothing has ever run, steps will."""
-        if not store.recorded:
+        if not store.recorded and any(step.type == "shell" for step in recipe.steps):
             several = len(recipe.steps) > 1 or any(step.foreach for step in recipe.steps)
-            self._open_early(2 if several else 1, recipe.steps)
+            self._open_early(2 if several else 1)
 
-    def _open_early(self, expected: int, steps: Iterable[Step]) -> None:
-        """Open the local backend, with workers for the ``expected`` first of ``steps``, if they may run here."""
+    def _open_early(self, expected: int) -> None:
+        """Open the local backend, with workers for the ``expected`` first shell steps, if they may run here."""
         options, jobs = self.options, self._jobs()
-        here = options.backend in ("local", "ssh") and not options.host and not options.hosts
-        if here and jobs and any(step.type == "shell" for step in steps):
+        if options.backend in ("local", "ssh") and jobs and not options.host and not options.hosts:
             self._early = self._local(jobs)
             self._early.open_early(min(expected, jobs))
+
+    def _stop_early(self) -> None:
+        if self._early is not None:
+            self._early.stop(0.0)
+            self._early = None
 
 
 def run_recipe(recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), **options: Any) -> RunResult:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from f0make.early import Early
 from f0make.errors import Problem, RecipeError, UsageError
 from f0make.lean import replace
 from f0make.offshoot import end_all
@@ -24,16 +25,11 @@ if TYPE_CHECKING:
     from f0make.governor.governor import Governor
     from f0make.governor.limits import Budget
     from f0make.graph.build import Graph
-    from f0make.model import Recipe
     from f0make.partial.session import PartSession
     from f0make.plan.decide import Planned
     from f0make.remote.hosts import Host
     from f0make.session import Session
     from f0make.state.snapshot import Look
-    from f0make.state.store import Store
-
-_FEW = 100
-"""Instances in a run that is so short that some milliseconds at its start count."""
 
 
 class Executor:
@@ -53,8 +49,7 @@ class Executor:
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
         self._hosts: list[Host] | None = None
-        self._early: LocalBackend | None = None
-        """The local backend, where a step will most likely run: on its way while the rest is found out."""
+        self._early = Early(self.options, 0, self._local)
 
     def execute(
         self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), look: Look | None = None
@@ -73,6 +68,7 @@ class Executor:
             raise UsageError(f"there is no directory {self.workspace}")
         lock = WorkspaceLock(self.workspace)
         path, wanted = os.fspath(recipe_path), list(targets) or list(self.options.targets)
+        self._early = Early(self.options, self._jobs(), self._local)
         if look is not None:
             lock.adopt(look.lock)
         else:
@@ -85,7 +81,7 @@ class Executor:
                 with suppress(OSError):
                     session.close()
         finally:
-            self._stop_early()
+            self._early.stop()
             end_all()
             lock.release()
 
@@ -109,14 +105,14 @@ class Executor:
             self._go_ahead()
         part = open_part(options, self.workspace, look)
         if part is None:
-            self._stop_early()
+            self._early.stop()
         return part
 
     def _go_ahead(self) -> None:
         """While other processes look for more changes: have a worker come up, and read the rest of the program."""
         from importlib import import_module
 
-        self._open_early(1)
+        self._early.expect(1)
         import_module("f0make.drive")
 
     def _open_whole(self, path: str, targets: list[str]) -> Session:
@@ -125,7 +121,7 @@ class Executor:
 
         kill_leftovers(self.workspace)
         session = Session.open(
-            path, self.options, readonly=False, targets=targets, on_loaded=self._expect_steps
+            path, self.options, readonly=False, targets=targets, on_loaded=self._early.recipe_is_read
         )
         session.watched_files.update(map(os.path.abspath, self.options.hosts))
         try:
@@ -297,10 +293,8 @@ class Executor:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
         governor = self._governor(session, jobs, began)
-        if session.rest is not None and self._early is None:
-            instances = session.graph.instances
-            if len(instances) <= _FEW and any(instance.step.type == "shell" for instance in instances):
-                self._open_early(1)
+        if session.rest is not None:
+            self._early.part_is_open(session)  # type: ignore[arg-type]
         from f0make.drive import Means, drive
 
         means = Means(
@@ -309,7 +303,7 @@ class Executor:
             blobs=blobs,
             shared=shared,
             governor=governor,
-            backend=lambda: self._early or self._backend(jobs, hosts, blobs),
+            backend=lambda: self._early.backend or self._backend(jobs, hosts, blobs),
         )
         return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
 
@@ -317,24 +311,6 @@ class Executor:
         from f0make.execution.cores import usable_cores
 
         return usable_cores() if self.options.jobs is None else self.options.jobs
-
-    def _expect_steps(self, recipe: Recipe, store: Store) -> None:
-        """The recipe is read; where nothing has ever run, steps will."""
-        if not store.recorded and any(step.type == "shell" for step in recipe.steps):
-            several = len(recipe.steps) > 1 or any(step.foreach for step in recipe.steps)
-            self._open_early(2 if several else 1)
-
-    def _open_early(self, expected: int) -> None:
-        """Open the local backend, with workers for the ``expected`` first shell steps, if they may run here."""
-        options, jobs = self.options, self._jobs()
-        if options.backend in ("local", "ssh") and jobs and not options.host and not options.hosts:
-            self._early = self._local(jobs)
-            self._early.open_early(min(expected, jobs))
-
-    def _stop_early(self) -> None:
-        if self._early is not None:
-            self._early.stop(0.0)
-            self._early = None
 
 
 def run_recipe(recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), **options: Any) -> RunResult:

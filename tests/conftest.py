@@ -21,6 +21,12 @@ TIMEOUT = 60.0
 """Seconds after which a run that hangs has failed its test."""
 
 
+def pytest_configure() -> None:
+    """A shell script's `make test &` hands down an ignored interrupt, which every f0make started here would keep."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def command() -> list[str]:
     """How f0make is started: the installed script where there is one, else the module."""
     script = Path(sys.executable).parent / "f0make"
@@ -156,5 +162,10 @@ def f0(tmp_path: Path) -> F0:
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT, timeout: float = 20.0) -> Result:
     """Send a signal to a started f0make and wait for its end."""
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=timeout)
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()  # what an interrupt did not end does not outlive its test
+        process.communicate()
+        raise
     return Result(process.returncode, stdout, stderr, events(stdout))

@@ -220,7 +220,8 @@ class Told(Silent):
         self.last = event
 
     def note(self, text: str) -> None:
-        self.notes.append(text.replace(text[text.find("/displaced/") : text.rfind("/")], ""))
+        # Where to depends on the second: two runs within one move things to the same directory.
+        self.notes.append(text.partition("; moved to ")[0])
 
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:

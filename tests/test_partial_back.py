@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from f0make.cache.blobs import Blobs
+from f0make.fast import look
 from f0make.files import refill
 from f0make.files.contents import Contents
 from f0make.options import Event, Silent
@@ -288,6 +289,7 @@ def test_no_process_and_no_descriptor_is_left(lot: Any, several: None) -> None:
 DYING = """
 import os, signal, sys, time
 from f0make.cache.blobs import Blobs
+from f0make.fast import look
 from f0make.files import refill
 refill._how_many = lambda files: 1
 refill._PIECE = 4
@@ -333,3 +335,20 @@ def test_a_kill_leaves_whole_files_and_nothing_else(tmp_path: Path) -> None:
             assert (tmp_path / "out" / name).read_text() == name * 1000
         assert not (tmp_path / ".f0make/displaced").exists()
         assert not os.path.isdir(tmp_path / ".f0make/run") or not os.listdir(tmp_path / ".f0make/run")
+
+
+def test_a_protected_output_that_came_back_is_known_to_the_next_run(chain: Path) -> None:
+    recipe = CHAIN.replace(
+        "    outputs: deep/er/other\n", "    outputs:\n      - path: deep/er/other\n        protected: yes\n"
+    )
+    (chain / "recipe.yaml").write_text(recipe)
+    run(chain)
+    (chain / "deep/er/other").unlink()
+    assert run(chain)[0]["other"] == ("restored", "output deep/er/other is missing")
+    assert not (chain / "deep/er/other").stat().st_mode & 0o222
+    here = os.getcwd()
+    try:
+        os.chdir(chain)
+        assert look(["run", "recipe.yaml", "-q"]) is True
+    finally:
+        os.chdir(here)

@@ -140,8 +140,7 @@ class Outputs:
                 for path, signature in written.items():
                     contents.learn(path, signature, token, FOREVER if path in sure else clock)
             self.tokens.keep(output.path)
-            if output.protected:
-                place.protect(os.path.join(self.root, output.path))
+            self.protect([output])
             made[output.path] = token
         if not self.store.knows(made, instance.name):
             self.store.append_made(made, instance.name, record["key"])

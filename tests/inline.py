@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from f0make.execution.bundle import Backend, Bundle, Outcome
+from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.runner import Runner
 from f0make.executor import Executor
 
@@ -19,6 +19,9 @@ class InlineBackend:
     def __init__(self, workspace: str) -> None:
         self._runner = Runner(workspace, os.environb)
         self._workspace = workspace
+
+    def open_early(self, expected: int) -> None:
+        pass
 
     def start(self, done: Callable[[Outcome], None]) -> None:
         self._done = done
@@ -44,5 +47,5 @@ class InlineExecutor(Executor):
     def __init__(self, workspace: str, reporter: Any = None, **options: Any) -> None:
         super().__init__(None, reporter, workspace=workspace, jobs=1, **options)
 
-    def _backend(self, jobs: int, *_: Any) -> Backend:
+    def _local(self, jobs: int) -> Any:
         return InlineBackend(self.workspace)

@@ -66,6 +66,7 @@ class LocalBackend:
         self._told: deque[str | float] = deque()
         """The token of an attempt to kill, or the grace in seconds to stop with."""
         self._stopped = False
+        self._is_open = False
         self._thread: threading.Thread | None = None
         self._done: Done = lambda outcome: None
         self._bell_in, self._bell = socket.socketpair()
@@ -81,11 +82,15 @@ class LocalBackend:
     def start(self, done: Done) -> None:
         """Get ready; ``done`` is called from the backend's thread. Raises StateError when `.f0make` is unusable."""
         self._done = done
-        if self._thread is None:
+        if not self._is_open:
             self._open()
+        self._start_thread()
 
     def open_early(self, expected: int = 1) -> None:
-        """Get ready ahead of `start`, with workers for the ``expected`` first shell steps. Raises StateError."""
+        """Get ready ahead of `start`, with workers for the ``expected`` first shell steps. Raises StateError.
+
+        There is no thread yet: whoever wants to fork until then may.
+        """
         self.careful = True
         self._open(expected)
 
@@ -118,8 +123,10 @@ class LocalBackend:
             jobserver,
         )
         self._crew.expected = expected
-        # Here and not in the backend's thread, which will have to wait for its turn while modules are imported.
         self._early = self._crew.add_slots() if expected else []
+        self._is_open = True
+
+    def _start_thread(self) -> None:
         # Threads inherit the mask: this one, loky's and the workers are never hit by Ctrl-C.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, host.SIGNALS)
         try:
@@ -169,6 +176,8 @@ class LocalBackend:
         ``grace`` seconds, and an outcome with ``lost`` for what did not finish. Otherwise the workers are
         sent home. A second call does nothing.
         """
+        if self._is_open and self._thread is None:
+            self._start_thread()
         thread = self._thread
         if thread is not None:
             self._tell(float(grace))

@@ -101,7 +101,6 @@ class Session:
         recipe, faults = load_with_problems(
             recipe_path, workspace, sets=options.set, configs=options.config, cache=steps, opinions=opinions
         )
-        opinions.begin()
         objections: list[Problem] = []
         if faults:
             from f0make.expand.faulty import template_problems
@@ -124,6 +123,7 @@ class Session:
         if keep and not objections:
             session._steps = steps
         try:
+            opinions.begin()
             session._load_code()
             if on_loaded is not None and not faults:
                 on_loaded(recipe, store)
@@ -135,7 +135,7 @@ class Session:
             session.confirm(error.problems)
             raise
         except BaseException:
-            store.close()
+            session.close()
             raise
         finally:
             if not readonly:
@@ -390,4 +390,6 @@ class Session:
 
     def close(self) -> None:
         """Let go of the state."""
+        if self._opinions is not None:
+            self._opinions.drop()
         self.store.close()

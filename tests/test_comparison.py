@@ -37,6 +37,12 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "_processes", lambda files: 3)
 
 
+@pytest.fixture(autouse=True)
+def nobody_else() -> None:
+    """What earlier tests have left is not counted here."""
+    offshoot.end_all()
+
+
 def alter(path: str) -> None:
     os.utime(path, ns=(1, time.time_ns()))
 

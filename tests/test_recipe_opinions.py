@@ -27,6 +27,7 @@ RECIPE = "steps:\n  - name: a\n    run: x\n  - name: b\n    run: y\n"
 def whoever(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Who asks strictyaml: this process, or another one although pytest has threads."""
     monkeypatch.setattr(opinions, "safe", lambda: request.param == "there")
+    offshoot.end_all()
     return str(request.param)
 
 
@@ -82,6 +83,21 @@ def test_it_is_told_together_with_what_else_is_wrong(tmp_path: Path, monkeypatch
     with pytest.raises(RecipeError) as caught:
         open_session(tmp_path, readonly=False)
     assert [problem.key for problem in caught.value.problems] == ["a.inputs", "steps[1]"]
+    assert not offshoot._alive
+
+
+def test_nobody_is_left_when_a_session_ends_without_asking(tmp_path: Path, whoever: str) -> None:
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    session = open_session(tmp_path, readonly=False)
+    session.close()
+    assert not offshoot._alive
+
+    def stop(*_: Any) -> None:
+        assert bool(offshoot._alive) == (whoever == "there")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_session(tmp_path, readonly=False, on_loaded=stop)
     assert not offshoot._alive
 
 

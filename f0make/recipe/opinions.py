@@ -69,5 +69,11 @@ class Opinions:
         answers = [question.answer() for question in questions]
         return [answer for answer in answers if answer is not None]
 
+    def drop(self) -> None:
+        """Nobody wants to know any more."""
+        if self._other is not None:
+            self._other.end()
+            self._other = None
+
     def _answer(self, say: Callable[[bytes], None]) -> None:
         say(bytes(question.answer() is not None for question in self._questions))

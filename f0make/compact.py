@@ -23,15 +23,20 @@ def _refuse(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def dumper(sort_keys: bool = False) -> Callable[[Any], str]:
-    """A function like `json.dumps` with the shortest separators. What it is given must hold no cycle."""
+def dumper(
+    sort_keys: bool = False, item_separator: str = ",", key_separator: str = ":"
+) -> Callable[[Any], str]:
+    """A function like `json.dumps`, with the shortest separators. What it is given must hold no cycle."""
     if _fast is None:
         from json import JSONEncoder
 
-        return JSONEncoder(separators=(",", ":"), check_circular=False, sort_keys=sort_keys).encode
+        separators = (item_separator, key_separator)
+        return JSONEncoder(separators=separators, check_circular=False, sort_keys=sort_keys).encode
     # What `JSONEncoder.iterencode` makes for each text.
     text = _fast.encode_basestring_ascii
-    chunks = _fast.make_encoder(None, _refuse, text, None, ":", ",", sort_keys, False, True)
+    chunks = _fast.make_encoder(
+        None, _refuse, text, None, key_separator, item_separator, sort_keys, False, True
+    )
 
     def dump(value: Any) -> str:
         if isinstance(value, (dict, list)):

@@ -44,10 +44,11 @@ class Announcer:
             event["cpu_seconds"] = round(outcome.cpu_seconds, 6)
             event.update(peak_mem=outcome.peak_mem, read=outcome.read, written=outcome.written)
             event.update(cost or {})
-            for kind, wrote in (("undeclared_reads", False), ("undeclared_writes", True)):
-                paths = [path for path, write in outcome.strays if write == wrote]
-                if paths:
-                    event[kind] = paths
+            if outcome.strays:
+                for kind, wrote in (("undeclared_reads", False), ("undeclared_writes", True)):
+                    paths = [path for path, write in outcome.strays if write == wrote]
+                    if paths:
+                        event[kind] = paths
             if outcome.exit_code is not None:
                 event["exit_code"] = outcome.exit_code
             if outcome.host:

@@ -55,6 +55,9 @@ class Attempts:
         """Instance name -> context keys that it asked for and that were not there."""
         self._saved_sources: set[str] = set()
         self._started = 0
+        state = os.path.join(run.session.workspace, ".f0make")
+        self._logs = os.path.join(state, "logs")
+        self._scratch = os.path.join(state, "run")
 
     def of(self, token: str) -> Attempt | None:
         """The attempt with ``token``, None when it is not (or not any more) expected."""
@@ -102,7 +105,6 @@ class Attempts:
             if run.governor is not None:
                 run.governor.account.waive(known.cost)
             instance = for_attempt(run.session, instance, number)
-        state = os.path.join(run.session.workspace, ".f0make")
         self._started += 1
         token = f"{run.run_id}/{self._started}"
         bundle = bundle_of(
@@ -111,8 +113,8 @@ class Attempts:
             attempt=number,
             workspace=run.session.workspace,
             store=run.blobs.directory if run.blobs is not None and instance.cache else None,
-            log=os.path.join(state, "logs", log_name(instance.name)),
-            scratch=os.path.join(state, "run"),
+            log=f"{self._logs}/{log_name(instance.name)}",
+            scratch=self._scratch,
             context=context,
             foreign_keys=foreign,
         )

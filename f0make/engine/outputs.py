@@ -64,7 +64,7 @@ class Outputs:
 
     def _make_parents(self, path: str) -> None:
         """Make the directories above ``path``; a file that lies where one must be is taken out of the way."""
-        if os.path.isdir(os.path.dirname(os.path.join(self.root, path))):
+        if os.path.isdir(f"{self.root}/{path}".rpartition("/")[0]):
             return
         blocker = place.blocking_parent(self.root, path)
         if blocker is not None:

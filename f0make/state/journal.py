@@ -306,13 +306,12 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         """Append ``data``; after a failure the log ends where it did before. Raises OSError."""
-        start = os.fstat(self._fd).st_size
-        view = memoryview(data)
+        written = 0
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            while written < len(data):
+                written += os.write(self._fd, data[written:] if written else data)
         except OSError as error:
-            os.ftruncate(self._fd, start)
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             error.filename = self.path
             raise
 

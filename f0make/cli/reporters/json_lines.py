@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from f0make.cli import streams
+from f0make.compact import dumper
 from f0make.options import Event, Known, Silent
+
+_dumps = dumper(item_separator=", ", key_separator=": ")
 
 
 class JsonLines(Silent):
@@ -17,7 +19,7 @@ class JsonLines(Silent):
 
     def print(self, event: Event) -> None:
         """One line."""
-        self._write(json.dumps(event))
+        self._write(_dumps(event))
 
     def known(self, rest: Known) -> None:
         """Print step events that are JSON already."""

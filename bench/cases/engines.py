@@ -36,7 +36,7 @@ def engines(setting: Setting) -> Iterator[Row]:
     """A step through a running cluster, without the start and the end of f0make / a task of `Client.map`."""
     if peers.python_with("distributed") != sys.executable:
         return
-    steps = 200 if setting.quick else 500
+    steps = 100 if setting.quick else 500
     place = setting.place / "engines"
     place.mkdir()
     (place / "peer.py").write_text(_PEER)

@@ -22,8 +22,8 @@ ALL = (
 
 
 def governor(setting: Setting) -> Iterator[Row]:
-    """A thousand small steps with every budget set, against the same without any."""
-    work = Workload("flat", 1_000)
+    """Small steps with every budget set, against the same without any."""
+    work = Workload("flat", 300 if setting.quick else 1_000)
     without = setting.prepared(work, ())["f0make"]
     without = replace(without, before=setting.fresh(without.place), after=counted(ran=work.size))
     within = replace(without, argv=[*without.argv, *ALL])

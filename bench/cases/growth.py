@@ -17,7 +17,7 @@ from bench.workloads import Workload
 
 def growth(setting: Setting) -> Iterator[Row]:
     """No-op, plan and cold."""
-    small, large = (1_000, 10_000) if setting.quick else (10_000, 100_000)
+    small, large = (500, 5_000) if setting.quick else (10_000, 100_000)
     found: dict[str, list[tuple[float, float]]] = {"plan": [], "cold": [], "no-op": []}
     for size in (small, large):
         work = Workload("flat", size)

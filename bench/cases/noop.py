@@ -24,7 +24,7 @@ MB = 1 << 20
 
 def noop(setting: Setting) -> Iterator[Row]:
     """Flat graphs of four sizes, and other shapes of 10,000."""
-    yield from _sizes(setting, [10, 1_000, 10_000] if setting.quick else [10, 1_000, 10_000, 100_000])
+    yield from _sizes(setting, [10, 1_000, 5_000] if setting.quick else [10, 1_000, 10_000, 100_000])
     if setting.quick:
         yield from _shape(setting, Workload("layers", 2_000))
     else:

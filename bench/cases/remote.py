@@ -117,7 +117,7 @@ def _place(world: World, name: str, recipe: str) -> Path:
 
 
 def _many_steps(setting: Setting, world: World) -> Iterator[Row]:
-    size = 60 if setting.quick else 500
+    size = 30 if setting.quick else 500
     recipe = (
         f"steps:\n  - name: s\n    foreach:\n      n:\n        range: 1..{size}\n"
         "    outputs: out/${{ n }}\n    run: expr ${{ n }} '*' ${{ n }} > ${{ outputs }}\n"

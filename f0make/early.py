@@ -21,19 +21,21 @@ _FEW = 100
 
 
 class Early:
-    """What ``open_local`` opens for ``jobs`` slots, if somebody expects steps."""
+    """What ``open_local`` opens for so many slots as ``jobs`` says, if somebody expects steps here."""
 
-    def __init__(self, options: RunOptions, jobs: int, open_local: Callable[[int], LocalBackend]) -> None:
-        here = options.backend in ("local", "ssh") and not options.host and not options.hosts
-        self._jobs = jobs if here else 0
+    def __init__(
+        self, options: RunOptions, jobs: Callable[[], int], open_local: Callable[[int], LocalBackend]
+    ) -> None:
+        self._here = options.backend in ("local", "ssh") and not options.host and not options.hosts
+        self._jobs = jobs
         self._open_local = open_local
         self.backend: LocalBackend | None = None
 
     def expect(self, steps: int) -> None:
         """So many shell steps will most likely run at first. Raises StateError."""
-        if self._jobs and self.backend is None:
-            self.backend = self._open_local(self._jobs)
-            self.backend.open_early(min(steps, self._jobs))
+        if self._here and self.backend is None and (jobs := self._jobs()):
+            self.backend = self._open_local(jobs)
+            self.backend.open_early(min(steps, jobs))
 
     def recipe_is_read(self, recipe: Recipe, store: Store) -> None:
         """Where nothing has ever run, what the recipe has will."""

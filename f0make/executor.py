@@ -49,7 +49,7 @@ class Executor:
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
         self._hosts: list[Host] | None = None
-        self._early = Early(self.options, 0, self._local)
+        self._early = Early(self.options, self._jobs, self._local)
 
     def execute(
         self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = (), look: Look | None = None
@@ -68,7 +68,6 @@ class Executor:
             raise UsageError(f"there is no directory {self.workspace}")
         lock = WorkspaceLock(self.workspace)
         path, wanted = os.fspath(recipe_path), list(targets) or list(self.options.targets)
-        self._early = Early(self.options, self._jobs(), self._local)
         if look is not None:
             lock.adopt(look.lock)
         else:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _MOST_FILES = 4_096
 """Descriptors that a child closes at most: nobody shall wait for it to close one."""
 
-
 _alive: list[Offshoot] = []
+"""Those that have not been waited for."""
 
 
 class Offshoot:

@@ -11,8 +11,6 @@ import marshal
 import os
 from _operator import attrgetter
 
-from f0make.offshoot import Offshoot, safe
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +133,8 @@ class _Child:
     __slots__ = ("_process", "chunks")
 
     def __init__(self, comparison: Comparison, chunks: range) -> None:
+        from f0make.offshoot import Offshoot
+
         def look(say: Callable[[bytes], None]) -> None:
             found: list[int] = []
             different = False
@@ -169,4 +169,8 @@ class _Child:
 def _processes(files: int) -> int:
     """How many share the stats of so many ``files``."""
     share = min(files // WORTH_A_PROCESS, MOST_PROCESSES)
-    return min(share, len(os.sched_getaffinity(0))) if share > 1 and safe() else 1
+    if share < 2:
+        return 1
+    from f0make.offshoot import safe
+
+    return min(share, len(os.sched_getaffinity(0))) if safe() else 1

@@ -191,9 +191,8 @@ class _Hand:
                 os.close(file)
         except FileExistsError:
             raise
-        except (
-            OSError
-        ):  # a file system that knows no such files, or something that the other way will tell of
+        except OSError:
+            # The file system knows no such files, or something is wrong that the other way will tell of.
             return self._put_by_name(path, token, clock)
         return _seen(st, written, clock)
 

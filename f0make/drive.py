@@ -163,7 +163,7 @@ def _result(run: Run, summary: Event) -> RunResult:
 
 @contextmanager
 def _signals(run: Run) -> Iterator[None]:
-    """INT, TERM and HUP end the run in order; a second one ends it at once."""
+    """INT, TERM and HUP end the run in order, a second one at once; TSTP (Ctrl-Z) stops it with its steps."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -173,12 +173,17 @@ def _signals(run: Run) -> Iterator[None]:
             raise KeyboardInterrupt
         run.interrupt(signum)
 
+    def stop(signum: int, frame: FrameType | None) -> None:
+        run.suspend()
+
     names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {}
     for number in names:
         # A signal that was ignored from outside (nohup) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handle)
+    if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, stop)
     try:
         yield
     finally:

@@ -8,15 +8,40 @@ from __future__ import annotations
 
 import sys
 
+SIGNALLED = 128
+"""An exit code above this one says which signal ended the command."""
+
 
 def main() -> int:
     """The console script `f0make`; returns the exit code."""
     try:
-        return _main(sys.argv[1:])
+        code = _main(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the part that has its own answer to it
-        return 130
+        code = SIGNALLED + 2
     finally:
         _end_offshoots()
+    if code > SIGNALLED:
+        _die_of(code - SIGNALLED)
+    return code
+
+
+def _die_of(number: int) -> None:
+    """End by the signal ``number``, as a program does that did not catch it.
+
+    A shell goes on with a loop whose command *exited* with 130, and ends one whose command was killed by SIGINT:
+    https://www.cons.org/cracauer/sigint.html. Returns where the signal has no effect (process 1 of a container).
+    """
+    import os
+    import signal
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
 
 
 def _end_offshoots() -> None:
@@ -65,4 +90,6 @@ def _leave(code: int) -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             return
+    if code > SIGNALLED:
+        _die_of(code - SIGNALLED)
     os._exit(code)

@@ -107,7 +107,7 @@ class F0:
         )
         own = re.sub(r"^--- log of .*?^---$", "", done.stderr, flags=re.M | re.S)
         assert "Traceback (most recent call last)" not in own or "--debug" in args, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr, events(done.stdout))
+        return Result(shell_code(done.returncode), done.stdout, done.stderr, events(done.stdout))
 
     def run(self, *args: str, recipe: str = "recipe.yaml", code: int | None = 0, **how: Any) -> Result:
         """`f0make run --json`, with the exit code that is expected (None: any)."""
@@ -168,4 +168,9 @@ def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT, timeo
         process.kill()  # what an interrupt did not end does not outlive its test
         process.communicate()
         raise
-    return Result(process.returncode, stdout, stderr, events(stdout))
+    return Result(shell_code(process.returncode), stdout, stderr, events(stdout))
+
+
+def shell_code(returncode: int) -> int:
+    """What a shell's ``$?`` says where a parent process sees ``returncode``: 130 of a command that SIGINT ended."""
+    return 128 - returncode if returncode < 0 else returncode

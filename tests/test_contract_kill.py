@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import F0, interrupt
+from conftest import F0, command, interrupt
 from contract_tools import Traced, marked, wait_for
 
 
@@ -198,7 +198,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group(traced: Traced) -> None:
     wait_for(lambda: traced.exists("s1") and traced.exists("s2"))
     os.killpg(run.pid, signal.SIGINT)
     _, stderr = run.communicate(timeout=10)
-    assert run.returncode == 130 and "interrupted" in stderr and "Traceback" not in stderr
+    assert run.returncode == -signal.SIGINT and "interrupted" in stderr and "Traceback" not in stderr
     assert marked(marker(traced)) == []
     traced.remove("wait")
     assert traced.run("-j2").summary["ran"] == 6
@@ -214,7 +214,11 @@ def test_a_signal_right_at_the_start(traced: Traced) -> None:
         _, stderr = run.communicate(timeout=10)
         # Python itself may be hit before it comes to f0make's first line.
         assert "f0make" not in stderr.partition("Traceback")[2], (delay, stderr)
-        assert run.returncode in (0, 130) or "f0make" not in stderr, (delay, run.returncode, stderr)
+        assert run.returncode in (0, -signal.SIGINT) or "f0make" not in stderr, (
+            delay,
+            run.returncode,
+            stderr,
+        )
         assert marked(marker(traced)) == [], delay
         (traced.workspace / "a").unlink(missing_ok=True)
     traced.run("--force", "a")
@@ -390,3 +394,100 @@ def test_a_disk_that_is_full_to_the_last_byte(small_disk: Traced) -> None:
     result = small_disk.run()
     assert result.states["small"] == "current" and small_disk.read("after").strip() == "60000"
     assert small_disk.displaced() == {}
+
+
+# Ctrl-Z, and the signal that a command dies of.
+
+COUNTING = """\
+steps:
+  - name: count
+    outputs: out.txt
+    {timeout}
+    run: |
+      for n in $(seq 40); do echo $n >> ticks; sleep 0.05; done
+      echo done > out.txt
+"""
+
+
+@pytest.mark.parametrize("kind", ["shell", "python"])
+def test_ctrl_z_stops_the_steps_too(traced: Traced, kind: str) -> None:
+    if kind == "shell":
+        traced.recipe(COUNTING.format(timeout="priority: 0"))
+    else:
+        traced.recipe("steps:\n  - name: count\n    outputs: out.txt\n    module: tick\n    function: main\n")
+        traced.write(
+            "tick.py",
+            "import time\n"
+            "def main():\n"
+            "    for n in range(40):\n"
+            "        with open('ticks', 'a') as file: file.write('x')\n"
+            "        time.sleep(0.05)\n"
+            "    open('out.txt', 'w').write('done\\n')\n",
+        )
+    run = traced.start("run", "recipe.yaml", "--json")
+    wait_for(lambda: traced.exists("ticks"))
+    run.send_signal(signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(run.pid, os.WUNTRACED)[1]), "a shell sees a stopped job"
+    before = traced.read("ticks")
+    time.sleep(0.3)
+    assert traced.read("ticks") == before
+    run.send_signal(signal.SIGCONT)
+    assert run.wait(20) == 0
+    run.communicate()
+    assert traced.read("out.txt") == "done\n"
+
+
+def test_ctrl_z_makes_no_step_late(traced: Traced) -> None:
+    traced.recipe(COUNTING.format(timeout="timeout: 4s"))
+    run = traced.start("run", "recipe.yaml", "--json")
+    wait_for(lambda: traced.exists("ticks"))
+    run.send_signal(signal.SIGTSTP)
+    os.waitpid(run.pid, os.WUNTRACED)
+    time.sleep(4.2)
+    run.send_signal(signal.SIGCONT)
+    stdout, stderr = run.communicate(timeout=20)
+    assert run.returncode == 0, (stdout, stderr)
+
+
+def test_a_run_killed_while_stopped_leaves_nothing(traced: Traced) -> None:
+    traced.recipe("steps:\n  - name: a\n    outputs: a\n    run: touch started; sleep 60; echo > a\n")
+    run = traced.start("run", "recipe.yaml")
+    wait_for(lambda: traced.exists("started"))
+    run.send_signal(signal.SIGTSTP)
+    os.waitpid(run.pid, os.WUNTRACED)
+    run.kill()
+    run.communicate()
+    wait_for(lambda: marked(marker(traced)) == [])
+
+
+LOOPED = 'for n in 1 2 3; do echo "$n" >> loop; {f0make} run recipe.yaml; done'
+
+
+def test_a_shell_loop_ends_with_the_interrupted_run(traced: Traced) -> None:
+    """The terminal interrupts the shell and f0make alike; bash goes on unless its command died of the signal."""
+    traced.recipe("steps:\n  - name: a\n    outputs: a\n    run: touch started; sleep 60; echo > a\n")
+    loop = subprocess.Popen(
+        ["bash", "-c", LOOPED.format(f0make=" ".join(command()))],
+        cwd=traced.workspace,
+        env=traced.environment(),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for(lambda: traced.exists("started"))
+    os.killpg(loop.pid, signal.SIGINT)
+    assert loop.wait(20) == -signal.SIGINT and traced.read("loop") == "1\n"
+
+
+def test_a_loop_over_another_verb_ends_as_well(traced: Traced) -> None:
+    traced.recipe("steps:\n  - name: a\n    outputs: a\n    run: touch started; sleep 60; echo > a\n")
+    holder = traced.start("run", "recipe.yaml")
+    wait_for(lambda: traced.exists("started"))
+    waiting = traced.start("run", "recipe.yaml", "--wait")
+    time.sleep(0.5)
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(20) == -signal.SIGINT
+    waiting.communicate()
+    holder.send_signal(signal.SIGTERM)
+    holder.communicate(timeout=20)
+    assert holder.returncode == -signal.SIGTERM

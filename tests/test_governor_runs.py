@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import F0, command
+from conftest import F0, command, shell_code
 
 from f0make.governor import measure
 
@@ -286,7 +286,7 @@ def test_a_paused_run_is_interrupted_in_order(f0: F0, signum: int, code: int) ->
     began = time.monotonic()
     process.send_signal(signum)
     process.communicate(timeout=15)
-    assert process.returncode == code and time.monotonic() - began < 10
+    assert shell_code(process.returncode) == code and time.monotonic() - began < 10
     assert not [p for p in psutil.process_iter() if _stopped_in(p, f0.workspace)]
 
 

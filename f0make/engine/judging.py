@@ -26,7 +26,7 @@ class Judge:
         run = self._run
         if run.elsewhere and outcome.lost:
             self._lost(node, attempt, outcome)
-        elif outcome.lost or (run.governor is not None and run.governor.spared(outcome)):
+        elif outcome.lost or self._spared(outcome):
             run.attempts.discard(attempt, failed=False)
             if run.farm is not None and outcome.lost:
                 run.farm.lost(node, attempt, outcome)
@@ -38,6 +38,13 @@ class Judge:
             self._succeeded(node, attempt, outcome)
         else:
             self._failed(node, attempt, outcome)
+
+    def _spared(self, outcome: Outcome) -> bool:
+        """Whether the attempt ended through what f0make did to it."""
+        run = self._run
+        if outcome.ok:
+            return False
+        return run.suspension.excuses(outcome) or (run.governor is not None and run.governor.spared(outcome))
 
     def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""

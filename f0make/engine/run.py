@@ -26,6 +26,7 @@ from f0make.engine.nodes import State
 from f0make.engine.outputs import Outputs, ProtectedOutput
 from f0make.engine.progress import Progress
 from f0make.engine.starting import Starting
+from f0make.engine.suspend import Suspension
 from f0make.engine.temps import Temps
 from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
@@ -107,6 +108,7 @@ class Run:
         self.cut_off: list[Instance] = []
         """What that sum did not suffice for."""
         self.tally = Tally()
+        self.suspension = Suspension()
         self.elsewhere = options.backend not in ("local", "ssh")
         """Everything runs on a cluster (see `engines`)."""
         self.starting = Starting(self, backend)
@@ -494,3 +496,8 @@ class Run:
         """Called from a signal handler: end the run (see `_abandon_running`)."""
         self.interrupted = signum
         self.inbox.put(None)
+
+    def suspend(self) -> None:
+        """Called from a signal handler: stop together with every step of this machine, until somebody continues f0make."""
+        backend = self.starting.backend
+        self.suspension.stop_all(backend.placed() if backend is not None else {})

@@ -142,6 +142,10 @@ class Backend(Protocol):
         """End one attempt and all its processes; its outcome still arrives through ``done``."""
         ...
 
+    def placed(self) -> dict[str, tuple[int, bool]]:
+        """Token of each attempt that runs on this machine -> its worker's process id, and whether it runs inside."""
+        ...
+
     def stop(self, grace: float) -> None:
         """End everything: TERM to every process of every step, after ``grace`` seconds KILL; then return."""
         ...

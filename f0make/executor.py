@@ -169,21 +169,14 @@ class Executor:
             session.close()
 
     def check_request(self, session: Session, placed: bool = True) -> None:
-        """Refuse unknown names of steps, and with ``placed`` steps that no place takes.
+        """Refuse unknown words of `--only` and `--skip`, and with ``placed`` steps that no place takes.
 
         Raises UsageError and RecipeError.
         """
         from f0make.engine.unsupported import not_here, unsupported
 
-        known = [step.name for step in session.recipe.steps]
-        for option, names in (("--only", self.options.only), ("--skip", self.options.skip)):
-            for name in names:
-                if name not in known:
-                    from f0make.recipe.nearest import nearest
-
-                    near = nearest(name, known)
-                    hint = f"; did you mean {near!r}?" if near else ""
-                    raise UsageError(f"{option} {name}: no step has this name{hint}")
+        session.selected("--only", self.options.only)
+        session.selected("--skip", self.options.skip)
         if self.options.backend not in ("local", "ssh"):
             from f0make.engines.opening import check
 

@@ -315,37 +315,65 @@ class Session:
         ]
 
     def resolve(self, target: str) -> list[int]:
-        """Indexes of the instances that a step name, an instance name or a file stands for.
+        """Indexes of the instances that ``target`` stands for (see `graph.selection`).
 
         A file that exists and that no step makes stands for none. Raises UsageError for anything else.
         """
-        graph = self.graph
-        if target in graph.by_name:
-            return [graph.by_name[target]]
-        if target in graph.by_step:
-            return list(graph.by_step[target])
-        if self.recipe.step(target) is not None:
-            return []
-        path = self.relative(target)
-        index = graph.producer_of(path)
-        if index is not None:
-            return [index]
-        inside = [i for p, i in graph.producer.items() if p.startswith(path + "/")]
-        if inside:
-            return sorted(set(inside))
-        if self._exists(path) or self.pending:
-            return []
-        from f0make.recipe.nearest import nearest
+        if target in self.graph.by_name:
+            return [self.graph.by_name[target]]
+        if target in self.graph.by_step:
+            return list(self.graph.by_step[target])
+        from f0make.graph.selection import names_step, select
 
+        path = self.relative(target)
+        found = select(target, path, self.graph)
+        if found is not None:
+            return found
+        if self.recipe.step(target) is not None or self._exists(path) or self.pending:
+            return []
         unmet = self.expansion.would_need(path)
         if unmet is not None:
             raise UsageError(
                 f"target {target!r}: {unmet[0]} would make it, but its input {unmet[1]!r} does not exist"
             )
-        known = [*graph.by_name, *(s.name for s in self.recipe.steps), *graph.producer]
-        near = nearest(target, known)
-        hint = f"; did you mean {near!r}?" if near else f"; see `f0make list {self.recipe.path}`"
-        raise UsageError(f"target {target!r} is no step, no instance and no file that a step makes{hint}")
+        if names_step(target, self.graph.by_step) and "[" in target:
+            step = target.partition("[")[0]
+            raise UsageError(
+                f"target {target!r}: {step} has no such instance; see `f0make list {self.recipe.path}`"
+            )
+        raise UsageError(
+            f"target {target!r} is no step, no instance and no file that a step makes{self._near(target)}"
+        )
+
+    def _near(self, word: str) -> str:
+        from f0make.recipe.nearest import nearest
+
+        known = [*self.graph.by_name, *(s.name for s in self.recipe.steps), *self.graph.producer]
+        near = nearest(word, known)
+        return f"; did you mean {near!r}?" if near else f"; see `f0make list {self.recipe.path}`"
+
+    def selected(self, option: str, words: Sequence[str]) -> set[int]:
+        """Indexes of the instances that the ``words`` of ``option`` (`--only`, `--skip`) stand for.
+
+        Raises UsageError for a word that stands for none.
+        """
+        if not words:
+            return set()
+        from f0make.graph.selection import names_step, select
+
+        chosen: set[int] = set()
+        for word in words:
+            found = select(word, self.relative(word), self.graph)
+            if (
+                found is None
+                and self.recipe.step(word) is None
+                and not (self.pending and names_step(word, self.pending))
+            ):
+                raise UsageError(
+                    f"{option} {word}: no step, instance or output has this name{self._near(word)}"
+                )
+            chosen.update(found or ())
+        return chosen
 
     def relative(self, path: str) -> str:
         """``path`` as the graph names it: relative to the workspace where it lies inside, normalised."""

@@ -59,6 +59,15 @@ def mute(stream: TextIO) -> None:
         pass
 
 
+def say(text: str) -> None:
+    """Print a line of a verb that also changes something: it goes on when nobody reads any more (`| head -1`)."""
+    try:
+        print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute(sys.stdout)
+
+
 def write_bytes(data: bytes) -> None:
     """``data`` as it is on standard output."""
     sys.stdout.flush()

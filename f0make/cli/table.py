@@ -61,8 +61,10 @@ OPTIONS = {
         Option(
             "force", "--force", MANY, "Run TARGET even if it is current; replace protected outputs.", "TARGET"
         ),
-        Option("only", "--only", MANY, "Run only STEP; take the outputs of other steps as they are.", "STEP"),
-        Option("skip", "--skip", MANY, "Leave out STEP and what needs it.", "STEP"),
+        Option(
+            "only", "--only", MANY, "Run only this; take the outputs of other steps as they are.", "TARGET"
+        ),
+        Option("skip", "--skip", MANY, "Leave this out, and what needs it.", "TARGET"),
         Option("set", "--set", MANY, "Override a value of the recipe's config: a.b=v.", "K=V"),
         Option("config", "--config", MANY, "Override the recipe's config with that of a YAML file.", "FILE"),
         Option("resource", "--resource", MANY, "Limit a resource: --resource mem=8GB.", "NAME=N"),

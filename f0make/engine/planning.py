@@ -58,9 +58,8 @@ def _walk(
         decider.forced.update(session.resolve(target))
     wanted = session.wanted()
     if options.only:
-        wanted = {
-            n for n in wanted if n < len(graph.instances) and graph.instances[n].step.name in options.only
-        }
+        wanted &= session.selected("--only", options.only)
+    left_out = session.selected("--skip", options.skip)
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
@@ -75,7 +74,7 @@ def _walk(
                 skipped.add(node)
             continue
         instance = graph.instances[node]
-        if doomed or not instance.when or instance.step.name in options.skip:
+        if doomed or not instance.when or node in left_out:
             skipped.add(node)
             why = "needs a skipped step" if doomed else "when" if not instance.when else "--skip"
             found[node] = Planned(instance, "skip", why)

@@ -132,6 +132,7 @@ class Run:
         )
         self.asking.clear()
         self.progress = Progress(graph, self._selected(graph))
+        self.left_out = self.session.selected("--skip", self.options.skip)
         self.temps = Temps(self)
         self.verdicts: dict[int, Verdict] = {}
         self.levels: list[float] | None = None
@@ -144,8 +145,7 @@ class Run:
     def _selected(self, graph: Graph) -> set[int]:
         wanted = self.session.wanted()
         if self.options.only:
-            wanted = {n for n in wanted if n < len(graph.instances)}
-            wanted = {n for n in wanted if graph.instances[n].step.name in self.options.only}
+            wanted &= self.session.selected("--only", self.options.only)
         return wanted
 
     # -- the loop ----------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class Run:
             self.settle(node, State.CURRENT, "")
             return
         instance = self.graph.instances[node]
-        if not instance.when or instance.step.name in self.options.skip:
+        if not instance.when or node in self.left_out:
             self.settle(node, State.SKIPPED, "when" if not instance.when else "--skip")
             return
         if self.temps.wait_for_makers(node):

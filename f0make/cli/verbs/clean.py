@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from f0make.cli.streams import shown
+from f0make.cli.streams import say, shown
 from f0make.cli.verbs.past import runs
 from f0make.errors import Exit
 from f0make.options import RunOptions
@@ -117,7 +117,7 @@ def _remove(session: Session, paths: list[str], dry: bool) -> int:
                 place.remove(session.workspace, path)
                 session.contents.forget(path)
                 gone.append(path)
-            print(f"{'would remove' if dry else 'removed'} {shown(path)}")
+            say(f"{'would remove' if dry else 'removed'} {shown(path)}")
         except (FileError, OSError) as error:
             print(f"f0make: {shown(str(error))}", file=sys.stderr)
             code = int(Exit.FAILED)

@@ -395,3 +395,13 @@ def test_monitor_is_a_live_snapshot() -> None:
     assert seen["cpu"] is not None and seen["cpu"] > 1
     assert seen["mem"] is not None and seen["mem"] > 1_000_000
     assert seen["power_w"] is None and os.getpid() in measure.tree(os.getpid()).mem
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "staggered"])
+def test_energy_follows_the_cpu_seconds_of_steps_that_end_together(f0: F0, together: bool) -> None:
+    pause = "" if together else "import os, time\ntime.sleep(0.05 * (os.getpid() % 4))\n"
+    many(f0, 6, pause + burn(0.3))
+    events = [e for e in f0.run("--energy", "-j2").events if e["event"] == "step"]
+    assert len(events) == 6
+    rates = [e["energy_kwh"] / e["cpu_seconds"] for e in events]
+    assert max(rates) < 1.5 * min(rates), rates

@@ -80,7 +80,9 @@ class Account:
         self._steps_cpu += cpu_seconds
         if self._meter is None:
             return {}
-        self.refresh()
+        # A counter has the work of steps that end together in one reading. The model has it when it is told of it:
+        # without a reading the second of them would be charged with what was measured before it was known.
+        self.refresh(READ_EVERY if self.live else 0.0)
         kwh = self._ledger.charge(began, self._clock(), cpu_seconds) / JOULES_PER_KWH
         return {"energy_kwh": kwh, "carbon_g": kwh * self.intensity, "energy_method": self._meter.method}
 

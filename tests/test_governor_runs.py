@@ -405,3 +405,16 @@ def test_energy_follows_the_cpu_seconds_of_steps_that_end_together(f0: F0, toget
     assert len(events) == 6
     rates = [e["energy_kwh"] / e["cpu_seconds"] for e in events]
     assert max(rates) < 1.5 * min(rates), rates
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.2], ids=["short", "long"])
+def test_a_step_that_alone_takes_more_than_the_limit_is_named(f0: F0, seconds: float) -> None:
+    many(f0, 1, f"import time\nx = bytes([1]) * 300_000_000\ntime.sleep({seconds})")
+    result = f0.run("--max-mem=250MB")
+    assert result.states == {"s[n=1]": "ran"}
+    assert result.stderr.count("s[n=1] alone takes ") == 1 and "(250MB)" in result.stderr
+
+
+def test_a_step_inside_the_limit_is_not_named(f0: F0) -> None:
+    many(f0, 2, "x = bytes([1]) * 20_000_000")
+    assert "alone takes" not in f0.run("--max-mem=400MB", "-j2").stderr

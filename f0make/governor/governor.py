@@ -84,6 +84,8 @@ class Governor:
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
+        self._too_large: set[str] = set()
+        """Instances that were said to take more memory than the limit by themselves."""
         self._ahead = False
         """Steps may wait in front of busy workers."""
 
@@ -269,6 +271,8 @@ class Governor:
         outcome.seconds = max(0.0, outcome.seconds - self._pausing.forget(outcome.token))
         self._needs.pop(running.instance.name, None)
         cost = self.account.charge(running.began, outcome.cpu_seconds)
+        if self.budget.mem is not None and outcome.peak_mem > self.budget.mem and not outcome.host:
+            self._tell_too_large(running, outcome.peak_mem)  # It may have been too short to be looked at.
         if outcome.ok:
             self.predictor.learn(
                 running.instance.name,
@@ -356,8 +360,20 @@ class Governor:
             if said:
                 reasons = (react.WORDS[name] for name in react.short_of(self.budget, found, self.cores))
                 self._note(f"{running.instance.name} {said}: {', '.join(reasons)}")
+        if len(members) == 1 and "mem" in react.short_of(self.budget, found, self.cores):
+            alone = next(iter(self._here.values()))
+            self._tell_too_large(alone, self._tree.total_mem - self._base_mem)
         spent = time.thread_time() - spent
         self._next_look = self._clock() + min(_SELDOM, max(LOOK_EVERY, spent / _MOST_SHARE))
+
+    def _tell_too_large(self, running: Running, size: float) -> None:
+        """Say that a step alone takes ``size`` bytes, beyond the limit: what runs alone is neither paused nor put back."""
+        name, limit = running.instance.name, self.budget.mem
+        if limit is not None and name not in self._too_large:
+            self._too_large.add(name)
+            self._note(
+                f"{name} alone takes {size_text(size)}, more than the memory limit ({size_text(limit)}); it goes on"
+            )
 
     def _look(self, backend: Any = None) -> None:
         """Measure f0make's processes and divide them among the steps."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
-from f0make.expand.globs import literal_of, segment_regex
+from f0make.expand.globs import literal_of, segment_matcher
 from f0make.expand.paths import Paths
 from f0make.lean import dataclass
 from f0make.recipe.paths import STATE
@@ -72,7 +71,7 @@ class DiskFacts:
         if first == "**":
             self._walk_below(base, rest, directories, found)
             return
-        matches = re.compile(segment_regex(first), re.DOTALL).fullmatch
+        matches = segment_matcher(first).fullmatch
         for entry in self._list(base):
             if not matches(entry.name):
                 continue

@@ -15,6 +15,7 @@ from f0make.expand.state import OUTPUTS, StepState
 from f0make.expand.tables import delimiter_of, parse_table
 from f0make.model import Foreach, Step
 from f0make.recipe.check_foreach import range_of
+from f0make.regex.bounded import SIMPLER, Unbounded
 from f0make.template.render import Scope, Template, TemplateError
 from f0make.template.values import Broken, to_text, to_texts
 
@@ -191,9 +192,14 @@ class ForeachExpander:
             self.problems.at(self.step, key, f"a wildcard in it is no regular expression: {error}")
             return None
         found: set[tuple[str, ...]] = set()
-        for path in self.match(glob):
-            values = glob.match(path) or {}
-            found.add(tuple(values[name] for name in entry.variables))
+        try:
+            for path in self.match(glob):
+                values = glob.match(path)
+                if values is not None:
+                    found.add(tuple(values[name] for name in entry.variables))
+        except Unbounded as error:
+            self.problems.at(self.step, key, error.message, SIMPLER)
+            return None
         return sorted(found)
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from f0make.later import later
-
-DEFAULT_WILDCARD = "[^/]+"
+from f0make.regex.bounded import Bounded
+from f0make.regex.captures import DEFAULT_WILDCARD, Captures
 
 _CHARACTERS = later(r"[*?\[]")
 _VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
@@ -61,29 +61,32 @@ class Glob:
             segments.pop()
         self.segments = _fold_doubles(segments)
         self.text = "/".join(segments)
-        self.regex = re.compile(self._regex(wildcards), re.DOTALL)
-        self.crossing = {
-            name for name in self.regex.groupindex if crosses(wildcards.get(name, DEFAULT_WILDCARD))
-        }
+        gaps, names = self._divided()
+        self.captures = Captures(gaps, names, wildcards)
+        self.crossing = {name for name in names if crosses(wildcards.get(name, DEFAULT_WILDCARD))}
         """Variables that may hold a `/`."""
         self.disk = self._disk(wildcards)
         self.prefix = self._prefix()
         """The literal text that every match begins with."""
 
-    def _regex(self, wildcards: Mapping[str, str]) -> str:
-        seen: set[str] = set()
-        out = []
+    def _divided(self) -> tuple[list[str], list[str]]:
+        """Expressions for what stands around the variables, and their names."""
+        gaps, names = [""], []
         last = len(self.segments) - 1
         for number, segment in enumerate(self.segments):
             if segment == "**":
-                out.append(r"(?:(?!\.)[^/]+/)*")
+                gaps[-1] += r"(?:(?!\.)[^/]+/)*"
                 if number == last:
-                    out.append(r"(?!\.)[^/]+")
+                    gaps[-1] += r"(?!\.)[^/]+"
                 continue
-            out.append(_segment_regex(segment, wildcards, seen))
+            first, *others = _VARIABLE.split(segment)
+            gaps[-1] += segment_regex(first, hidden=not first and bool(others))
+            for name, text in zip(others[::2], others[1::2], strict=True):
+                names.append(name)
+                gaps.append(segment_regex(text, inside=True))
             if number != last:
-                out.append("/")
-        return "".join(out)
+                gaps[-1] += "/"
+        return gaps, names
 
     def _disk(self, wildcards: Mapping[str, str]) -> str:
         """The pattern to list files with: captures as `*`, or everything below where one may cross a `/`."""
@@ -105,10 +108,13 @@ class Glob:
             out += literal + ("/" if number < len(self.segments) - 1 else "")
         return out
 
+    def matches(self, path: str) -> bool:
+        """Whether ``path`` matches. Raises `regex.bounded.Unbounded`."""
+        return self.captures.matches(path)
+
     def match(self, path: str) -> dict[str, str] | None:
-        """The captured variables when ``path`` matches, else None."""
-        found = self.regex.fullmatch(path)
-        return found.groupdict() if found is not None else None
+        """The captured variables when ``path`` matches, else None. Raises `regex.bounded.Unbounded`."""
+        return self.captures.match(path)
 
 
 def _fold_doubles(segments: list[str]) -> list[str]:
@@ -116,36 +122,36 @@ def _fold_doubles(segments: list[str]) -> list[str]:
     return [s for n, s in enumerate(segments) if not (s == "**" and n and segments[n - 1] == "**")]
 
 
-def segment_regex(segment: str) -> str:
-    """One segment without captures as a regular expression."""
-    return _segment_regex(segment, {}, set())
+def segment_matcher(segment: str) -> Bounded:
+    """What matches the names in one directory that ``segment``, which holds no captures, asks for."""
+    return Bounded(segment_regex(segment), re.DOTALL)
 
 
-def _segment_regex(segment: str, wildcards: Mapping[str, str], seen: set[str]) -> str:
+_NOT_HIDDEN = r"(?!\.)"
+
+
+def segment_regex(segment: str, hidden: bool = False, inside: bool = False) -> str:
+    """(A part of) one segment without captures as a regular expression.
+
+    ``hidden``: a capture follows right at the beginning; ``inside``: the part is not the first of its segment.
+    """
     if literal_of(segment) is not None:
-        return re.escape(literal_of(segment) or "")
+        return (_NOT_HIDDEN if hidden else "") + re.escape(literal_of(segment) or "")
     out = []
-    if segment[0] in "*?\0" or (segment[0] == "[" and not _ESCAPED.match(segment)):
-        out.append(r"(?!\.)")
+    if not inside and (segment[0] in "*?" or (segment[0] == "[" and not _ESCAPED.match(segment))):
+        out.append(_NOT_HIDDEN)
     position = 0
     while position < len(segment):
         sign = segment[position]
-        variable = _VARIABLE.match(segment, position)
         characters = _CLASS.match(segment, position)
-        if variable:
-            name = variable[1]
-            wildcard = wildcards.get(name, DEFAULT_WILDCARD)
-            out.append(f"(?P={name})" if name in seen else f"(?P<{name}>{wildcard})")
-            seen.add(name)
-            position = variable.end()
-            continue
         if characters and characters[2]:
             position = characters.end()
-            inside = characters[2].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
-            inside = re.sub(r"[&~|^]", r"\\\g<0>", inside)
-            out.append(f"(?!/)[{'^' if characters[1] else ''}{inside}]")
+            inner = characters[2].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+            inner = re.sub(r"[&~|^]", r"\\\g<0>", inner)
+            out.append(f"(?!/)[{'^' if characters[1] else ''}{inner}]")
             continue
-        out.append({"*": "[^/]*", "?": "[^/]"}.get(sign) or re.escape(sign))
+        if not (sign == "*" and position and segment[position - 1] == "*"):  # `**` inside a segment is `*`
+            out.append({"*": "[^/]*", "?": "[^/]"}.get(sign) or re.escape(sign))
         position += 1
     return "".join(out)
 

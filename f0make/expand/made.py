@@ -88,6 +88,6 @@ class Made:
         for path in self._sorted[start:] if start else self._sorted:
             if not path.startswith(glob.prefix):
                 break
-            if (path in self._directories) == glob.directories and glob.regex.fullmatch(path):
+            if (path in self._directories) == glob.directories and glob.matches(path):
                 out.append(path)
         return out

@@ -15,7 +15,7 @@ def match_glob(glob: Glob, step: str, made: Made, facts: Facts, orphans: dict[st
     """
     found: set[str] = set()
     for path in facts.glob(glob.disk):
-        if glob.regex.fullmatch(path) is None:
+        if not glob.matches(path):
             continue
         owner = made.owner(path)
         if owner == step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from f0make.expand.globs import DEFAULT_WILDCARD, capture
+from f0make.expand.globs import capture
 from f0make.expand.names import instance_name, parse_instance_name
 from f0make.expand.needs import IsPending, NeedsStage
 from f0make.expand.paths import PathError
@@ -15,6 +15,8 @@ from f0make.expand.state import OUTPUTS, StepState
 from f0make.later import later
 from f0make.lean import dataclass
 from f0make.model import Instance
+from f0make.regex.bounded import SIMPLER, Unbounded
+from f0make.regex.captures import Captures
 from f0make.template.render import TemplateError
 from f0make.template.values import BROKEN, Broken, to_text
 
@@ -32,11 +34,11 @@ _VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One output of a pattern step for one combination of its `foreach`, as a regular expression."""
+    """One output of a pattern step for one combination of its `foreach`, and the paths that it stands for."""
 
     state: StepState
     variables: dict[str, Any]
-    regex: re.Pattern[str]
+    captures: Captures
     directory: bool
 
 
@@ -131,17 +133,9 @@ class Resolver:
             path, directory = self.stages.paths.output(_VARIABLE.sub("\1\\1\1", "".join(text)))
         except PathError as error:
             raise template.fail(error.message, error.hint) from None
-        seen: set[str] = set()
-        out = []
-        for number, piece in enumerate(path.split("\1")):
-            if number % 2 == 0:
-                out.append(re.escape(piece))
-            elif piece in seen:
-                out.append(f"(?P={piece})")
-            else:
-                seen.add(piece)
-                out.append(f"(?P<{piece}>{wildcards.get(piece, DEFAULT_WILDCARD)})")
-        return Rule(state, variables, re.compile("".join(out), re.DOTALL), directory)
+        pieces = path.split("\1")
+        captures = Captures([re.escape(text) for text in pieces[::2]], pieces[1::2], wildcards)
+        return Rule(state, variables, captures, directory)
 
     def want(self, paths: Iterable[str]) -> None:
         """Choose the pattern instances that ``paths`` need, and those that these need."""
@@ -175,7 +169,7 @@ class Resolver:
         return False
 
     def _matches_itself(self, rule: Rule, instance: Instance) -> bool:
-        return any(rule.regex.fullmatch(output.path) for output in instance.outputs)
+        return any(self._divided(rule, output.path) is not None for output in instance.outputs)
 
     def _concrete(self, path: str) -> str | None:
         """The step without wildcards that makes ``path``."""
@@ -250,12 +244,20 @@ class Resolver:
         out = []
         for rule in self.rules:
             for candidate in _with_parents(path) if rule.directory else [path]:
-                match = rule.regex.fullmatch(candidate)
-                if match is not None:
-                    values = match.groupdict()
+                values = self._divided(rule, candidate)
+                if values is not None:
                     wildcards = {name: values[name] for name in rule.state.plan.wildcards}
                     out.append((rule.state, {**rule.variables, **wildcards}))
         return out
+
+    def _divided(self, rule: Rule, path: str) -> dict[str, str] | None:
+        """The wildcards of ``rule`` for ``path``; None too where that cannot be found out in time (reported)."""
+        try:
+            return rule.captures.match(path)
+        except Unbounded as error:
+            step = rule.state.plan.step
+            rule.state.problems[OUTPUTS].at(step, "outputs", error.message, SIMPLER)
+            return None
 
     def _candidate(self, state: StepState, variables: dict[str, Any]) -> Instance | None:
         name = instance_name(state.name, variables)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from f0make.expand.globs import ANY, DEFAULT_WILDCARD, ONE, SOME, Symbols, crosses, glob_symbols, overlap
+from f0make.expand.globs import ANY, ONE, SOME, Symbols, crosses, glob_symbols, overlap
 from f0make.expand.plan import PathPlan
 from f0make.expand.stages import Stages
 from f0make.expand.state import StepState
+from f0make.regex.bounded import Bounded
+from f0make.regex.captures import DEFAULT_WILDCARD
 
 
 class Waiting:
@@ -15,7 +17,7 @@ class Waiting:
 
     def __init__(self, stages: Stages) -> None:
         self.stages = stages
-        self._shapes: list[tuple[StepState, Symbols, re.Pattern[str]]] = []
+        self._shapes: list[tuple[StepState, Symbols, Bounded]] = []
         for state in stages.states.values():
             if state.after is not None:
                 self._add(state)
@@ -23,7 +25,7 @@ class Waiting:
     def _add(self, state: StepState) -> None:
         for plan in state.plan.outputs:
             for symbols in self._symbols(plan):
-                self._shapes.append((state, symbols, re.compile(_as_regex(symbols), re.DOTALL)))
+                self._shapes.append((state, symbols, Bounded(_as_regex(symbols), re.DOTALL)))
 
     def _symbols(self, plan: PathPlan) -> list[Symbols]:
         """The path as a pattern, expressions as whatever they may come to; for a directory also what is in it."""
@@ -48,7 +50,7 @@ class Waiting:
     def awaited(self, path: str) -> str | None:
         """The step that must finish before one that may make ``path`` has instances."""
         for state, _, regex in self._shapes:
-            if regex.fullmatch(path) is not None:
+            if regex.fullmatch(path):
                 return state.after
         return None
 
@@ -84,7 +86,7 @@ class Waiting:
                 continue
             if any(overlap(symbols, glob_symbols(glob)) for glob in state.globs.values()):
                 return other.after
-            if any(regex.fullmatch(path) is not None and self._open(path) for path in paths):
+            if any(regex.fullmatch(path) and self._open(path) for path in paths):
                 return other.after
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
 from f0make.expand.globs import Glob, escape, has_glob, is_pattern
@@ -14,6 +16,7 @@ from f0make.expand.state import INPUTS, OUTPUTS, StepState
 from f0make.expand.views import own_paths
 from f0make.model import Instance, Output
 from f0make.recipe.scalars import to_bool, to_resource
+from f0make.regex.bounded import Unbounded
 from f0make.template.render import Scope, Template, TemplateError
 from f0make.template.values import BROKEN, Broken, to_text
 
@@ -239,7 +242,7 @@ class Renderer:
         return out
 
     def _glob(self, state: StepState, plan: PathPlan, text: str, pattern: str) -> list[str]:
-        """Files for ``pattern``; the path ``text`` itself where that exists or is made."""
+        """Files for ``pattern``; the path ``text`` itself where that exists or is made. Raises PathError."""
         if pattern in state.matches:
             return state.matches[pattern]
         literal = self.paths.relative(text)
@@ -247,9 +250,14 @@ class Renderer:
             found = [self.paths.input(text)]
         else:
             slash = "/" if pattern.endswith("/") else ""
-            glob = Glob(self.paths.relative(pattern) + slash, {})
-            state.globs[pattern] = glob
-            found = match_glob(glob, state.name, self.made, self.facts, state.orphans[INPUTS])
+            try:
+                glob = Glob(self.paths.relative(pattern) + slash, {})
+                state.globs[pattern] = glob
+                found = match_glob(glob, state.name, self.made, self.facts, state.orphans[INPUTS])
+            except re.error as error:
+                raise PathError(f"{pattern!r} is no glob: {error}") from None
+            except Unbounded as error:
+                raise PathError(error.message, "write it with fewer `*`") from None
         state.matches[pattern] = found
         return found
 

@@ -12,6 +12,7 @@ from f0make.recipe.check_foreach import variable_fault
 from f0make.recipe.conform import Checker
 from f0make.recipe.nearest import did_you_mean
 from f0make.recipe.paths import normal, recipe_fault
+from f0make.regex.bounded import Bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,6 @@ def check_wildcards(wildcards: dict[str, str], checker: Checker) -> None:
         if fault:
             checker.at(f"wildcards.{name}", fault)
         try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
+            Bounded(pattern)
+        except re.error as error:
             checker.at(f"wildcards.{name}", f"{pattern!r} is not a regular expression: {error}")

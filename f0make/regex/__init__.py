@@ -1,0 +1,1 @@
+"""Regular expressions that others wrote, matched in bounded time."""

@@ -14,6 +14,8 @@ SIGNALLED = 128
 
 def main() -> int:
     """The console script `f0make`; returns the exit code."""
+    if sys.getfilesystemencoding() != "utf-8":
+        _start_anew_in_utf8()
     try:
         code = _main(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the part that has its own answer to it
@@ -23,6 +25,22 @@ def main() -> int:
     if code > SIGNALLED:
         _die_of(code - SIGNALLED)
     return code
+
+
+def _start_anew_in_utf8() -> None:
+    """Replace this process by one whose names and texts are UTF-8, other bytes kept, whatever the locale says.
+
+    Recipes are UTF-8 and names are the bytes of the file system: in a Latin-1 locale one recipe would otherwise mean
+    other files, under the same key. Steps keep their environment: only f0make's own interpreter is told. Returns
+    where the interpreter cannot be found.
+    """
+    import os
+
+    if sys.executable and not sys.flags.utf8_mode:
+        try:
+            os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+        except OSError:
+            pass
 
 
 def _die_of(number: int) -> None:

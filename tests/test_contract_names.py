@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -129,6 +130,73 @@ def test_no_locale_and_no_home_is_needed(traced: Traced, locale: str) -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(b'"status": "%s"' % expected.encode()) == 4, done.stdout
     assert traced.read("all.txt") == "1\n" * 3
+
+
+ACCENTS = """\
+config:
+  word: ça
+steps:
+  - name: copy
+    foreach:
+      name:
+        glob: in/${{ name }}
+    inputs: in/${{ name }}
+    outputs: out/${{ name }}
+    env:
+      GREETING: grüß ${{ config.word }}
+    run: |
+      echo x >> "$TRACE"
+      printf 'é %s %s\\n' "$GREETING" ${{ config.word }} > ${{ outputs }}
+  - name: python
+    module: accents
+    function: main
+    inputs: ${{ steps.copy.outputs }}
+    outputs: é.txt
+    args:
+      word: ${{ config.word }}
+"""
+
+
+@pytest.fixture(scope="module")
+def latin1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a Latin-1 locale, made for the test."""
+    where = tmp_path_factory.mktemp("locales")
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(where / "en_US.ISO-8859-1")]
+    if (
+        shutil.which("localedef") is None
+        or subprocess.run(made, check=False, capture_output=True).returncode > 1
+    ):
+        pytest.skip("localedef has no sources of locales here")
+    return {"LOCPATH": str(where), "LC_ALL": "en_US.ISO-8859-1"}
+
+
+def test_a_recipe_means_the_same_in_every_locale(traced: Traced, latin1: dict[str, str]) -> None:
+    traced.recipe(ACCENTS)
+    traced.write(
+        "accents.py",
+        "import os\ndef main(word):\n    with open('é.txt', 'w', encoding='utf-8', errors='surrogateescape') as file:\n"
+        "        print(word, *sorted(os.listdir('out')), sep='\\n', file=file)\n",
+    )
+    names = ["é", "漢字", os.fsdecode(b"\xe9")]
+    for name in names:
+        traced.write("in/" + name, "1\n")
+    environments = [
+        latin1,
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C.UTF-8"},
+    ]
+    for number, env in enumerate(environments):
+        result = traced("run", "recipe.yaml", "-j1", env={"TRACE": str(traced.trace), **env})
+        assert result.code == 0, result.stderr
+        assert len(traced.executed()) == (0 if number else 3), env
+        for name in names:
+            assert traced.read("out/" + name) == "é grüß ça ça\n"
+        assert traced.read("é.txt").splitlines() == ["ça", *sorted(names)]
+        assert traced("why", "recipe.yaml", "é.txt", env=env).code == 0
+    os.truncate(traced.workspace / "out" / "é", 0)
+    assert traced.run(env=latin1).states["copy[name=é]"] == "restored"
+    assert traced.read("out/é") == "é grüß ça ça\n"
 
 
 def test_the_workspace_itself_may_have_an_odd_name(f0: F0) -> None:

@@ -6,6 +6,7 @@ And what f0make's own workers get beyond that.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 import f0make
@@ -31,6 +32,8 @@ def for_workers(environ: Mapping[bytes, bytes], safe_path: bool) -> dict[str, st
     ``safe_path`` keeps them from importing modules out of the current directory (from Python 3.11 on).
     """
     found = {"PYTHONSAFEPATH": "1"} if safe_path else {}
+    if sys.flags.utf8_mode:
+        found["PYTHONUTF8"] = "1"  # as f0make itself, whatever the locale
     if f0make.unpacked is not None:
         own = os.fsdecode(environ.get(b"PYTHONPATH", b""))
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [f0make.unpacked, own]))

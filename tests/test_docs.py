@@ -6,7 +6,7 @@ Conventions of docs/recipes.md, which readers hardly see. The examples below one
 - A ``console`` block holds commands (`$ …`) and what they print, on standard output and standard error together. The
   order of lines and numbers of seconds do not count; `…` stands for any text, alone on a line for any lines. Without
   printed lines anything may be printed. A command ends with 0, or as `# exit code N` at its end says.
-- A comment `<!-- sh` … `-->` is a script that prepares files, or checks them, unseen.
+- A comment `<!-- sh` … `-->` is a script that checks files, or changes some that were shown, unseen.
 - A recipe that is in none of these commands is run after them.
 - ``text`` blocks are not looked at.
 """
@@ -191,3 +191,12 @@ def test_links(page: str) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in headings(target.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("section", sections(RECIPES), ids=lambda section: section.title)
+def test_what_readers_do_not_see_makes_no_file_that_an_example_needs(section: Section) -> None:
+    """An example that is copied works: hidden commands look at what it left, or change a file that was shown."""
+    shown = " ".join(item.text for item in section.items if not isinstance(item, Command) or not item.hidden)
+    for hidden in section.commands:
+        for made in re.findall(r"^(?:mkdir|echo|printf|touch)\b.*?([^\s>'\"]+)$", hidden.text, flags=re.M):
+            assert not hidden.hidden or f"> {made}" in shown, made

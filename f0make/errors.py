@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 from f0make.lean import dataclass
+
+NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+"""Errors of a write that say: the disk, the quota or the limit of a file's size is full."""
 
 
 class Exit(IntEnum):

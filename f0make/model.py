@@ -20,6 +20,9 @@ Mark = tuple[int, int, int]
 
 TEMPLATE_OPEN = "${{"
 DEFAULT_SHELL = "bash -euo pipefail"
+DEFAULT_SECONDS = 1.0
+"""Assumed duration of an instance that neither ran before nor has a sibling that did, for the order of starts and for
+the plan; a sum (`--max-time`) counts it as nothing."""
 
 
 @dataclass(slots=True)

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
 from f0make.lean import dataclass, field
+from f0make.model import DEFAULT_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from f0make.governor.measure import Tree
-
-DEFAULT_SECONDS = 1.0
-"""Assumed duration of an instance that neither ran before nor has a sibling that did."""
 
 LOOK_AHEAD = 64
 """How many ready instances are tried when the first does not fit beside what runs."""

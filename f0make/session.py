@@ -88,10 +88,10 @@ class Session:
         Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
         """
         from f0make.files.contents import Contents
+        from f0make.gc_pause import gc_pause
         from f0make.recipe.cache import StepCache
         from f0make.recipe.load import load_with_problems
         from f0make.recipe.opinions import Opinions
-        from f0make.recipe.pause import no_collection
         from f0make.state.store import Store
 
         workspace = os.path.abspath(options.workspace)
@@ -127,7 +127,7 @@ class Session:
             session._load_code()
             if on_loaded is not None and not faults:
                 on_loaded(recipe, store)
-            with no_collection():
+            with gc_pause():
                 session.build(faults=faults)
             if readonly:
                 session.confirm()

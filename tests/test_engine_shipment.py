@@ -18,13 +18,11 @@ module = types.ModuleType(name)
 exec(compile(open(source).read(), name, "exec"), module.__dict__)
 open("f0make.zip", "wb").write(module.ARCHIVE)
 sys.path.insert(0, "f0make.zip")
-from f0make.remote.oldpython import readable
 import zipfile
-with readable():
-    for file in zipfile.ZipFile("f0make.zip").namelist():
-        # macOS's part of `host` is imported there only.
-        if file.startswith("f0make/") and file.endswith(".py") and "portable" not in file:
-            importlib.import_module(file[:-3].replace("/", ".").replace(".__init__", ""))
+for file in zipfile.ZipFile("f0make.zip").namelist():
+    # macOS's part of `host` is imported there only.
+    if file.startswith("f0make/") and file.endswith(".py") and "portable" not in file:
+        importlib.import_module(file[:-3].replace("/", ".").replace(".__init__", ""))
 assert all(m.__file__.startswith("f0make.zip") for n, m in sys.modules.items() if n.startswith("f0make."))
 print(len(sys.modules))
 """

@@ -148,3 +148,15 @@ def test_limits_at_every_moment_are_for_this_machine(f0: F0, lab: Lab) -> None:
 
     assert most(times.get("here", [])) <= 1
     assert most([span for spans in times.values() for span in spans]) > 1
+
+
+@pytest.mark.parametrize("first", ["h1", "h2"])
+def test_a_step_runs_where_its_inputs_were_sent_already(f0: F0, lab: Lab, first: str) -> None:
+    f0.write("big", "x" * 3_000_000)
+    f0.recipe(
+        f"steps:\n  - name: one\n    runs_on: {first}\n    inputs: big\n    outputs: one\n    run: wc -c < big > one\n"
+        "  - name: two\n    inputs:\n      - big\n      - one\n    outputs: two\n    run: cat big one | wc -c > two\n"
+    )
+    result = f0.run("-j0", "--hosts", lab.file())
+    hosts = {e["step"]: e.get("host") for e in result.events if e["event"] == "step"}
+    assert hosts == {"one": first, "two": first}, result.stderr

@@ -14,7 +14,7 @@ from io import FileIO
 
 from f0make.cache import reflink
 from f0make.cache.use import InUse
-from f0make.errors import F0makeError
+from f0make.errors import NO_ROOM, F0makeError
 from f0make.files.sha import sha256
 
 TOUCH_AFTER = 3600.0
@@ -22,7 +22,6 @@ TOUCH_AFTER = 3600.0
 _STREAM = 1 << 20
 """Bytes that may come, when nobody knows."""
 _EMPTY = sha256(b"").hexdigest()
-NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 """What the kernel says when there is no space; such errors are handed on as they are."""
 
 

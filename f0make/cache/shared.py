@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from f0make.cache.blobs import NO_ROOM, CacheUnusable
+from f0make.cache.blobs import CacheUnusable
 from f0make.cache.variant import variant_of
+from f0make.errors import NO_ROOM
 from f0make.files.atomic import write_atomic
 from f0make.lean import Protocol
 from f0make.state import log, sealed

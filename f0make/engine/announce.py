@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-
 from f0make.engine.nodes import State
+from f0make.errors import NO_ROOM
 from f0make.execution.bundle import Outcome
 from f0make.options import Event, Reporter
 from f0make.state.store import Store
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def failure(reason: str, outcome: Outcome | None) -> Event:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from f0make.engine.announce import NO_ROOM
 from f0make.engine.nodes import State
-from f0make.errors import Exit, StateError
+from f0make.errors import NO_ROOM, Exit, StateError
 from f0make.options import Event
 
 TYPE_CHECKING = False

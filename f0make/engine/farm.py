@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from f0make.engine.attempts import MOST_CHANGES, Attempt
 from f0make.engine.nodes import State
 from f0make.engine.placement import HERE, Place, PlacedScheduler
-from f0make.execution.bundle import Outcome
+from f0make.execution.bundle import Bundle, Outcome
 from f0make.remote import HERE as HERE_LABEL
 
 if TYPE_CHECKING:
@@ -108,11 +108,10 @@ class Farm:
             if stranded:
                 self._give_up(stranded)
 
-    def sent(self, node: int, attempt: Attempt) -> None:
-        """``attempt`` was handed to the place of its bundle."""
-        host = attempt.bundle.host
-        if host:
-            self._has[host].update(attempt.bundle.contents.values())
+    def sent(self, bundle: Bundle) -> None:
+        """``bundle`` was handed over: what it needs lies at its host now, or is on the way there."""
+        if bundle.host:
+            self._has[bundle.host].update(bundle.contents.values())
 
     def ended(self, outcome: Outcome) -> None:
         """``outcome`` has come from a host."""

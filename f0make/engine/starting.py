@@ -109,6 +109,8 @@ class Starting:
         for bundle in prepared.values():
             run.reporter.running(bundle.instance, bundle.attempt, bundle.host)
             backend.submit(bundle)
+            if run.farm is not None:
+                run.farm.sent(bundle)
 
     # -- the backend -------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from f0make.graph.build import Graph
-from f0make.scheduler import DEFAULT_SECONDS, bottom_levels
+from f0make.model import DEFAULT_SECONDS
+from f0make.scheduler import bottom_levels
 
 
 def levels(graph: Graph, seconds: Callable[[str], float | None]) -> list[float]:

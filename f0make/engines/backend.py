@@ -20,10 +20,9 @@ from f0make.cache.blobs import BlobError, CacheUnusable
 from f0make.engines import child
 from f0make.engines.cluster import Cluster, Gone, Job, Reply
 from f0make.engines.exchange import CannotSend, Exchange
-from f0make.errors import F0makeError, UnreachableError
+from f0make.errors import NO_ROOM, F0makeError, UnreachableError
 from f0make.execution import frames, groups
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.collect import NO_ROOM
 from f0make.files.digest import FileError
 
 AHEAD = 64

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Optional
 
 from f0make.cache.blobs import BlobError
@@ -24,6 +23,7 @@ from f0make.engines.contents import TwoStores, Unseen
 from f0make.execution import ending, frames, host, pystep
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.runner import Runner
+from f0make.lean import dataclass
 from f0make.remote.attempt import run_attempt
 from f0make.remote.workplace import Workplace
 

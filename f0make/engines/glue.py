@@ -69,9 +69,7 @@ if runner:
                 os.kill(runner, signal.SIGKILL)
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
-from f0make.remote.oldpython import readable
-with readable():
-    from f0make.engines import child
+from f0make.engines import child
 child.main(sys.argv[2:])
 """
 """What the new process executes: a part that waits, and below it the one that runs steps.

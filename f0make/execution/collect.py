@@ -8,11 +8,9 @@ import stat
 from collections.abc import Callable
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
-from f0make.errors import F0makeError
+from f0make.errors import NO_ROOM, F0makeError
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files import digest
-
-NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
 Kept = dict[str, tuple[str, "bytes | None"]]
 """Path of a file to be stored -> its token, and its bytes where they are at hand (small single files)."""

@@ -229,7 +229,7 @@ def _own_frames(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _no_room(error: OSError) -> bool:
-    from f0make.execution.collect import NO_ROOM
+    from f0make.errors import NO_ROOM
 
     return error.errno in NO_ROOM
 

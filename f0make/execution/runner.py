@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from f0make.cache.blobs import Blobs
+from f0make.errors import NO_ROOM
 from f0make.execution import collect, ending, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
@@ -83,7 +84,7 @@ class Runner:
             log = self._log.begin(bundle.log)
         except OSError as error:
             outcome.message = f"its log {bundle.log!r} cannot be written: {error.strerror}"
-            outcome.disk_full = error.errno in collect.NO_ROOM
+            outcome.disk_full = error.errno in NO_ROOM
             return outcome
         try:
             self._measured(bundle, outcome, log)
@@ -154,7 +155,7 @@ class Runner:
             return
         except OSError as error:
             outcome.message = f"it cannot be started: {_reason(error)}"
-            outcome.disk_full = error.errno in collect.NO_ROOM
+            outcome.disk_full = error.errno in NO_ROOM
             _write(log, f"f0make: {outcome.message}\n")
             return
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 
 from f0make.errors import Problem
@@ -13,6 +12,7 @@ from f0make.expand.needs import IsPending
 from f0make.expand.patterns import Resolver
 from f0make.expand.pending import Waiting
 from f0make.expand.stages import MAX_ROUNDS, Stages
+from f0make.gc_pause import gc_pause
 from f0make.lean import dataclass, field
 from f0make.model import Instance, Recipe
 
@@ -60,14 +60,8 @@ def expand(
     ``finished``: steps whose files are there, so that `glob:` with `after:` one of them can be evaluated.
     Nothing is run and nothing written.
     """
-    # Expansion makes objects by the hundred thousand and no cycles among them: collecting only costs time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with gc_pause():
         return _expand(recipe, facts, targets, finished)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], finished: frozenset[str]) -> Expansion:

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from f0make.lean import dataclass
+from f0make.model import DEFAULT_SECONDS
 
 if TYPE_CHECKING:
     from f0make.model import Instance
@@ -16,8 +17,6 @@ OWN_SPREAD = 0.25
 """Relative spread assumed of an instance that ran once: only its last run is remembered."""
 DECLARED_SPREAD = 0.5
 """Relative spread of what a recipe declares: people round up."""
-DEFAULT_SECONDS = 1.0
-"""Duration for the plan where nothing is known; a sum (`--max-time`) counts such an instance as nothing."""
 DEFAULT_MEM = 256_000_000
 """Bytes where nothing is known; more than a small tool takes, less than most data frames."""
 DEFAULT_SPREAD = 1.0

@@ -32,8 +32,8 @@ def select(word: str, path: str, graph: Graph) -> list[int] | None:
         return [index]
     inside = {i for p, i in graph.producer.items() if p.startswith(path + "/")}
     if not inside and is_pattern(path):
-        regex = Glob(path, {}).regex
-        inside = {i for p, i in graph.producer.items() if regex.fullmatch(p)}
+        glob = Glob(path, {})
+        inside = {i for p, i in graph.producer.items() if glob.matches(p)}
     return sorted(inside) or None
 
 

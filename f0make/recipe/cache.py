@@ -8,8 +8,8 @@ from __future__ import annotations
 import marshal
 import os
 
+from f0make.gc_pause import gc_pause
 from f0make.recipe.node import Entries, Node, pack, unpack
-from f0make.recipe.pause import no_collection
 from f0make.recipe.schema import SCHEMA_VERSION
 from f0make.recipe.step import Packed
 
@@ -48,7 +48,7 @@ class StepCache:
 
     def load(self) -> None:
         """Read the file; one that is missing, damaged or of another version counts as empty."""
-        with no_collection():
+        with gc_pause():
             self._old = _unseal(_read(self.path))
 
     def save(self) -> None:

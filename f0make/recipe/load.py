@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from f0make.errors import Problem, RecipeError, Where
+from f0make.gc_pause import gc_pause
 from f0make.lean import dataclass, field
 from f0make.model import Mark, Recipe
 from f0make.recipe.cache import StepCache
@@ -13,7 +14,6 @@ from f0make.recipe.check import Placed, check_together
 from f0make.recipe.configure import merged, read_config, set_values
 from f0make.recipe.document import Document, read_document
 from f0make.recipe.opinions import Opinions
-from f0make.recipe.pause import no_collection
 from f0make.recipe.plain import from_plain
 from f0make.recipe.reader import Finding
 from f0make.recipe.settings import Settings
@@ -69,7 +69,7 @@ def load_with_problems(
     loader = _Loader(os.path.abspath(workspace), cache, opinions or Opinions())
     shown = loader.shown(path)
     whole = _Merged()
-    with no_collection():
+    with gc_pause():
         loader.load(loader.absolute(path), shown, None, whole, [])
         if opinions is None:
             loader.problems += loader.opinions.problems()

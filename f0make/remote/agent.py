@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.errors import NO_ROOM
 from f0make.execution import frames, host
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.collect import NO_ROOM
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
 from f0make.files import clearing

@@ -14,9 +14,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.errors import NO_ROOM
 from f0make.execution import inherited
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.collect import NO_ROOM, fail
+from f0make.execution.collect import fail
 from f0make.execution.runner import Runner
 from f0make.files import clearing
 from f0make.files.digest import EMPTY_DIR, blob_of

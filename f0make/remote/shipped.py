@@ -58,7 +58,6 @@ MODULES = (
     "remote/intake.py",
     "remote/loans.py",
     "remote/needs.py",
-    "remote/oldpython.py",
     "remote/outbox.py",
     "remote/undoing.py",
     "remote/upkeep.py",
@@ -75,9 +74,7 @@ import sys
 sys.dont_write_bytecode = True
 if sys.version_info < (3, 9):
     sys.exit("f0make: this python3 is %d.%d, f0make needs 3.9 or newer" % sys.version_info[:2])
-from f0make.remote.oldpython import readable
-with readable():
-    from f0make.remote import agent
+from f0make.remote import agent
 sys.exit(agent.main(sys.argv[1:]))
 """
 

@@ -65,9 +65,7 @@ def load(mark, workdir, digest, size):
     sys.path[0] = path
     sys.argv[1:] = []
     say(mark, state="ready", python=version)
-    from f0make.remote.oldpython import readable
-    with readable():
-        from f0make.remote import agent
+    from f0make.remote import agent
     os._exit(agent.main(workdir))
 load(**json.loads(base64.b64decode(sys.argv[2]).decode("ascii")))
 """

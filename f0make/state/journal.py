@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from itertools import chain
 from zlib import crc32
 
 from f0make.files.atomic import write_atomic
+from f0make.gc_pause import gc_pause
 from f0make.state import home, log, sealed
 from f0make.state.index import Index
 from f0make.state.runs import check_format
@@ -193,14 +193,9 @@ class Journal:
             raise OSError(21, "not a regular file", self.path)
         if st.st_size == 0 and not self.readonly:
             self._write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
-        collecting = gc.isenabled()
-        gc.disable()  # Nothing here makes cycles, and collecting would visit each of the new objects.
-        try:
+        with gc_pause():
             self._load_index(os.fstat(self._fd).st_size)
             self._scan()
-        finally:
-            if collecting:
-                gc.enable()
 
     def _load_index(self, size: int) -> None:
         """Take over the index file if it belongs to this log; otherwise the whole log is read."""

@@ -5,12 +5,12 @@ Unpacking the tables of 10,000 instances whole takes 10 ms, and reading their fi
 
 from __future__ import annotations
 
-import gc
 import marshal
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from zlib import crc32
 
 from f0make.files.atomic import MARSHAL_VERSION
+from f0make.gc_pause import gc_pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,15 +90,10 @@ class Table(_Base):
 
     def whole(self) -> dict[str, Any]:
         """All of it, not to be changed."""
-        collecting = gc.isenabled()
-        gc.disable()  # Nothing here makes cycles, and collecting would visit each of the new objects.
-        try:
+        with gc_pause():
             for number in range(len(self._pieces)):
                 if self._pieces:
                     self._open(number)
-        finally:
-            if collecting:
-                gc.enable()
         self._pieces = []
         return self._known
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from f0make.lean import dataclass
 
 JSON = "application/json"
 PROTOBUF = "application/octet-stream"

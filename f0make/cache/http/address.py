@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from f0make.errors import UsageError
+from f0make.lean import dataclass
 
 WHERE_CREDENTIALS_GO = (
     "put them into F0MAKE_CACHE_USER and F0MAKE_CACHE_PASSWORD, or F0MAKE_CACHE_TOKEN, or into ~/.netrc"

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from f0make.cache.http.address import Address, parse_address
@@ -18,6 +18,7 @@ from f0make.errors import UsageError
 
 if TYPE_CHECKING:
     import ssl
+    from typing import TypeAlias
 
 TIMEOUT = 5.0
 """Seconds: for finding and reaching the server, and again for an answer to begin."""

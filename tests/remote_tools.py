@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import F0, Result, events
+from conftest import F0, Result, events, shell_code
 from sshd.client import Client
 from sshd.host import Host, namespaces, unavailable
 from sshd.proxy import Proxy
@@ -66,8 +66,9 @@ class Running:
             out, err = self.process.communicate()
             raise AssertionError(f"the run hangs: {out}{err}") from None
         assert "Traceback (most recent call last)" not in err, err
-        assert code is None or self.process.returncode == code, (self.process.returncode, out, err)
-        return Result(self.process.returncode, out, err, events(out))
+        ended = shell_code(self.process.returncode)
+        assert code is None or ended == code, (ended, out, err)
+        return Result(ended, out, err, events(out))
 
 
 class Remote(F0):
@@ -117,6 +118,11 @@ class Remote(F0):
     def workdir(self, host: Host) -> Path:
         """What `item` names, from outside."""
         return host.inside(f"work/{self.number}") if host in self.used else host.workdir
+
+    def inside_any(self, host: Host, text: str) -> list[Path]:
+        """The files below this test's workdir at ``host`` that hold ``text``."""
+        files = (path for path in self.workdir(host).rglob("*") if path.is_file() and not path.is_symlink())
+        return [path for path in files if text.encode() in path.read_bytes()]
 
     def hosts(self, *hosts: Host | Proxy, **more: object) -> None:
         """Write `hosts.yaml` beside the workspace for ``hosts``, whose keys are known; ``more`` goes to every item."""

@@ -95,7 +95,7 @@ class Shell:
 
     def run(self, command: str, **fields: Any) -> Outcome:
         self.send(wire.bundle_message(bundle(command, **fields)))
-        return wire.outcome_of(self.next(wire.OUTCOME))
+        return wire.outcome_of(self.next(wire.OUTCOME))[0]
 
     def close(self) -> None:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -144,7 +144,7 @@ def test_python_3_9_runs_shell_and_python_steps(start: Callable[..., Shell]) -> 
     assert wire.value_of(shell.next(wire.WANT)) == [digest]
     pack.add(digest, code)
     shell.send(pack.take())
-    outcome = wire.outcome_of(shell.next(wire.OUTCOME))
+    outcome = wire.outcome_of(shell.next(wire.OUTCOME))[0]
     assert outcome.ok and outcome.writes[0]["key"] == "k", outcome.message
 
 
@@ -254,7 +254,7 @@ def test_a_damaged_content_is_asked_for_again(start: Callable[..., Shell], tmp_p
     assert wire.value_of(shell.next(wire.BAD)) == [good]
     pack.add(good, b"good")
     shell.send(pack.take())
-    assert wire.outcome_of(shell.next(wire.OUTCOME)).ok
+    assert wire.outcome_of(shell.next(wire.OUTCOME))[0].ok
     # What is damaged in its store is asked for again, too.
     (blob,) = (tmp_path / "wd" / "cache" / "cas").rglob(good)
     blob.chmod(0o644)
@@ -263,4 +263,4 @@ def test_a_damaged_content_is_asked_for_again(start: Callable[..., Shell], tmp_p
     assert wire.value_of(shell.next(wire.WANT)) == [good]
     pack.add(good, b"good")
     shell.send(pack.take())
-    assert wire.outcome_of(shell.next(wire.OUTCOME)).ok
+    assert wire.outcome_of(shell.next(wire.OUTCOME))[0].ok

@@ -122,6 +122,7 @@ class Attempts:
             bundle.host = run.farm.place_of(node)
             if bundle.host:
                 self._pack(bundle, run.verdicts[node].inputs)
+                self._keep_here(bundle)
         elif run.elsewhere:
             self._pack(bundle, run.verdicts[node].inputs)
         if run.options.strict or run.options.audit:
@@ -142,6 +143,11 @@ class Attempts:
 
         session = self._run.session
         needs.fill(bundle, inputs, session.contents, session.code.get(bundle.instance))
+
+    def _keep_here(self, bundle: Bundle) -> None:
+        from f0make.remote import needs
+
+        bundle.stays = needs.stays(bundle, self._run.session.store.made.get)
 
     def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.

@@ -69,6 +69,8 @@ class Bundle:
     """Only for another place: input directory -> relative path -> token of everything in it."""
     modules: dict[str, str] = field(default_factory=dict)
     """Only for another place: path -> SHA-256 (hex) of the workspace's modules that a python step imports."""
+    stays: str = ""
+    """Only for another place: why what it needs may not travel there; empty when it may."""
     lent: list[str] = field(default_factory=list)
     """Only at another place: digests of inputs for which the store's own file may stand (see `remote.loans`)."""
 

@@ -29,8 +29,6 @@ from f0make.remote.loans import Loans
 from f0make.remote.writer import Writer
 
 _READ = 256 << 10
-_INLINE = 64 << 10
-"""Bytes of outputs that come with an outcome unasked."""
 _REPEATS = 2
 """How often an input that turns out damaged in the store is asked for again."""
 
@@ -289,23 +287,23 @@ class Agent:
         if outcome.log:
             outputs[outcome.log] = None
         self._known.update(outputs)
-        self._inline(outputs)
-        self._say(wire.outcome_message(outcome))
+        self._say(wire.outcome_message(outcome, self._inline(outputs)))
 
-    def _inline(self, digests: dict[str, None]) -> None:
-        """Send small results along: asking for them would take longer."""
-        pack, room = outbox.Pack(), _INLINE
+    def _inline(self, digests: dict[str, None]) -> dict[str, int]:
+        """Send small results along: asking for them would take longer. Returns the size of each of ``digests``."""
+        pack, room, sizes = outbox.Pack(), outbox.INLINE, dict[str, int]()
         for digest in digests:
             try:
-                size = os.stat(self._store.path(digest)).st_size
-                if size <= room:
+                sizes[digest] = size = os.stat(self._store.path(digest)).st_size
+                if size <= room and not pack.full:
                     with open(self._store.path(digest), "rb") as file:
-                        pack.add(digest, file.read())
+                        pack.add(digest, file.read(size))
                     room -= size
             except OSError:
                 continue
         if pack:
             self._say(pack.take())
+        return sizes
 
     def _fetch(self, digests: list[str]) -> None:
         gone: list[str] = []
@@ -318,7 +316,7 @@ class Agent:
         self._writer.stream(answer())
 
     def _lose(self, token: str, why: str) -> None:
-        self._say(wire.outcome_message(Outcome(token, False, why, lost=True, started=time.time())))
+        self._say(wire.outcome_message(Outcome(token, False, why, lost=True, started=time.time()), {}))
 
     # Ending.
 

@@ -26,6 +26,8 @@ from f0make.lean import replace
 from f0make.remote.workplace import Workplace
 
 LOGS = "logs"
+LONGEST_LOG = 64 << 20
+"""Bytes of a log that travel."""
 SCRATCH = "scratch"
 _count = itertools.count(1)
 
@@ -222,10 +224,25 @@ def _keep(inner: Bundle, outcome: Outcome, store: Store) -> None:
     if os.path.exists(inner.log):
         from f0make.files.digest import file_digest
 
+        _shorten(inner.log)
         outcome.log = file_digest(inner.log)
         store.add(inner.log, outcome.log)
     if not outcome.ok and not outcome.lost:
         _keep_left(inner, outcome, store)
+
+
+def _shorten(log: str) -> None:
+    """Leave out the middle of a log that is longer than what travels."""
+    size = os.stat(log).st_size
+    if size <= LONGEST_LOG:
+        return
+    half = LONGEST_LOG // 2 - 100
+    with open(log, "rb") as file:
+        first = file.read(half)
+        file.seek(size - half)
+        last = file.read(half)
+    with open(log, "wb") as file:
+        file.write(first + b"\n[f0make: %d bytes are left out here]\n" % (size - 2 * half) + last)
 
 
 def _keep_left(inner: Bundle, outcome: Outcome, store: Store) -> None:

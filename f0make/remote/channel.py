@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from f0make.remote import answers
 from f0make.remote.connection import Connection
 from f0make.remote.library import paramiko
 from f0make.remote.packets import Pieces
@@ -67,7 +68,7 @@ class Channel:
         while self._channel.recv_stderr_ready():
             self._said = (self._said + self._channel.recv_stderr(_READ))[-_TAIL:]
         lines = self._said.decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return answers.line(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
     # While it runs.
 

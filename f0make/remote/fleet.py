@@ -122,6 +122,19 @@ class Fleet:
         if not bundle.host and self._local is not None:
             self._local.submit(bundle)
             return
+        if bundle.stays:
+            self._done(
+                Outcome(
+                    bundle.token,
+                    False,
+                    bundle.stays,
+                    lost=True,
+                    unfit=True,
+                    started=time.time(),
+                    host=bundle.host,
+                )
+            )
+            return
         with self._lock:
             link = self._links.get(bundle.host)
         try:
@@ -229,10 +242,10 @@ class Fleet:
         self._ring()
 
     def _worry(self, link: Link) -> str:
-        if not link.about.get("noexec"):
+        if not link.about.noexec:
             return ""
         return (
-            f"{link.host.name}: {link.about['workdir']} is on a file system without programs (noexec): steps that "
+            f"{link.host.name}: {link.about.workdir} is on a file system without programs (noexec): steps that "
             "start one of their inputs fail there (set workdir to another directory)"
         )
 
@@ -306,7 +319,7 @@ class Fleet:
             outcome.disk_full = False
         self._done(outcome)
         if full:
-            why = f"the disk of {link.about['workdir']} is full (make room there, or set workdir to another directory)"
+            why = f"the disk of {link.about.workdir} is full (make room there, or set workdir to another directory)"
             self._drop(selector, link, why, "left-out")
 
     def _drop(self, selector: selectors.BaseSelector, link: Link, why: str, status: str) -> None:

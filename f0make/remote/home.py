@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
+from itertools import chain
 
 from f0make.cache.blobs import BlobMissing, Blobs, CacheUnusable
+from f0make.execution import collect
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.remote import arrival
+from f0make.remote import arrival, escapes
 from f0make.remote.transit import Transit
 
 
@@ -32,6 +34,7 @@ def bring_home(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
 def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     _keep_log(bundle, outcome, transit)
     blobs: Blobs = transit
+    _refuse_links(bundle, outcome, transit)
     digests = list(arrival.wanted(outcome))
     if outcome.ok and bundle.store is not None:
         blobs = Blobs(bundle.store)
@@ -40,6 +43,18 @@ def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
         except CacheUnusable as error:
             outcome.message, outcome.stored, blobs = str(error), False, transit
     arrival.place(bundle, outcome, blobs)
+
+
+def _refuse_links(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
+    """A link out of the workspace would let the host decide what the next step reads here: that is no result."""
+    if not any(
+        t.startswith("@") for t in chain(outcome.outputs.values(), *map(dict.values, outcome.trees.values()))
+    ):
+        return
+    stores = [transit, *([Blobs(bundle.store, readonly=True)] if bundle.store is not None else [])]
+    found = escapes.outside(bundle, outcome, stores)
+    if found is not None:
+        collect.fail(outcome, found if outcome.ok else f"{outcome.message}; {found}")
 
 
 def _keep_log(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:

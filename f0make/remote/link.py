@@ -14,8 +14,7 @@ from f0make.cache.blobs import Blobs
 from f0make.cache.private import PRIVATE
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.groups import VARIABLE
-from f0make.files.digest import EMPTY_DIR, blob_of
-from f0make.remote import arrival, needs, outbox, stage, wire
+from f0make.remote import answers, arrival, needs, outbox, stage, wire
 from f0make.remote.channel import Channel
 from f0make.remote.connection import Connection, Unreachable, reason_of
 from f0make.remote.hosts import Host, Patience
@@ -31,6 +30,8 @@ _WORTH_FAST = 0.5
 """On others, where it makes them so much smaller: then encrypting the rest takes less time, too."""
 _ENOUGH = 4 << 20
 """Bytes after which the speed of a line is known."""
+_SENDINGS = 6
+"""How often a bundle's content is sent to a host at most: copies there may be damaged, or written to by a step."""
 
 
 class Broken(Exception):
@@ -79,9 +80,9 @@ class Link:
                 "env": {**_own_variables(), **host.env},
             }
             self.channel.send(wire.message(wire.HELLO, hello))
-            self._frames = wire.Frames()
+            self._frames = wire.Frames(answers.LIMITS)
             self.about = self._up(rest, seconds)
-            self.slots = int(self.about["slots"])
+            self.slots = self.about.slots
             """Steps at one time."""
         except (Unreachable, stage.NotStarted):
             connection.close()
@@ -89,34 +90,42 @@ class Link:
         except TimeoutError:
             connection.close()
             raise Unreachable(f"{host.name}: its agent does not answer within {seconds:g} s") from None
+        except wire.Garbled as error:
+            connection.close()
+            raise Unreachable(f"{host.name}: what answers there is no agent of f0make's: {error}") from None
         except Exception as error:  # paramiko hands on whatever its thread stumbled over in what arrived.
             connection.close()
             why = "" if isinstance(error, EOFError) else f": {reason_of(error)}"
             raise Unreachable(f"{host.name}: the connection broke before its agent ran{why}") from None
-        self._intake = Intake(transit)
+        self._asked: dict[str, int] = {}
+        """Digest -> size (bytes) of the contents that the host was asked for and that are not here yet."""
+        self._intake = Intake(transit, self._asked)
+        self._offers: dict[str, int] = {}
+        """Digest of an input of what was sent there -> how often the host may still ask for it."""
         self._lock = threading.RLock()
         self._pending: dict[str, Pending] = {}
         self._forgotten = False
-        self._fetching: set[str] = set()
         self._stores: dict[str, Blobs] = {}
         self._spoilt: dict[str, int] = {}
         """Digest -> how often its bytes arrived wrong, here or there."""
         self._heard = time.monotonic()
+        self._stopped = False
         self.said_bye = False
         self.ran = 0
         self._moved, self._took = 0, 0.0
         self.broken = threading.Event()
         self.wake: Callable[[], None] = lambda: None
 
-    def _up(self, rest: bytes, seconds: float) -> dict[str, Any]:
+    def _up(self, rest: bytes, seconds: float) -> answers.About:
         until = time.monotonic() + seconds
         data = rest
         while True:
             for kind, payload in self._frames.feed(data):
                 if kind == wire.UP:
-                    found: dict[str, Any] = wire.value_of(payload)
-                    return found
-                raise stage.NotStarted("trouble", f"{self.host.name}: {wire.value_of(payload)}")
+                    return answers.about_of(payload, self.host.slots)
+                if kind != wire.TROUBLE:
+                    raise wire.Garbled("it begins with something else than what it is")
+                raise stage.NotStarted("trouble", f"{self.host.name}: {answers.line(wire.value_of(payload))}")
             data = self.channel.receive(max(0.1, until - time.monotonic()))
             if not data:
                 said = self.channel.complaint()
@@ -137,6 +146,8 @@ class Link:
             if self._forgotten:
                 raise needs.InputGone(f"{self.host.name} is lost")
             self._pending[bundle.token] = pending
+            for digest in pending.sources:
+                self._offers[digest] = self._offers.get(digest, 0) + _SENDINGS
         self.channel.post(wire.bundle_message(_travelling(bundle)))
 
     def say(self, kind: int, value: Any = None) -> None:
@@ -155,6 +166,7 @@ class Link:
 
     def stop(self, grace: float) -> None:
         """Ask the agent to end everything."""
+        self._stopped = True
         self.channel.drop_streams()
         self.say(wire.STOP, grace)
 
@@ -207,7 +219,7 @@ class Link:
             for kind, payload in messages:
                 try:
                     done = self._message(kind, payload)
-                except (wire.Garbled, TypeError, ValueError, KeyError, AttributeError) as error:
+                except wire.Garbled as error:
                     raise _garbled(error) from None
                 yield from done
         if data is None and not self.said_bye:
@@ -215,25 +227,48 @@ class Link:
             raise Broken("the connection broke" + (f": {said}" if said else ""))
 
     def _message(self, kind: int, payload: memoryview) -> list[tuple[Pending, Outcome]]:
+        if self._intake.waits and kind != wire.OUTCOME:
+            raise wire.Garbled("it sends contents that nobody asked for")
         if kind in (wire.PACK, wire.PART):
             good, bad = self._intake.pack(payload) if kind == wire.PACK else self._intake.part(payload)
             self._ask_again(bad)
             return self._arrived(good)
         if kind == wire.OUTCOME:
-            return self._came_back(wire.outcome_of(payload))
+            return self._came_back(*answers.outcome_of(payload, self._expected))
         if kind == wire.WANT:
-            self._send(wire.value_of(payload))
+            digests = answers.digests_of(
+                payload, self._offered, "it asks for what is no input of its steps, or again"
+            )
+            self._send(digests)
         elif kind == wire.BAD:
-            digests = wire.value_of(payload)
+            digests = answers.digests_of(payload, self._offered, "it complains of what it was not sent")
             self._spoil(digests)
             self._send(digests, careful=True)
         elif kind == wire.GONE:
-            raise Broken(f"it lost a result that it had ({len(wire.value_of(payload))} files)")
+            lost = answers.digests_of(payload, self._asked.__contains__, "it has lost what nobody asked for")
+            raise Broken(f"it lost a result that it had ({len(lost)} files)")
         elif kind == wire.TROUBLE:
-            raise Broken(str(wire.value_of(payload)), for_good=True)
+            raise Broken(answers.line(wire.value_of(payload)), for_good=True)
         elif kind == wire.BYE:
+            if not self._stopped:
+                raise wire.Garbled("it ends without being asked to")
             self.said_bye = True
+        elif kind == wire.UP:
+            raise wire.Garbled("it begins anew")
         return []
+
+    def _expected(self, token: str) -> Bundle | None:
+        """The bundle of ``token``, when its outcome has not come yet."""
+        with self._lock:
+            pending = self._pending.get(token)
+        return pending.bundle if pending is not None and pending.outcome is None else None
+
+    def _offered(self, digest: str) -> bool:
+        """Whether the host may ask for ``digest`` (once more, which is counted)."""
+        with self._lock:
+            left = self._offers.get(digest, 0)
+            self._offers[digest] = left - 1
+        return left > 0
 
     # Contents on their way there.
 
@@ -269,24 +304,32 @@ class Link:
 
     # Results on their way home.
 
-    def _came_back(self, outcome: Outcome) -> list[tuple[Pending, Outcome]]:
+    def _came_back(self, outcome: Outcome, sizes: dict[str, int]) -> list[tuple[Pending, Outcome]]:
+        self._intake.along(sizes)
         with self._lock:
-            pending = self._pending.get(outcome.token)
-        if pending is None:
-            return []
-        _check(pending.bundle, outcome)
+            pending = self._pending[outcome.token]
         outcome.host = self.host.name
+        outcome.discovered = [p for p in outcome.discovered if not p.startswith("/") or os.path.isfile(p)]
         pending.outcome = outcome
         wanted = arrival.wanted(outcome)
         self._transit.expect(wanted)
         # What a failed step left does not go through the cache.
         store = pending.bundle.store if outcome.ok else None
         pending.lacking = {d for d in wanted if not self._here(store, d)}
-        asked = pending.lacking - self._fetching
+        asked = pending.lacking - self._asked.keys()
         if asked:
-            self._fetching |= asked
-            self.say(wire.FETCH, sorted(asked))
+            self._ask(asked, sizes)
         return [] if pending.lacking else [self._finish(pending, outcome)]
+
+    def _ask(self, digests: set[str], sizes: dict[str, int]) -> None:
+        """Have ``digests`` sent, of which the host has announced the ``sizes``. Raises Broken where there is no room."""
+        if not digests <= sizes.keys():
+            raise Broken(f"it lost a result that it had ({len(digests - sizes.keys())} files)")
+        self._asked.update((digest, sizes[digest]) for digest in digests)
+        coming, room = sum(self._asked.values()), self._transit.room()
+        if coming > room:
+            raise Broken(f"it has {coming} bytes to send, and there is room for {room} here", for_good=True)
+        self.say(wire.FETCH, sorted(digests))
 
     def _here(self, store: str | None, digest: str) -> bool:
         if self._transit.has(digest):
@@ -299,7 +342,8 @@ class Link:
 
     def _arrived(self, digests: list[str]) -> list[tuple[Pending, Outcome]]:
         found = set(digests)
-        self._fetching -= found
+        for digest in digests:
+            self._asked.pop(digest, None)
         done = []
         with self._lock:
             waiting = [p for p in self._pending.values() if p.outcome is not None and p.lacking & found]
@@ -322,7 +366,7 @@ class Link:
 
 
 def _garbled(error: Exception) -> Broken:
-    return Broken(f"it does not speak as an agent does: {error}")
+    return Broken(f"it does not speak as an agent does: {error}", for_good=True)
 
 
 def _own_variables() -> dict[str, str]:
@@ -336,27 +380,3 @@ def _travelling(bundle: Bundle) -> Bundle:
     from f0make.lean import replace
 
     return replace(bundle, workspace="", store=None, log="", scratch="", host="")
-
-
-def _check(bundle: Bundle, outcome: Outcome) -> None:
-    """A host may only name outputs of the step that it ran. Raises Broken."""
-    declared = {path for path, _ in bundle.outputs}
-    if not set(outcome.outputs) <= declared or not set(outcome.trees) <= set(outcome.outputs):
-        raise Broken("it reports outputs that its step does not have")
-    for tree in outcome.trees.values():
-        for path, token in tree.items():
-            parts = path.split("/")
-            above = {"/".join(parts[:n]) for n in range(1, len(parts))}
-            # A file below what is a link would be written to wherever that leads.
-            if {"", ".", ".."} & set(parts) or any(tree.get(p, EMPTY_DIR) != EMPTY_DIR for p in above):
-                raise Broken(f"it reports an output with the name {path!r}")
-            if token != EMPTY_DIR:
-                _hex(blob_of(token))
-    for token in (*(t for p, t in outcome.outputs.items() if p not in outcome.trees), outcome.log):
-        if token:
-            _hex(blob_of(token))
-
-
-def _hex(digest: str) -> None:
-    if len(digest) != 64 or digest.strip("0123456789abcdef"):
-        raise Broken(f"it reports a digest that is none: {digest[:80]!r}")

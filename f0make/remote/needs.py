@@ -40,6 +40,32 @@ def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts:
                 bundle.modules[path] = digest
 
 
+def stays(bundle: Bundle, made: Callable[[str], str | None]) -> str:
+    """Why an input of ``bundle`` may not be sent to a host, empty when all may.
+
+    ``made`` gives the token of what f0make left at a path. A link that is a result may have been made by a host,
+    so as to be sent what it leads to.
+    """
+    from f0make.remote import escapes
+
+    root, top = bundle.workspace, os.path.realpath(bundle.workspace)
+    plain: dict[str, bool] = {}
+    """Directory -> no link stands on the way to it."""
+    for path in [*bundle.contents, *bundle.modules]:
+        above = os.path.dirname(path)
+        if above not in plain:
+            plain[above] = os.path.realpath(os.path.join(root, above)) == os.path.join(top, above).rstrip("/")
+        if path.startswith("/") or (plain[above] and not os.path.islink(os.path.join(root, path))):
+            continue
+        link = escapes.way_out(root, path)
+        if link is not None and escapes.brought(root, link, made):
+            return (
+                f"its input {path!r} leaves the workspace by the link {link!r}, which a step made: "
+                "what that leads to does not travel"
+            )
+    return ""
+
+
 def sources(bundle: Bundle) -> dict[str, Source]:
     """Digest -> where the content lies, for everything that ``bundle`` needs. Raises InputGone."""
     found: dict[str, Source] = {}

@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterable, Iterator
 from f0make.files.digest import file_digest
 from f0make.remote import wire
 
+_COUNT = struct.Struct(">I")
+_ENTRY = struct.Struct(">32sI")
 SMALL = 128 << 10
 """Bytes; larger contents travel in pieces of their own."""
+INLINE = 64 << 10
+"""Bytes of outputs that come with an outcome unasked."""
 PACK_BYTES = 512 << 10
 PACK_COUNT = 2000
 PIECE = 2 * ((32 << 10) - 64) - 38
 """Bytes; the message then fills two packets of OpenSSH."""
 _TASTE = 16 << 10
 """Bytes of a pack that tell whether compressing all of it is worth the time."""
+LARGEST_PACK = (64 << 10) + PACK_COUNT * _ENTRY.size + PACK_BYTES + SMALL
+"""Bytes of a PACK message, compressed or not, at most."""
+LARGEST_PART = 33 + PIECE
 COMPRESSED, LAST, VOID = 1, 2, 4
 """Flags; a VOID part takes back what came before of its content."""
 WORTH = 0.85
 """What is compressed to more than this part of its size travels as it is."""
-_COUNT = struct.Struct(">I")
-_ENTRY = struct.Struct(">32sI")
 
 
 def stream(
@@ -93,7 +98,7 @@ class Pack:
 def unpack(payload: memoryview) -> Iterator[tuple[str, memoryview]]:
     """(digest, bytes) of everything in a PACK; the bytes are not verified. Raises wire.Garbled."""
     try:
-        body = memoryview(_plain(payload[0], payload[1:]))
+        body = memoryview(_plain(payload[0], payload[1:], LARGEST_PACK))
         (count,) = _COUNT.unpack_from(body)
         at = _COUNT.size + count * _ENTRY.size
         for n in range(count):
@@ -107,18 +112,20 @@ def unpack(payload: memoryview) -> Iterator[tuple[str, memoryview]]:
 def part(payload: memoryview) -> tuple[str, bytes | memoryview, int]:
     """(digest, bytes, flags) of a PART. Raises wire.Garbled."""
     try:
-        return payload[1:33].hex(), _plain(payload[0], payload[33:]), payload[0]
+        if len(payload) < 33:
+            raise wire.Garbled("a piece without a digest")
+        return payload[1:33].hex(), _plain(payload[0], payload[33:], PIECE), payload[0]
     except (IndexError, zlib.error) as error:
         raise wire.Garbled(str(error)) from None
 
 
-def _plain(flags: int, data: memoryview) -> bytes | memoryview:
+def _plain(flags: int, data: memoryview, most: int) -> bytes | memoryview:
     if not flags & COMPRESSED:
         return data
     inflater = zlib.decompressobj()
-    found = inflater.decompress(data, wire.LARGEST)
-    if inflater.unconsumed_tail:
-        raise wire.Garbled("more than a message may hold")
+    found = inflater.decompress(data, most)
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise wire.Garbled("more than a message may hold, or less than it says")
     return found
 
 

@@ -10,7 +10,9 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
+
+from f0make.remote.answers import line
 
 STAGE = """\
 import hashlib, json, os, sys
@@ -132,7 +134,7 @@ def begin(
 
 def _next(
     line: Line, mark: bytes, seen: bytes, seconds: float, clock: Callable[[], float], host: str
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[dict[str, str], bytes]:
     until = clock() + seconds
     while True:
         at = seen.find(b"\n" + mark + b" ")
@@ -141,7 +143,7 @@ def _next(
             text = seen[at + len(mark) + 2 : end]
             if text.strip() == b"nopython":
                 return {"state": "nopython"}, b""
-            return json.loads(text), seen[end + 1 :]
+            return _about(text, host), seen[end + 1 :]
         left = until - clock()
         data = line.receive(left) if left > 0 else None
         if data is None:
@@ -154,7 +156,18 @@ def _next(
         seen = (seen + data)[-(1 << 20) :]
 
 
-def _explain(host: str, about: dict[str, Any]) -> str:
+def _about(text: bytes, host: str) -> dict[str, str]:
+    """What the text of `command` says in one line. Raises NotStarted when something else speaks."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise NotStarted("shell", f"{host}: its shell did not start f0make's agent")
+    return {name: line(value) for name, value in found.items()}
+
+
+def _explain(host: str, about: dict[str, str]) -> str:
     state, path = about.get("state"), about.get("path")
     if state == "nopython":
         return f"{host}: there is no python3 in its PATH (install Python 3.9 or newer there)"

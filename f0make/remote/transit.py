@@ -41,6 +41,12 @@ class Transit(Blobs):
             self._awaited.subtract(iter(digests))
             self._awaited = +self._awaited
 
+    def room(self) -> int:
+        """Bytes that may still come without filling the disk."""
+        self.prepare()
+        about = os.statvfs(self.directory)
+        return about.f_bavail * about.f_frsize
+
     def path(self, digest: str) -> str:
         """Where the blob lies, there or not: all in one directory, which makes hundreds of directories fewer."""
         return f"{self._cas}/{digest}"

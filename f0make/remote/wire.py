@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -37,6 +38,7 @@ UP = 20
 WANT = 21
 """JSON list of digests that bundles wait for."""
 OUTCOME = 22
+"""JSON list: the fields of an `Outcome`, and the size in bytes of each content (digest) that it names."""
 GONE = 23
 """JSON list of digests that were fetched and are not there."""
 PONG = 24
@@ -82,11 +84,15 @@ def message(kind: int, value: Any) -> bytes:
 
 
 def value_of(payload: bytes | memoryview) -> Any:
-    """The JSON value of a message. Raises Garbled."""
+    """The JSON value of a message. Raises Garbled, also for the numbers that JSON does not have (NaN, Infinity)."""
     try:
-        return json.loads(bytes(payload))
-    except ValueError as error:
+        return json.loads(bytes(payload), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise Garbled(str(error)) from None
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def bundle_message(bundle: Bundle) -> bytes:
@@ -101,23 +107,27 @@ def bundle_of(payload: bytes | memoryview) -> Bundle:
     return found
 
 
-def outcome_message(outcome: Outcome) -> bytes:
-    """``outcome`` as a message."""
-    return message(OUTCOME, _outcome_values(outcome))
+def outcome_message(outcome: Outcome, sizes: Mapping[str, int]) -> bytes:
+    """``outcome`` as a message, with the size in bytes of the contents (digests) that it names."""
+    return message(OUTCOME, [_outcome_values(outcome), sizes])
 
 
-def outcome_of(payload: bytes | memoryview) -> Outcome:
-    """The outcome in a message. Raises Garbled."""
+def outcome_of(payload: bytes | memoryview) -> tuple[Outcome, Any]:
+    """What stands in a message for an outcome and for sizes, of whatever type (see `answers`). Raises Garbled."""
     values = value_of(payload)
-    if not isinstance(values, list) or len(values) != len(_outcome_names):
+    if not isinstance(values, list) or len(values) != 2:
         raise Garbled("an outcome has other fields")
-    return Outcome(*values)
+    given, sizes = values
+    if not isinstance(given, list) or len(given) != len(_outcome_names):
+        raise Garbled("an outcome has other fields")
+    return Outcome(*given), sizes
 
 
 class Frames:
-    """Takes messages out of a stream of bytes."""
+    """Takes messages out of a stream of bytes; ``limits``: kind -> bytes, for a peer that may send no others."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Mapping[int, int] | None = None) -> None:
+        self._limits = limits
         self._part = bytearray()
         """The beginning of a message that is not complete."""
 
@@ -131,15 +141,15 @@ class Frames:
             # Byte by byte as many as are missing, so that no message is copied twice.
             missing = _HEAD.size - len(self._part)
             if missing <= 0:
-                missing += _size_of(self._part)
+                missing += self._size_of(self._part)
             taken = min(max(missing, 0), len(view) - start)
             self._part += view[start : start + taken]
             start += taken
-            if len(self._part) >= _HEAD.size and len(self._part) == _HEAD.size + _size_of(self._part):
+            if len(self._part) >= _HEAD.size and len(self._part) == _HEAD.size + self._size_of(self._part):
                 found.append((self._part[4], memoryview(self._part)[_HEAD.size :]))
                 self._part = bytearray()
         while len(view) - start >= _HEAD.size:
-            end = start + _HEAD.size + _size_of(view, start)
+            end = start + _HEAD.size + self._size_of(view, start)
             if end > len(view):
                 break
             found.append((view[start + 4], view[start + _HEAD.size : end]))
@@ -148,9 +158,9 @@ class Frames:
             self._part += view[start:]
         return found
 
-
-def _size_of(data: bytearray | memoryview, at: int = 0) -> int:
-    size: int = _HEAD.unpack_from(data, at)[0]
-    if size > LARGEST:
-        raise Garbled(f"a message of {size} bytes")
-    return size
+    def _size_of(self, data: bytearray | memoryview, at: int = 0) -> int:
+        size, kind = _HEAD.unpack_from(data, at)
+        most = LARGEST if self._limits is None else self._limits.get(kind, -1)
+        if size > most:
+            raise Garbled(f"a message of kind {kind} and {size} bytes")
+        return int(size)

@@ -66,11 +66,16 @@ def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, di
     else:
         seen = link.about
         about.update(
-            usable=True, **{key: seen[key] for key in ("python", "slots", "cores", "free", "workdir")}
+            usable=True,
+            python=seen.python,
+            slots=seen.slots,
+            cores=seen.cores,
+            free=seen.free,
+            workdir=seen.workdir,
         )
-        if seen.get("noexec"):
+        if seen.noexec:
             about["reason"] = (
-                f"{host.name}: {seen['workdir']} is on a file system without programs (noexec): steps that start "
+                f"{host.name}: {seen.workdir} is on a file system without programs (noexec): steps that start "
                 "one of their inputs fail there (set workdir to another directory)"
             )
         link.close()

@@ -1,0 +1,260 @@
+"""What a host says, checked before anything acts on it: the one place where its messages become values. Pure.
+
+A host may falsify the results of its own steps and may refuse. It may not name what it was not given, send numbers
+that are none, or make f0make keep more than it has announced. Everything else here raises `wire.Garbled`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from f0make.execution.bundle import Bundle, Outcome
+from f0make.files.digest import EMPTY_DIR, blob_of, tree_token
+from f0make.remote import outbox, wire
+from f0make.remote.attempt import LONGEST_LOG
+
+LIMITS = {
+    wire.UP: 64 << 10,
+    wire.WANT: wire.LARGEST,
+    wire.OUTCOME: wire.LARGEST,
+    wire.GONE: wire.LARGEST,
+    wire.PONG: 0,
+    wire.TROUBLE: 64 << 10,
+    wire.BYE: 0,
+    wire.BAD: 4 << 20,
+    wire.PACK: outbox.LARGEST_PACK,
+    wire.PART: outbox.LARGEST_PART,
+}
+"""Every kind of message that an agent may send -> bytes of its payload, at most."""
+LONGEST_LINK = 4096
+"""Bytes of a symlink's text (PATH_MAX)."""
+_SYSTEM = ("/usr/", "/lib", "/opt/", "/nix/", "/gnu/")
+"""Where the headers lie that a depfile names beside a step's inputs."""
+_TEXT = 2000
+"""Characters of a message that is shown to people."""
+_MOST_SLOTS = 4096
+_HEX = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}(?:\+(?:-|[0-9a-f]{64}[x/]?))?")
+_ENTRY = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}|/")
+_INTEGER = 2**63 - 1
+_YEAR_9999 = 253402300800.0
+_CENTURY = 100 * 366 * 86400.0
+
+
+@dataclass(slots=True)
+class About:
+    """What an agent says of its host."""
+
+    python: str
+    slots: int
+    cores: int
+    free: int
+    """Bytes."""
+    workdir: str
+    noexec: bool
+
+
+def about_of(payload: bytes | memoryview, slots: int) -> About:
+    """The host in an UP message; ``slots`` is what was asked for, 0 for the host's own. Raises Garbled."""
+    found = wire.value_of(payload)
+    _need(isinstance(found, dict), "it says nothing of itself")
+    python = found.get("python")
+    _need(
+        isinstance(python, str) and re.fullmatch(r"3\.\d{1,3}\.\d{1,3}", python), "its Python has no version"
+    )
+    given = _integer(found.get("slots"), "slots", 1, _MOST_SLOTS)
+    _need(not slots or given == slots, "it has other slots than it was given")
+    return About(
+        python,
+        given,
+        _integer(found.get("cores"), "cores", 1, 1 << 20),
+        _integer(found.get("free"), "free", 0, _INTEGER),
+        line(found.get("workdir")),
+        found.get("noexec") is True,
+    )
+
+
+def line(value: Any) -> str:
+    """A text for people: one line, without what moves a cursor or turns letters around. Raises Garbled."""
+    _need(isinstance(value, str), "a text is none")
+    shown = value[:_TEXT]
+    if shown.isprintable():
+        return str(shown)
+    return "".join(
+        c
+        if c.isprintable() or "\udc80" <= c <= "\udcff"
+        else c.encode("unicode_escape", "replace").decode("ascii")
+        for c in " ".join(shown.splitlines())
+    )
+
+
+def digests_of(payload: bytes | memoryview, known: Callable[[str], bool], what: str) -> list[str]:
+    """The list of digests in a message, all of them ``known``. Raises Garbled: ``what`` it does with others."""
+    found = wire.value_of(payload)
+    _need(isinstance(found, list), "a list of digests is none")
+    for digest in found:
+        _need(isinstance(digest, str) and _HEX.fullmatch(digest) is not None, "a digest is none")
+        _need(known(digest), what)
+    return list(dict.fromkeys(found))
+
+
+def outcome_of(
+    payload: bytes | memoryview, bundle_of: Callable[[str], Bundle | None]
+) -> tuple[Outcome, dict[str, int]]:
+    """The outcome in a message, and the size of each content that it names. Raises Garbled.
+
+    ``bundle_of`` gives the bundle of a token, None for one that is not expected.
+    """
+    outcome, sizes = wire.outcome_of(payload)
+    bundle = bundle_of(outcome.token) if isinstance(outcome.token, str) else None
+    _need(bundle is not None, "it reports on a step that it was not given, or twice")
+    assert bundle is not None
+    check(bundle, outcome)
+    named = list(contents_of(outcome))
+    _need(isinstance(sizes, dict), "it announces no sizes")
+    for digest, size in sizes.items():
+        _integer(size, f"the size of {digest[:12]}", 0, _INTEGER)
+    # What its store has lost has no size; fetching it finds that out.
+    found = {digest: sizes[digest] for digest in named if digest in sizes}
+    for token in _tokens(outcome):
+        if token.startswith("@"):
+            size = found.get(blob_of(token), 0)
+            _need(size <= LONGEST_LINK, "a link is longer than links can be")
+    _need(found.get(outcome.log, 0) <= LONGEST_LOG, "its log is longer than what travels of one")
+    return outcome, found
+
+
+def contents_of(outcome: Outcome) -> Mapping[str, None]:
+    """The digests of everything that ``outcome`` names: outputs and log."""
+    found = dict.fromkeys(blob_of(token) for token in _tokens(outcome))
+    if outcome.log:
+        found[outcome.log] = None
+    return found
+
+
+def check(bundle: Bundle, outcome: Outcome) -> None:
+    """Whether ``outcome`` can be one of ``bundle``; its texts are made fit to be shown. Raises Garbled."""
+    for name in ("ok", "lost", "disk_full", "stored", "unfit"):
+        _need(isinstance(getattr(outcome, name), bool), f"{name} is neither true nor false")
+    _need(not (outcome.ok and outcome.lost), "a result is lost and good")
+    outcome.message = line(outcome.message)
+    if outcome.exit_code is not None:
+        _integer(outcome.exit_code, "an exit code", -255, 2**32)
+    if outcome.signal is not None:
+        _integer(outcome.signal, "a signal", 1, 64)
+    _number(outcome.started, "started", _YEAR_9999)
+    for name in ("seconds", "cpu_seconds"):
+        _number(getattr(outcome, name), name, _CENTURY)
+    for name in ("peak_mem", "read", "written"):
+        _integer(getattr(outcome, name), name, 0, _INTEGER)
+    _need(outcome.log == "" or _is_hex(outcome.log), "its log is no digest")
+    _outputs(bundle, outcome)
+    _context(outcome)
+    _discovered(bundle, outcome)
+    _need(outcome.strays == [], "it watches steps")
+    # Stamps of files on another machine mean nothing here; where a step ran is known here.
+    outcome.signatures, outcome.host = {}, ""
+
+
+def _outputs(bundle: Bundle, outcome: Outcome) -> None:
+    declared = dict(bundle.outputs)
+    outputs, trees = outcome.outputs, outcome.trees
+    _need(isinstance(outputs, dict) and isinstance(trees, dict), "its outputs are none")
+    _need(outputs.keys() <= declared.keys(), "it reports outputs that its step does not have")
+    _need(trees.keys() <= outputs.keys(), "it reports directories that are no outputs")
+    _need(not outcome.ok or outputs.keys() == declared.keys(), "a good result lacks an output")
+    for path, token in outputs.items():
+        _need(isinstance(token, str), f"the output {path!r} has no content")
+        tree = trees.get(path)
+        if tree is None:
+            _need(_FILE.fullmatch(token) is not None, f"the content of the output {path!r} is none")
+            _need(not outcome.ok or not declared[path], f"the output {path!r} is no directory")
+        else:
+            _tree(path, tree)
+            _need(tree_token(tree) == token, f"the directory {path!r} is not what it says")
+            _need(not outcome.ok or declared[path], f"the output {path!r} is a directory")
+
+
+def _tree(path: str, tree: Any) -> None:
+    _need(isinstance(tree, dict), f"the directory {path!r} is none")
+    for relative, token in tree.items():
+        _need(isinstance(token, str) and _ENTRY.fullmatch(token) is not None, f"an entry of {path!r} is none")
+        parts = relative.split("/")
+        _need(
+            not {"", ".", ".."} & set(parts) and "\0" not in relative and len(relative) < LONGEST_LINK,
+            f"it reports an output with the name {relative[:200]!r}",
+        )
+        for n in range(1, len(parts)):
+            # A file below what is a file or a link would be written to wherever that leads.
+            _need(
+                "/".join(parts[:n]) not in tree, f"it reports {relative[:200]!r} below what is no directory"
+            )
+
+
+def _context(outcome: Outcome) -> None:
+    _need(_are_texts(outcome.missing_reads), "its reads are none")
+    reads, writes = outcome.reads, outcome.writes
+    _need(isinstance(reads, dict), "its reads are none")
+    _need(isinstance(writes, list), "its writes are none")
+    for write in writes:
+        _need(isinstance(write, dict) and write.keys() == {"key", "value", "who", "when"}, "a write is none")
+        _need(isinstance(write["key"], str) and write["key"] != "", "a write has no key")
+        _need(isinstance(write["who"], str), "a write is nobody's")
+        _number(write["when"], "the time of a write", _YEAR_9999)
+
+
+def _discovered(bundle: Bundle, outcome: Outcome) -> None:
+    """A step there reads what it was given, and files of its system: no other file here is looked at for it."""
+    _need(_are_texts(outcome.discovered), "its prerequisites are none")
+    given = {*bundle.contents, *bundle.modules}
+    outcome.discovered = [
+        path for path in outcome.discovered if path in given or _below(path, bundle.trees) or _of_system(path)
+    ]
+
+
+def _of_system(path: str) -> bool:
+    return path.startswith(_SYSTEM) and "\0" not in path and os.path.normpath(path) == path
+
+
+def _below(path: str, directories: Collection[str]) -> bool:
+    above = path
+    while above := above.rpartition("/")[0]:
+        if above in directories:
+            return True
+    return False
+
+
+def _tokens(outcome: Outcome) -> list[str]:
+    found = []
+    for path, token in outcome.outputs.items():
+        entries = outcome.trees[path].values() if path in outcome.trees else (token,)
+        found += [entry for entry in entries if entry != EMPTY_DIR]
+    return found
+
+
+def _are_texts(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(text, str) for text in found)
+
+
+def _is_hex(text: Any) -> bool:
+    return isinstance(text, str) and _HEX.fullmatch(text) is not None
+
+
+def _integer(value: Any, what: str, least: int, most: int) -> int:
+    _need(type(value) is int and least <= value <= most, f"{what} is no number between {least} and {most}")
+    return int(value)
+
+
+def _number(value: Any, what: str, most: float) -> None:
+    good = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= most
+    _need(good, f"{what} is no number that can be")
+
+
+def _need(condition: object, what: str) -> None:
+    if not condition:
+        raise wire.Garbled(what)

@@ -16,6 +16,7 @@ from f0make.engine.nodes import State
 from f0make.engine.run import Run
 from f0make.lean import dataclass
 from f0make.result import RunResult
+from f0make.state.identity import UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def drive(
             means.shared.close(lambda: bool(run.interrupted))
             run.asking.tell()
     summary = summary_of(run, time.monotonic() - began)
-    for text in (run.disk_full, run.unreachable):
+    for text in (*run.outputs.handover.told(), run.disk_full, run.unreachable):
         if text:
             reporter.note(text)
     for text in session.store.damage[told:]:
@@ -142,7 +143,13 @@ def _clean_up_crash(session: Session, run: Run) -> None:
     for begun in session.store.open_begins():
         left = [p for p in begun["outputs"] if not run.outputs.ours(p)]
         run.outputs.set_aside(left)
-        session.store.append_fail({"instance": begun["instance"], "token": begun["token"]})
+        session.store.append_fail(
+            {
+                "recipe": begun.get("recipe", UNKNOWN),
+                "instance": begun["instance"],
+                "token": begun["token"],
+            }
+        )
     session.store.flush()
 
 

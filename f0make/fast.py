@@ -84,9 +84,9 @@ def _report(kept: dict[str, Any], events: str, values: dict[str, Any], seconds: 
         f'"read": 0, "written": 0, "saved_seconds": {saved_seconds}, "saved_energy_kwh": {saved_energy}'
     )
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    recipe = _quoted(kept["recipe"])
+    recipe, known_as = _quoted(kept["recipe"]), _quoted(kept["known_as"])
     _note_run(
-        f'{{"event": "summary", {tail}, "run": "{run}", "recipe": {recipe}, "started": {time.time():.3f}}}'
+        f'{{"event": "summary", {tail}, "run": "{run}", "recipe": {known_as}, "started": {time.time():.3f}}}'
     )
     if values.get("json"):
         jobs = values.get("jobs") or len(os.sched_getaffinity(0))

@@ -17,6 +17,7 @@ from f0make.lean import replace
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
 from f0make.state import home, sealed
+from f0make.state.identity import UNKNOWN, recipe_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Session:
             faults += template_problems(recipe, workspace, faults) + objections
         if faults and not recipe.steps:
             raise RecipeError(faults)
-        store = Store(workspace, readonly=readonly)
+        store = Store(workspace, readonly=readonly, recipe=recipe_of(recipe_path, workspace))
         contents = Contents(workspace)
         contents.load(os.path.join(state, "signatures"))
         contents.rehash = options.rehash
@@ -251,8 +252,12 @@ class Session:
             self.directory_rows[path] = (seen, None, seen is not None and is_racy(seen, clock))
 
     def made_by(self, path: str) -> str | None:
-        """The instance that f0make recorded as the maker of ``path``, None for a file of the user's."""
-        return self.store.maker(path)
+        """The instance of this recipe that made what lies at ``path``.
+
+        None for a file of the user's, and for what another recipe made: here that is a file like any other.
+        """
+        recipe, instance = self.store.maker(path) or (UNKNOWN, "")
+        return instance if recipe == self.store.recipe else None
 
     def _keep_targets(self) -> None:
         """A temp output that is asked for by its path is kept."""

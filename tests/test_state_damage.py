@@ -208,7 +208,7 @@ def test_the_run_history(data: st.DataObject, cut: bool, tmp_path_factory: pytes
 def test_a_newer_run_history_is_refused(tmp_path: Path) -> None:
     assert read_runs(str(tmp_path)) == []
     (tmp_path / ".f0make").mkdir()
-    (tmp_path / ".f0make" / "runs.log").write_bytes(log.encode("header", {"format": 2}))
+    (tmp_path / ".f0make" / "runs.log").write_bytes(log.encode("header", {"format": log.FORMAT + 1}))
     with pytest.raises(StateError, match="newer f0make"):
         read_runs(str(tmp_path))
     assert os.listdir(tmp_path / ".f0make") == ["runs.log"]

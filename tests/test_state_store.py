@@ -91,7 +91,7 @@ def test_what_was_appended_is_there_at_once_and_later(tmp_path: Path) -> None:
         assert store.seconds("nobody") is None is store.stats("nobody")
         assert [s.peak_mem for s in store.step_stats("count")] == [1001, 1002]
         assert store.made["out/2\udcff"] == f"{2:064x}"
-        assert store.maker("out/2\udcff") == "count[n=2]"
+        assert store.maker("out/2\udcff") == ("", "count[n=2]")
         assert store.maker("nothing") is None
         assert store.tree("ab/") == {"x": "1", "y": "/"}
         assert store.open_begins() == [{"instance": "count[n=3]"}]
@@ -272,9 +272,11 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     with Store(str(tmp_path)) as store:
         store.append_record(record(1))
     path = tmp_path / ".f0make" / "records.log"
-    path.write_bytes(log.encode("header", {"format": 2}) + b"whatever\n")
+    path.write_bytes(log.encode("header", {"format": log.FORMAT + 1}) + b"whatever\n")
     for readonly in (True, False):
-        with pytest.raises(StateError, match=r"records\.log was written by a newer f0make \(format 2"):
+        with pytest.raises(
+            StateError, match=rf"records\.log was written by a newer f0make \(format {log.FORMAT + 1}"
+        ):
             Store(str(tmp_path), readonly=readonly)
     assert path.read_bytes().endswith(b"whatever\n")
 

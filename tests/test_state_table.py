@@ -113,10 +113,11 @@ def test_any_damaged_piece_is_made_again_from_the_log(tmp_path: Path) -> None:
             made[f"out/{new}"] = f"{7:064x}"
             for n in chance.sample(range(2_000), 30):
                 assert store.made.get(f"out/{n}") == made[f"out/{n}"]
-                assert store.maker(f"out/{n}") == f"i[n={n}]"
+                assert store.maker(f"out/{n}") == ("", f"i[n={n}]")
                 assert store.find(f"k{n}")[0]["instance"] == f"i[n={n}]"
             assert dict(store.made) == made
-            assert set(store.instances()) == {f"i[n={n}]" for n in range(2_000)}
+            assert set(store.instances()) == {("", f"i[n={n}]") for n in range(2_000)}
+            assert len(store._index.keys) and len(store._index.makers), "every piece is read"
             assert len(store.damage) == 1 and "made again from the log" in store.damage[0]
         whole = idx.read_bytes()  # Written anew, and whole: it says so itself.
         with Store(str(tmp_path), readonly=True) as store:

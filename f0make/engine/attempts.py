@@ -113,7 +113,7 @@ class Attempts:
             attempt=number,
             workspace=run.session.workspace,
             store=run.blobs.directory if run.blobs is not None and instance.cache else None,
-            log=f"{self._logs}/{log_name(instance.name)}",
+            log=f"{self._logs}/{log_name(run.session.store.recipe, instance.name)}",
             scratch=self._scratch,
             context=context,
             foreign_keys=foreign,

@@ -64,7 +64,7 @@ def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], sta
     session = run.session
     about = {
         "run": run.run_id,
-        "recipe": recipe_path,
+        "recipe": session.store.recipe,
         "targets": list(targets),
         "started": round(started, 3),
         "steps": run.steps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from f0make.engine.handover import Handover
 from f0make.engine.tokens import Tokens
 from f0make.files import place
 from f0make.files.signature import FOREVER, clock_ns
@@ -31,6 +32,7 @@ class Outputs:
         self.tokens = tokens
         self.run_id = run_id
         self.note = note
+        self.handover = Handover(session.store, session.workspace)
 
     def ours(self, path: str) -> bool:
         """Whether ``path`` holds exactly what f0make last put there."""
@@ -48,6 +50,7 @@ class Outputs:
 
     def clear(self, outputs: list[Output]) -> None:
         """Take ``outputs`` out of the way before their step runs: ours are removed, others displaced."""
+        self.handover.take(output.path for output in outputs)
         gone = []
         for output in outputs:
             path = output.path
@@ -143,6 +146,7 @@ class Outputs:
             self.protect([output])
             made[output.path] = token
         if not self.store.knows(made, instance.name):
+            self.handover.take(made)
             self.store.append_made(made, instance.name, record["key"])
 
     def _tidy(self, path: str, tree: Mapping[str, str]) -> None:
@@ -162,8 +166,8 @@ class Outputs:
                 self.tokens.contents.forget(output.path)
 
     def drop(self, outputs: list[Output]) -> None:
-        """Remove temp outputs that no consumer needs any more (only as f0make left them)."""
-        gone = [o.path for o in outputs if self.ours(o.path)]
+        """Remove temp outputs that no consumer needs any more, only as f0make left them, and for this recipe."""
+        gone = [o.path for o in outputs if self.ours(o.path) and self.handover.foreign(o.path) is None]
         for path in gone:
             place.remove(self.root, path)
             self.tokens.contents.forget(path)

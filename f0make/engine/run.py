@@ -269,14 +269,15 @@ class Run:
         if record is not None:
             if verdict.imported:
                 self.session.store.append_record(dict(record, instance=instance.name))
-            made, stale = self.session.store.made, {}
+            left = {}
             for output in instance.outputs:
                 if self.tokens.on_disk(output.path) is None:
                     self.temps.promise(node, verdict, output)
-                elif made.get(output.path) != record["outputs"][output.path]:
-                    stale[output.path] = record["outputs"][output.path]
-            if stale:
-                self.session.store.append_made(stale, instance.name)
+                elif not output.temp or self.outputs.handover.foreign(output.path) is None:
+                    left[output.path] = record["outputs"][output.path]
+            if not self.session.store.knows(left, instance.name):
+                self.outputs.handover.take(left)
+                self.session.store.append_made(left, instance.name, record["key"])
             self.judge.remember_writes(node, record)
             self.tally.spared(record)
         reason = self.back.get(instance.name)

@@ -18,10 +18,11 @@ class _Safe(dict[int, str]):
 _SAFE = _Safe()
 
 
-def log_name(instance: str) -> str:
-    """File name of an instance's log inside `.f0make/logs`: readable, safe and unique.
+def log_name(recipe: str, instance: str) -> str:
+    """File name of the log of ``instance`` of ``recipe`` inside `.f0make/logs`: readable, safe and unique.
 
-    Letters, digits and ``_.-=,`` stay; a digest of the whole name keeps different instances apart.
+    Letters, digits and ``_.-=,`` of the instance's name stay; a digest of both keeps different ones apart.
     """
     plain = instance[:80].translate(_SAFE)
-    return f"{plain}.{sha256(instance.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}.log"
+    whole = f"{recipe}\0{instance}".encode("utf-8", "surrogateescape")
+    return f"{plain}.{sha256(whole).hexdigest()[:10]}.log"

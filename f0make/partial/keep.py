@@ -99,6 +99,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
         "counts": {"current": len(instances) - len(skipped), "skipped": len(skipped)},
         "saved": (round(sum(s for s, _ in spared), 6), sum(e for _, e in spared)),
         "recipe": recipe_path,
+        "known_as": session.store.recipe,
     }
     write(session.workspace, head, _events(run, numbers), index, data, files.tokens)
     return True

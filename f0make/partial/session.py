@@ -229,7 +229,7 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
             return None
         contents = Contents(workspace)
         contents.older = compiled.row
-        store = Store(workspace)
+        store = Store(workspace, recipe=compiled.kept["known_as"])
     except OSError:
         return None
     session = None

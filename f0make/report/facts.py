@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from f0make.state.identity import recipe_of
+
 if TYPE_CHECKING:
     from f0make.state.store import Store
 
@@ -70,13 +72,14 @@ def fill(row: Row, about: Mapping[str, Any]) -> None:
 def measures(runs: Iterable[Mapping[str, Any]], store: Store) -> dict[str, dict[str, dict[str, Any]]]:
     """Run -> instance -> what its attempt took, as far as it is known: that of its newest record, and failures."""
     known: dict[str, dict[str, dict[str, Any]]] = {}
-    names: dict[str, None] = {}
+    names: dict[tuple[str, str], None] = {}
     for run in runs:
-        names.update(dict.fromkeys(run.get("steps") or ()))
+        recipe = recipe_of(str(run.get("recipe", "")), store.workspace)
+        names.update(dict.fromkeys((recipe, name) for name in run.get("steps") or ()))
         for name, about in (run.get("failures") or {}).items():
             known.setdefault(str(run.get("run")), {})[name] = _taken(about)
-    for name in names:
-        record = store.latest(name)
+    for recipe, name in names:
+        record = store.latest(name, recipe)
         if record is not None and record.get("run"):
             known.setdefault(str(record["run"]), {})[name] = _taken(record)
     return known

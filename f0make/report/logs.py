@@ -28,14 +28,14 @@ class Log(NamedTuple):
     cut: int
 
 
-def logs(found: Iterable[Row], workspace: str) -> tuple[list[Log], int]:
-    """The logs to show, and how many more there are."""
+def logs(found: Iterable[Row], workspace: str, recipe: str) -> tuple[list[Log], int]:
+    """The logs of ``recipe`` to show, and how many more there are."""
     ran = [row for row in found if row.status in ("failed", "ran")]
     shown: list[Log] = []
     left, more = ALL, 0
     for row in sorted(ran, key=lambda row: row.status != "failed"):
         failed = row.status == "failed"
-        path = os.path.join(workspace, ".f0make", "logs", log_name(row.name))
+        path = os.path.join(workspace, ".f0make", "logs", log_name(recipe, row.name))
         try:
             size = os.stat(path).st_size
             if not size:

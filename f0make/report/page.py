@@ -16,6 +16,7 @@ from f0make.report import words
 from f0make.report.facts import Row, by_step
 from f0make.report.logs import logs
 from f0make.report.timeline import timeline
+from f0make.state.identity import recipe_of
 
 MOST_ROWS = 500
 """Instances with a row of their own: those that failed, then those that took longest."""
@@ -57,7 +58,7 @@ def page(run: Mapping[str, Any], found: Sequence[Row], workspace: str, graph: tu
     steps = by_step(found)
     order = {"failed": 0, "ran": 1, "restored": 2, "cancelled": 3, "skipped": 4, "current": 5}
     listed = sorted(found, key=lambda row: (order.get(row.status, 9), -(row.seconds or 0.0), row.name))
-    shown_logs, more_logs = logs(found, workspace)
+    shown_logs, more_logs = logs(found, workspace, recipe_of(str(run.get("recipe", "")), workspace))
     return template.render(
         run={**dict.fromkeys(_MEASURED), **_ALWAYS, **run},
         states=[

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from f0make.cache.variant import variant_of
 from f0make.lean import dataclass
+from f0make.state.identity import UNKNOWN, join
 from f0make.state.table import Place, Source, Table
 
 TYPE_CHECKING = False
@@ -64,17 +65,17 @@ class Index:
         self.keys: Table = Table()
         """key -> (variant, offset, variant, offset, …), newest last."""
         self.latest: Table = Table()
-        """instance -> (offset of its last record, step, measures)."""
+        """Identity (see `identity.join`) -> (offset of the instance's last record, step, measures)."""
         self.made: Table = Table()
         """path -> token"""
         self.makers: Table = Table()
-        """path -> instance"""
+        """path -> identity"""
         self.trees: dict[str, int] = {}
         """Token of a directory -> offset of a record that lists its entries."""
         self.begins: dict[str, dict[str, Any]] = {}
-        """instance -> payload, of attempts that neither a record nor a failure has closed."""
+        """Identity -> payload, of attempts that neither a record nor a failure has closed."""
         self.fails: dict[str, int] = {}
-        """instance -> offset of its failure, if nothing succeeded since."""
+        """Identity -> offset of the instance's failure, if nothing succeeded since."""
         self._again = again
         self._at: int | None = None
         """Offset of the line that is being taken in."""
@@ -102,9 +103,9 @@ class Index:
         """Where the records of ``key`` lie, newest first."""
         return tuple(reversed(self.keys.get(key, ())[1::2]))
 
-    def stats(self, instance: str) -> Stats | None:
-        """What the last record of ``instance`` measured."""
-        entry = self.latest.get(instance)
+    def stats(self, identity: str) -> Stats | None:
+        """What the last record of an instance measured."""
+        entry = self.latest.get(identity)
         return Stats(*entry[2]) if entry else None
 
     def dump(self) -> tuple[tuple[Any, ...], dict[str, list[bytes]]]:
@@ -137,7 +138,7 @@ class Index:
     # One line type each. A handler reads all it needs before it changes anything.
 
     def _record(self, payload: Any, offset: int) -> None:
-        key, instance = payload["key"], payload["instance"]
+        key, instance, identity = payload["key"], payload["instance"], _identity(payload)
         variant, outputs = variant_of(payload), payload.get("outputs") or {}
         trees = payload.get("trees") or {}
         measures = tuple(payload.get(name) or default for name, default in _MEASURES.items())
@@ -145,27 +146,27 @@ class Index:
         tokens = [outputs[path] for path in trees if path in outputs]
         _check_texts(key, instance, step, *outputs, *outputs.values())
         self.keys.change(key, lambda old: _with_variant(old or (), variant, offset))
-        self.latest.put(instance, (offset, step, measures))
-        self._put_made(outputs, instance)
+        self.latest.put(identity, (offset, step, measures))
+        self._put_made(outputs, identity)
         for token in tokens:
             self.trees[token] = offset
-        self.begins.pop(instance, None)
-        self.fails.pop(instance, None)
+        self.begins.pop(identity, None)
+        self.fails.pop(identity, None)
 
     def _made(self, payload: Any, offset: int) -> None:
-        paths, instance = payload["paths"], payload["instance"]
-        _check_texts(instance, *paths, *paths.values())
-        self._put_made(paths, instance)
+        paths, identity = payload["paths"], _identity(payload)
+        _check_texts(*paths, *paths.values())
+        self._put_made(paths, identity)
         offsets = self.offsets(payload.get("key") or "")
         if offsets:
-            known = self.latest.get(instance)
-            rest = known[1:] if known else (instance.partition("[")[0], ())
-            self.latest.put(instance, (offsets[0], *rest))
+            known = self.latest.get(identity)
+            rest = known[1:] if known else (payload["instance"].partition("[")[0], ())
+            self.latest.put(identity, (offsets[0], *rest))
 
-    def _put_made(self, paths: dict[str, str], instance: str) -> None:
+    def _put_made(self, paths: dict[str, str], identity: str) -> None:
         for path, token in paths.items():
             self.made.put(path, token)
-            self.makers.put(path, instance)
+            self.makers.put(path, identity)
 
     def _gone(self, payload: Any, offset: int) -> None:
         paths = payload["paths"]
@@ -175,16 +176,13 @@ class Index:
             self.makers.take(path)
 
     def _begin(self, payload: Any, offset: int) -> None:
-        instance = payload["instance"]
-        _check_texts(instance)
-        self.begins[instance] = payload
+        self.begins[_identity(payload)] = payload
 
     def _fail(self, payload: Any, offset: int) -> None:
-        instance = payload["instance"]
-        _check_texts(instance)
-        self.begins.pop(instance, None)
+        identity = _identity(payload)
+        self.begins.pop(identity, None)
         if not payload.get("lost"):
-            self.fails[instance] = offset
+            self.fails[identity] = offset
 
     def _forget(self, payload: Any, offset: int) -> None:
         key, variant = payload["key"], payload.get("variant")
@@ -192,10 +190,11 @@ class Index:
         dropped = {o for v, o in zip(old[::2], old[1::2], strict=True) if variant in (None, v)}
         kept = tuple(x for v, o in zip(old[::2], old[1::2], strict=True) if o not in dropped for x in (v, o))
         self.keys.change(key, lambda old: kept or None)
-        for instance in [
-            i for i in payload.get("instances") or () if self.latest.get(i, (-1,))[0] in dropped
-        ]:
-            self.latest.take(instance)
+        # What was written before recipes were names instances alone.
+        named = [x if isinstance(x, list) else (UNKNOWN, x) for x in payload.get("instances") or ()]
+        identities = [join(recipe, instance) for recipe, instance in named]
+        for identity in [i for i in identities if self.latest.get(i, (-1,))[0] in dropped]:
+            self.latest.take(identity)
 
 
 def _with_variant(old: tuple[Any, ...], variant: str, offset: int) -> tuple[Any, ...]:
@@ -204,6 +203,13 @@ def _with_variant(old: tuple[Any, ...], variant: str, offset: int) -> tuple[Any,
         at = old.index(variant)
         old = old[:at] + old[at + 2 :]
     return (*old, variant, offset)
+
+
+def _identity(payload: Any) -> str:
+    """The identity of the instance that a line is about. Raises KeyError and TypeError."""
+    recipe, instance = payload.get("recipe", UNKNOWN), payload["instance"]
+    _check_texts(recipe, instance)
+    return join(recipe, instance)
 
 
 def _check_texts(*values: Any) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOG = "records.log"
 IDX = "records.idx"
-MAGIC = b"f0make records.idx 2\n"
+MAGIC = b"f0make records.idx 3\n"
 _SIZE = 8
 """Bytes of the number behind the first line of the index file: how long its head is."""
 _HEAD = 64 << 10
@@ -60,6 +60,8 @@ class Journal:
     def reset(self) -> None:
         """Forget everything that was read."""
         self.index = Index(self._index_before)
+        self.outdated = False
+        """An older f0make began this log: its lines are understood, its first line must say what follows."""
         self.damaged_lines = 0
         self.unreadable: set[int] = set()
         """Offsets that the index names and where no whole line was found."""
@@ -202,7 +204,7 @@ class Journal:
         self._header = self._line(0)
         header = log.decode(self._header)
         if header is not None and header[0] == log.HEADER:
-            check_format(self.path, header[1])
+            self.outdated = check_format(self.path, header[1]) < log.FORMAT
         value = self._read_head()
         if value is None:
             return

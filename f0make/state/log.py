@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-FORMAT = 1
-"""Version of the line types; it stands in the first line of each log."""
+FORMAT = 2
+"""Version of the line types; it stands in the first line of each log. Lines of format 1 name no recipe."""
 HEADER = "header"
 DAMAGED = ""
 """The type that `scan` gives to bytes that are no line."""

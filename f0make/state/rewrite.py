@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from f0make.errors import StateError
 from f0make.state import log
+from f0make.state.identity import UNKNOWN, join, split
 from f0make.state.index import Index
 from f0make.state.journal import Journal
 
@@ -57,7 +58,7 @@ def _kept(journal: Journal) -> Iterator[bytes]:
             if not _lives(index, live, offset, kind, payload):
                 continue
             if kind == "record":
-                last[payload["instance"]] = offset
+                last[join(payload.get("recipe", UNKNOWN), payload["instance"])] = offset
                 keys[offset] = payload["key"]
                 outputs.update(payload.get("outputs") or ())
             start = offset - position
@@ -70,13 +71,17 @@ def _kept(journal: Journal) -> Iterator[bytes]:
     places: dict[str, dict[str, str]] = {}
     for path, token in index.made.items():
         places.setdefault(index.makers.get(path, ""), {})[path] = token
-    for instance, (offset, _, _) in index.latest.items():
-        if offset != last.get(instance) and offset in keys:
-            places.setdefault(instance, {})
-    for instance, paths in places.items():
-        entry = index.latest.get(instance)
-        key = keys.get(entry[0], "") if entry and entry[0] != last.get(instance) else ""
-        yield log.encode("made", {"instance": instance, "paths": paths, **({"key": key} if key else {})})
+    for identity, (offset, _, _) in index.latest.items():
+        if offset != last.get(identity) and offset in keys:
+            places.setdefault(identity, {})
+    for identity, paths in places.items():
+        entry = index.latest.get(identity)
+        key = keys.get(entry[0], "") if entry and entry[0] != last.get(identity) else ""
+        recipe, instance = split(identity)
+        about = {"instance": instance, "paths": paths}
+        if recipe != UNKNOWN:
+            about["recipe"] = recipe
+        yield log.encode("made", {**about, "key": key} if key else about)
 
 
 def _lives(index: Index, live: set[int], offset: int, kind: str, payload: Any) -> bool:
@@ -84,8 +89,9 @@ def _lives(index: Index, live: set[int], offset: int, kind: str, payload: Any) -
     if kind == "record":
         return offset in live
     if kind in ("begin", "fail"):
-        instance = str(payload.get("instance")) if isinstance(payload, dict) else ""
+        about = payload if isinstance(payload, dict) else {}
+        identity = join(str(about.get("recipe", UNKNOWN)), str(about.get("instance")))
         if kind == "begin":
-            return instance in index.begins and bool(index.begins[instance] == payload)
-        return index.fails.get(instance) == offset
+            return identity in index.begins and bool(index.begins[identity] == payload)
+        return index.fails.get(identity) == offset
     return kind not in (log.DAMAGED, log.HEADER, "made", "gone", "forget")

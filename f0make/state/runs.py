@@ -58,8 +58,8 @@ def read_runs(workspace: str, damage: list[str] | None = None) -> list[dict[str,
     return runs
 
 
-def check_format(path: str, header: Any) -> None:
-    """Raise StateError when ``header`` says that a newer f0make wrote the file."""
+def check_format(path: str, header: Any) -> int:
+    """The format that ``header`` names; an odd one counts as this f0make's. Raises StateError for a newer one."""
     found = header.get("format") if isinstance(header, dict) else None
     if isinstance(found, int) and found > log.FORMAT:
         from f0make.errors import StateError
@@ -68,3 +68,4 @@ def check_format(path: str, header: Any) -> None:
             f"{path} was written by a newer f0make (format {found}, this one reads up to {log.FORMAT}); "
             "use that version, or remove .f0make to start afresh"
         )
+    return found if isinstance(found, int) else log.FORMAT

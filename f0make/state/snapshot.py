@@ -21,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAGIC = b"f0make snapshot 3\n"
-PATCH_MAGIC = b"f0make snapshot patch 3\n"
+MAGIC = b"f0make snapshot 4\n"
+PATCH_MAGIC = b"f0make snapshot patch 4\n"
 DIRECTORY = os.path.join(".f0make", "snapshots")
 PATCH = ".new"
 """What the name of a patch (few signatures that replace those of its snapshot) ends in."""

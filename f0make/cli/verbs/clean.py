@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import say, shown
-from f0make.cli.verbs.past import runs
 from f0make.errors import Exit
 from f0make.options import RunOptions
+from f0make.state.identity import UNKNOWN
 
 if TYPE_CHECKING:
     from f0make.session import Session
@@ -31,41 +32,64 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
                 from f0make.engine.planning import plan
 
                 plan(session, options, None, None)  # grows the graph by what current steps have made known
-            declared, orphans = sort_out(session, recipe)
-            paths = orphans if extras.get("orphans") else declared + orphans
-            return _remove(session, paths, dry)
+            found = sort_out(session)
+            if extras.get("orphans"):
+                return _remove(session, found.orphans + found.strays, dry)
+            for path, owner in found.foreign:
+                print(f"f0make: {shown(path)} belongs to {shown(owner)} now; it stays", file=sys.stderr)
+            return _remove(session, found.declared + found.orphans, dry)
         finally:
             session.close()
     finally:
         lock.release()
 
 
-def sort_out(session: Session, recipe: str) -> tuple[list[str], list[str]]:
-    """What f0make made for ``recipe``: paths that a step of it declares, and paths that none does any more.
+@dataclass(slots=True)
+class Sorted:
+    """What f0make made in the workspace, as far as it concerns one recipe."""
 
-    Paths that were made for another recipe of the workspace are in neither list.
-    """
+    declared: list[str] = field(default_factory=list)
+    """Paths that it made and declares."""
+    orphans: list[str] = field(default_factory=list)
+    """Paths that it made and that no step of it makes any more."""
+    strays: list[str] = field(default_factory=list)
+    """Paths of recipes that are gone themselves, which it neither makes nor reads."""
+    foreign: list[tuple[str, str]] = field(default_factory=list)
+    """Paths that it declares, and the other recipe that made what lies there."""
+
+
+def sort_out(session: Session) -> Sorted:
+    """Sort what f0make made by whose it is. A path belongs to the recipe that last made it."""
     graph, store = session.graph, session.store
     asked = {path for instance in graph.instances for path in instance.inputs}
     loose = {step.name for step in session.recipe.steps if step.name not in graph.by_step}
-    declared, orphans = [], []
-    belongs = _Origin(recipe)
+    found = Sorted()
     for path in sorted(store.made):
+        recipe, maker = store.maker(path) or (UNKNOWN, "")
+        ours = recipe == store.recipe
+        there = recipe != UNKNOWN and os.path.lexists(os.path.join(session.workspace, recipe))
         if path in graph.producer:
-            declared.append(path)
-            continue
-        maker = store.maker(path)
-        record = store.latest(maker) if maker else None
-        step = str(record["step"]) if record and "step" in record else (maker or "").partition("[")[0]
-        if not belongs.to(record):
-            continue
-        if step in loose or (
-            step in graph.by_step and maker not in graph.by_name and _pattern(session, step)
-        ):
-            declared.append(path)  # instances of this step come and go with what is asked for
+            if ours or not there:
+                found.declared.append(path)
+            else:
+                found.foreign.append((path, recipe))
+        elif ours and _comes_and_goes(session, maker, loose):
+            found.declared.append(path)
         elif graph.producer_of(path) is None and path not in asked:
-            orphans.append(path)
-    return declared, orphans
+            if ours:
+                found.orphans.append(path)
+            elif not there and recipe != UNKNOWN:
+                found.strays.append(path)
+    return found
+
+
+def _comes_and_goes(session: Session, maker: str, loose: set[str]) -> bool:
+    """Whether ``maker`` is of a step whose instances depend on what is asked for."""
+    record = session.store.latest(maker)
+    step = str(record["step"]) if record and "step" in record else maker.partition("[")[0]
+    if step in loose:
+        return True
+    return step in session.graph.by_step and maker not in session.graph.by_name and _pattern(session, step)
 
 
 def _pattern(session: Session, step_name: str) -> bool:
@@ -78,25 +102,6 @@ def _pattern(session: Session, step_name: str) -> bool:
         not set(instance.variables) <= bound
         for instance in session.instances(session.graph.by_step[step_name])
     )
-
-
-class _Origin:
-    """Tells whether a record was made by a run of this recipe, or of one that is gone."""
-
-    def __init__(self, recipe: str) -> None:
-        here = os.path.abspath(recipe)
-        self._others: set[str] = set()
-        self._known: set[str] = set()
-        for run in runs(None):
-            made_by = os.path.abspath(str(run.get("recipe", "")))
-            self._known.add(str(run.get("run")))
-            if made_by != here and os.path.exists(made_by):
-                self._others.add(str(run.get("run")))
-
-    def to(self, record: dict[str, Any] | None) -> bool:
-        """True unless another recipe's run made it, or may have."""
-        run = str((record or {}).get("run"))
-        return run not in self._others and (run in self._known or not self._others)
 
 
 def _remove(session: Session, paths: list[str], dry: bool) -> int:

@@ -7,27 +7,31 @@ import sys
 from typing import Any
 
 from f0make.cli.streams import shown, write_bytes
-from f0make.cli.verbs.past import last_recipe, opened, runs
+from f0make.cli.verbs.past import known_recipes, last_recipe, opened, runs, say_which
 from f0make.errors import F0makeError
 from f0make.execution.lognames import log_name
 from f0make.options import RunOptions
+from f0make.state.identity import recipe_of
 
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the log, or one after the other with headings when ``target`` stands for many."""
-    target, recipe = in_order(extras["target"], extras.get("recipe"))
-    instances = remembered(target) if recipe is None else []
+    target, given = in_order(extras["target"], extras.get("recipe"))
+    recipe, instances = "", list[str]()
+    if given is None or not os.path.exists(given):
+        recipe, instances = remembered(target, given)
     if not instances:
-        chosen = recipe or last_recipe(extras)
+        chosen = given or last_recipe(extras)
         options.targets = [target]  # a file of a pattern step has an instance only when it is asked for
         with opened(chosen, options) as session:
+            recipe = session.store.recipe
             instances = [instance.name for instance in session.instances(session.resolve(target))]
     if not instances:
         raise F0makeError(f"no step makes {target}")
-    logs = [(instance, _read(instance)) for instance in instances]
+    logs = [(instance, _read(recipe, instance)) for instance in instances]
     for instance, data in logs:
         if data is None:
-            print(f"f0make: {shown(instance)} {_why_none(instance)}", file=sys.stderr)
+            print(f"f0make: {shown(instance)} {_why_none(recipe, instance)}", file=sys.stderr)
             continue
         if len(logs) > 1:
             write_bytes(f"==> {shown(instance)} <==\n".encode("utf-8", "surrogateescape"))
@@ -46,23 +50,38 @@ def _is_recipe(word: str) -> bool:
     return word.endswith((".yaml", ".yml")) and os.path.isfile(word)
 
 
-def remembered(target: str) -> list[str]:
-    """Instances that the state knows under this name, whatever has become of their recipe."""
+def remembered(target: str, given: str | None = None) -> tuple[str, list[str]]:
+    """(recipe, instances) that the state knows under this name, whatever has become of the recipe.
+
+    Where several recipes know the name, and none is ``given``, the one that was run last is meant, which is said.
+    """
     from f0make.state.store import Store
 
     with Store(".", readonly=True) as store:
         known = dict.fromkeys(store.instances())
         maker = store.maker(os.path.normpath(target))
     for run in runs(None):
-        known.update(dict.fromkeys(run.get("steps") or ()))
-    if target in known:
-        return [target]
-    members = [instance for instance in known if instance.startswith(f"{target}[")]
-    return members or ([maker] if maker else [])
+        recipe = recipe_of(str(run.get("recipe", "")), ".")
+        known.update(dict.fromkeys((recipe, instance) for instance in run.get("steps") or ()))
+    found: dict[str, list[str]] = {}
+    for recipe, instance in known:
+        if instance == target or instance.startswith(f"{target}["):
+            found.setdefault(recipe, []).append(instance)
+    if not found and maker is not None:
+        found = {maker[0]: [maker[1]]}
+    if given is not None:
+        wanted = recipe_of(given, ".")
+        return wanted, found.get(wanted, [])
+    if not found:
+        return "", []
+    recent = known_recipes()
+    ranked = sorted(found, key=lambda recipe: recent.index(recipe) if recipe in recent else len(recent))
+    say_which(ranked[0], ranked)
+    return ranked[0], found[ranked[0]]
 
 
-def _read(instance: str) -> bytes | None:
-    path = os.path.join(".f0make", "logs", log_name(instance))
+def _read(recipe: str, instance: str) -> bytes | None:
+    path = os.path.join(".f0make", "logs", log_name(recipe, instance))
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -72,9 +91,9 @@ def _read(instance: str) -> bytes | None:
         raise F0makeError(f"{path}: {error.strerror}") from None
 
 
-def _why_none(instance: str) -> str:
+def _why_none(recipe: str, instance: str) -> str:
     from f0make.state.store import Store
 
-    with Store(".", readonly=True) as store:
+    with Store(".", readonly=True, recipe=recipe) as store:
         ran = store.latest(instance) is not None or store.last_fail(instance) is not None
     return "printed nothing" if ran else "has not run here"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from f0make.cli.streams import shown
 from f0make.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 def runs(recipe: str | None) -> list[dict[str, Any]]:
     """Past runs, oldest first; only those of ``recipe`` when it is given."""
-    import os
-
+    from f0make.state.identity import recipe_of
     from f0make.state.runs import read_runs
 
     damage: list[str] = []
@@ -29,19 +29,44 @@ def runs(recipe: str | None) -> list[dict[str, Any]]:
         print(f"f0make: {text}", file=sys.stderr)
     if recipe is None:
         return found
-    wanted = os.path.abspath(recipe)
-    return [run for run in found if os.path.abspath(str(run.get("recipe", ""))) == wanted]
+    wanted = recipe_of(recipe, ".")
+    return [run for run in found if recipe_of(str(run.get("recipe", "")), ".") == wanted]
+
+
+def known_recipes() -> list[str]:
+    """The recipes that were run here and that still exist, the last first; those that are gone behind them."""
+    import os
+
+    from f0make.state.identity import recipe_of
+
+    named = [recipe_of(str(run["recipe"]), ".") for run in reversed(runs(None)) if run.get("recipe")]
+    return sorted(dict.fromkeys(named), key=lambda recipe: not os.path.lexists(recipe))
 
 
 def last_recipe(extras: Mapping[str, Any]) -> str:
-    """The recipe that was given, or that of the last run. Raises UsageError when there is neither."""
+    """The recipe that was given, or that of the last run, which is said where there are others.
+
+    Raises UsageError when there is neither.
+    """
     given = extras.get("recipe")
     if given:
         return str(given)
-    for run in reversed(runs(None)):
-        if run.get("recipe"):
-            return str(run["recipe"])
-    raise UsageError("nothing was run here yet; say which recipe is meant (--recipe RECIPE)")
+    known = known_recipes()
+    if not known:
+        raise UsageError("nothing was run here yet; say which recipe is meant (--recipe RECIPE)")
+    say_which(known[0], known)
+    return known[0]
+
+
+def say_which(chosen: str, known: Sequence[str]) -> None:
+    """Where several recipes were run, say that ``chosen`` is meant, because none was named."""
+    others = [shown(recipe) for recipe in known if recipe != chosen]
+    if others:
+        print(
+            f"f0make: of {shown(chosen)}; {', '.join(others)} {'was' if len(others) == 1 else 'were'} run here, too "
+            "(name the recipe that is meant)",
+            file=sys.stderr,
+        )
 
 
 @contextmanager

@@ -31,6 +31,7 @@ def _page(recipe: str, run: Mapping[str, Any], options: RunOptions) -> str:
     from f0make.report.drawing import drawing
     from f0make.report.facts import rows
     from f0make.report.page import page
+    from f0make.state.identity import recipe_of
     from f0make.state.store import Store
 
     states = dict(run.get("steps") or {})
@@ -46,5 +47,5 @@ def _page(recipe: str, run: Mapping[str, Any], options: RunOptions) -> str:
     except F0makeError as error:
         first = str(error).partition("\n")[0]
         graph = "", f"The recipe is not as it was in this run, so there is no drawing: {first}"
-    with Store(".", readonly=True) as store:
+    with Store(".", readonly=True, recipe=recipe_of(recipe, ".")) as store:
         return page(run, rows(run, store, current), ".", graph)

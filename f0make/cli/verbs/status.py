@@ -9,9 +9,10 @@ from typing import Any
 
 from f0make.cli.reporters.wording import summary_line, usage_line
 from f0make.cli.streams import shown
-from f0make.cli.verbs.past import clock, runs
+from f0make.cli.verbs.past import clock, known_recipes, runs, say_which
 from f0make.execution.lognames import log_name
 from f0make.options import RunOptions
+from f0make.state.identity import recipe_of
 
 LISTED = ("failed", "cancelled", "skipped")
 """States that deserve a line each; of the others the numbers say enough."""
@@ -20,6 +21,8 @@ LISTED = ("failed", "cancelled", "skipped")
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the last run (of the recipe, when one is given); with `-v` every instance that is not current."""
     found = runs(extras.get("recipe"))
+    if found and not extras.get("recipe"):
+        say_which(recipe_of(str(found[-1].get("recipe", "")), "."), known_recipes())
     going = _going_on()
     if going is not None:
         print(f"f0make: a run is going on (process {going})", file=sys.stderr)
@@ -35,11 +38,11 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     used = usage_line(last)
     if used:
         print(used)
-    steps = last.get("steps")
+    steps, recipe = last.get("steps"), recipe_of(str(last.get("recipe", "")), ".")
     for instance, status in steps.items() if isinstance(steps, dict) else ():
         if status not in LISTED and not options.verbose:
             continue
-        log = os.path.join(".f0make", "logs", log_name(instance))
+        log = os.path.join(".f0make", "logs", log_name(recipe, instance))
         more = f"  ({log})" if status == "failed" and os.path.exists(log) else ""
         print(f"{status:<9} {shown(instance)}{more}")
     return 0

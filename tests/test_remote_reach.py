@@ -16,7 +16,8 @@ from sshd.proxy import Proxy
 from test_remote_failures import flag, hosts, pair
 
 from f0make.cache.blobs import Blobs
-from f0make.remote.connection import Refused, Unreachable
+from f0make.remote.connection import Unreachable
+from f0make.remote.hostkeys import Refused
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.reach import reach
 from f0make.remote.stage import NotStarted

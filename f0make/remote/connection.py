@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
+import shlex
 import socket
 import time
 from typing import Any
 
+from f0make.remote import hostkeys
+from f0make.remote.hostkeys import Refused
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.library import paramiko
 from f0make.remote.packets import Packets
@@ -24,10 +26,6 @@ _LOGIN = 5.0
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # What goes wrong is told in one line, below.
 
 
-class Refused(Exception):
-    """The host's key is unknown or has changed; the text says what to do."""
-
-
 class Unreachable(Exception):
     """No connection; the text names the host and the reason."""
 
@@ -35,8 +33,12 @@ class Unreachable(Exception):
 class Connection:
     """A transport, with the transports of the jumps that it goes through."""
 
-    def __init__(self, transport: paramiko.Transport, below: Connection | None = None) -> None:
+    def __init__(
+        self, transport: paramiko.Transport, below: Connection | None = None, remark: str = ""
+    ) -> None:
         self.transport = transport
+        self.remark = remark
+        """What a person should know of how it came about; mostly empty."""
         self._below = below
 
     def close(self) -> None:
@@ -65,7 +67,8 @@ def _reach(host: Host, target: Target, patience: Patience, until: float) -> Conn
         else:
             sock = socket.create_connection((target.address, target.port), _left(until))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Connection(_login(host, target, sock, patience, until), below)
+        transport, remark = _login(host, target, sock, patience, until)
+        return Connection(transport, below, remark)
     except (Refused, Unreachable):
         if below is not None:
             below.close()
@@ -94,72 +97,25 @@ def _jump(host: Host, target: Target, patience: Patience, until: float) -> Conne
     return _reach(through, next_target, patience, until)
 
 
-def _login(host: Host, target: Target, sock: Any, patience: Patience, until: float) -> paramiko.Transport:
+def _login(
+    host: Host, target: Target, sock: Any, patience: Patience, until: float
+) -> tuple[paramiko.Transport, str]:
+    """The connection, and what is to be told of files of known hosts."""
     transport = paramiko.Transport(sock, default_window_size=_WINDOW, packetizer_class=Packets)
     try:
         options = transport.get_security_options()
         ciphers = [c for c in _CIPHERS if c in options.ciphers]
         options.ciphers = (*ciphers, *(c for c in options.ciphers if c not in ciphers))
-        known = _known_keys(target)
-        kinds = [kind for kind in options.key_types if _kind(kind) in known]
-        options.key_types = (*kinds, *(k for k in options.key_types if k not in kinds))
+        known = hostkeys.look_up(target)
+        options.key_types = hostkeys.wanted(options.key_types, known)
         transport.banner_timeout = transport.handshake_timeout = max(0.1, _left(until))
         transport.start_client(timeout=max(0.1, _left(until)))
-        _check_key(host, target, transport.get_remote_server_key(), known, patience)
+        hostkeys.check(host, target, transport.get_remote_server_key(), known, patience)
         _authenticate(host, target, transport)
     except BaseException:
         transport.close()
         raise
-    return transport
-
-
-def _kind(algorithm: str) -> str:
-    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
-
-
-def _known_keys(target: Target) -> dict[str, paramiko.PKey]:
-    """Kind of key -> the key that is known for the host."""
-    found: dict[str, paramiko.PKey] = {}
-    for path in target.known_hosts:
-        keys = paramiko.HostKeys()
-        try:
-            keys.load(path)
-        except (OSError, paramiko.SSHException):
-            continue
-        for kind, key in (keys.lookup(target.known_as) or {}).items():
-            found.setdefault(kind, key)
-    return found
-
-
-def _check_key(
-    host: Host, target: Target, key: paramiko.PKey, known: dict[str, paramiko.PKey], patience: Patience
-) -> None:
-    name, file = target.known_as, target.known_hosts[0]
-    expected = known.get(key.get_name())
-    if expected is not None:
-        if expected == key:
-            return
-        raise Refused(
-            f"{host.name}: the key of {name} has changed: it is now {key.fingerprint}. Somebody may be "
-            f"listening; if the host was set up anew: ssh-keygen -R '{name}' -f {file}"
-        )
-    if known:
-        raise Refused(
-            f"{host.name}: {name} is known in {file} by a key of another kind, and shows {key.fingerprint}: "
-            f"check that, then ssh-keygen -R '{name}' -f {file} and add the new key"
-        )
-    if not patience.accept_new:
-        where = f"-p {target.port} " if target.port != 22 else ""
-        raise Refused(
-            f"{host.name}: the key of {name} is not known in {file}: it is {key.fingerprint}. Check that and add it "
-            f"(ssh-keyscan {where}{target.address} >> {file}), or run with --accept-new-host-keys"
-        )
-    try:
-        os.makedirs(os.path.dirname(file) or ".", 0o700, exist_ok=True)
-        with open(file, "a", encoding="utf-8") as out:
-            out.write(f"{name} {key.get_name()} {key.get_base64()}\n")
-    except OSError as error:
-        raise Refused(f"{host.name}: its key cannot be added to {file}: {error.strerror}") from None
+    return transport, hostkeys.remark(known)
 
 
 def _authenticate(host: Host, target: Target, transport: paramiko.Transport) -> None:
@@ -196,8 +152,20 @@ def _authenticate(host: Host, target: Target, transport: paramiko.Transport) -> 
     hint = f"; {locked} cannot be used: add it to ssh-agent" if locked else ""
     what = f"none of {tried} keys was accepted" if tried else "there is no key to log in with"
     raise Unreachable(
-        f"{host.name}: {target.address} refuses the login of {target.user}: {what}{hint} (try ssh {host.name})"
+        f"{host.name}: {target.address} refuses the login of {target.user}: {what}{hint} (try {_by_hand(host, target)})"
     )
+
+
+def _by_hand(host: Host, target: Target) -> str:
+    """The `ssh` command that does the same: by the host's name only where that alone says all."""
+    if not (host.address or host.port or host.user or host.key):
+        return f"ssh {host.name}"
+    words = ["ssh"]
+    if target.port != 22:
+        words += ["-p", str(target.port)]
+    if host.key:
+        words += ["-i", shlex.quote(host.key)]
+    return " ".join([*words, shlex.quote(f"{target.user}@{target.address}")])
 
 
 def _agent_keys(target: Target) -> list[Any]:

@@ -25,8 +25,9 @@ from f0make.execution.local import LocalBackend
 from f0make.files.clearing import remove_path
 from f0make.files.digest import FileError
 from f0make.remote import wire
-from f0make.remote.connection import Refused, Unreachable
+from f0make.remote.connection import Unreachable
 from f0make.remote.home import bring_home
+from f0make.remote.hostkeys import Refused
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.link import Broken, Link
 from f0make.remote.needs import InputGone
@@ -80,6 +81,8 @@ class Fleet:
         self._selector = selectors.DefaultSelector()
         self.traffic: dict[str, list[int]] = {host.name: [0, 0] for host in hosts}
         """Name -> bytes sent and received over connections that have ended."""
+        self._said: set[str] = set()
+        """Remarks about files of known hosts that were told."""
         self._vain: dict[str, int] = {}
         """Name -> losses in a row with nothing done in between."""
 
@@ -242,9 +245,11 @@ class Fleet:
         self._ring()
 
     def _worry(self, link: Link) -> str:
+        said = link.remark if link.remark not in self._said else ""
+        self._said.add(said)
         if not link.about.noexec:
-            return ""
-        return (
+            return said and f"{link.host.name}: {said}"
+        return f"{link.host.name}: {said}; " * bool(said) + (
             f"{link.host.name}: {link.about.workdir} is on a file system without programs (noexec): steps that "
             "start one of their inputs fail there (set workdir to another directory)"
         )

@@ -99,6 +99,8 @@ class Link:
             raise Unreachable(f"{host.name}: the connection broke before its agent ran{why}") from None
         self._asked: dict[str, int] = {}
         """Digest -> size (bytes) of the contents that the host was asked for and that are not here yet."""
+        self.remark = connection.remark
+        """What to tell of how it was reached; mostly empty."""
         self._intake = Intake(transit, self._asked)
         self._offers: dict[str, int] = {}
         """Digest of an input of what was sent there -> how often the host may still ask for it."""

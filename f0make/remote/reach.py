@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 
-from f0make.remote.connection import Connection, Refused, Unreachable, connect
+from f0make.remote.connection import Connection, Unreachable, connect
+from f0make.remote.hostkeys import Refused
 from f0make.remote.hosts import Host, Patience
 from f0make.remote.link import Link
 from f0make.remote.stage import NotStarted

@@ -15,6 +15,9 @@ from f0make.remote.hosts import Host, Patience, patience_of
 if TYPE_CHECKING:
     from f0make.remote.transit import Transit
 
+LOW = 100_000_000
+"""Bytes; a host with less room cannot be relied on: a run may try it, and is likely to end with a full disk there."""
+
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Connect to every host at one time; a line for each. 5 when one cannot be used."""
@@ -43,7 +46,8 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
 
 def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, dict[str, Any]]) -> None:
-    from f0make.remote.connection import Refused, Unreachable
+    from f0make.remote.connection import Unreachable
+    from f0make.remote.hostkeys import Refused
     from f0make.remote.reach import reach
     from f0make.remote.stage import NotStarted
 
@@ -73,19 +77,33 @@ def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, di
             free=seen.free,
             workdir=seen.workdir,
         )
+        about["reason"] = link.remark
         if seen.noexec:
-            about["reason"] = (
+            about["reason"] += "; " * bool(link.remark) + (
                 f"{host.name}: {seen.workdir} is on a file system without programs (noexec): steps that start "
                 "one of their inputs fail there (set workdir to another directory)"
             )
+        if seen.free < LOW:
+            about.update(usable=False, problem="low disk", reason=_low(seen.free, seen.workdir))
         link.close()
+
+
+def _low(free: int, workdir: str) -> str:
+    return (
+        f"low disk: {_size(free)} free in {workdir}, and contents of steps need room "
+        "(make some, or set workdir to another directory)"
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _line(about: dict[str, Any]) -> str:
     name, reason = about["host"], about["reason"].removeprefix(f"{about['host']}: ")
     if not about["usable"]:
         return shown(f"{name}: cannot be used: {reason}")
-    room = f"{about['free'] / 1e9:.1f} GB free in {about['workdir']}"
+    room = f"{_size(about['free'])} free in {about['workdir']}"
     return shown(
         f"{name}: ok: key known, Python {about['python']}, {about['slots']} slots, {room}"
         + (f"; {reason}" if reason else "")

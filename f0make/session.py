@@ -334,6 +334,10 @@ class Session:
         found = select(target, path, self.graph)
         if found is not None:
             return found
+        if self.recipe.step(target) is not None and self.expansion.is_pattern(target):
+            raise UsageError(
+                f"target {target!r} is a pattern step, and nothing asks for an instance of it: name an instance or a file"
+            )
         if self.recipe.step(target) is not None or self._exists(path) or self.pending:
             return []
         unmet = self.expansion.would_need(path)

@@ -261,7 +261,7 @@ def test_inputs_of_a_pattern_may_be_globs_and_steps(world: World) -> None:
             inputs:
               - m.lib
               - n.lib
-            run: x ${{ steps.lib.outputs }}
+            run: x ${{ steps.lib(m='m').outputs }}
           - name: lib
             inputs:
               - src/${{ m }}/*.c

@@ -12,6 +12,7 @@ from f0make.expand.needs import IsPending
 from f0make.expand.patterns import Resolver
 from f0make.expand.pending import Waiting
 from f0make.expand.stages import MAX_ROUNDS, Stages
+from f0make.expand.state import LATE
 from f0make.gc_pause import gc_pause
 from f0make.lean import dataclass, field
 from f0make.model import Instance, Recipe
@@ -42,6 +43,11 @@ class Expansion:
             return None
         return Resolver(self.stages, Waiting(self.stages).awaited).would_need(path)
 
+    def is_pattern(self, step: str) -> bool:
+        """Whether the step called ``step`` is a pattern step (and waits for nothing)."""
+        state = self.stages.states.get(step) if self.stages is not None else None
+        return state is not None and state.plan.pattern and state.after is None
+
     def rerender(self, instance: Instance, attempt: int) -> Instance:
         """``instance`` as it is in another attempt: itself where nothing of its step mentions `attempt`.
 
@@ -67,8 +73,12 @@ def expand(
 def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], finished: frozenset[str]) -> Expansion:
     stages = Stages(recipe, facts, finished)
     stages.hold_back()
-    _settle(stages, [*targets, *recipe.targets])
-    _render_late(stages)
+    for _ in range(MAX_ROUNDS):
+        _settle(stages, [*targets, *recipe.targets])
+        asked = stages.asked.all().keys()
+        _render_late(stages)
+        if stages.asked.all().keys() <= asked:
+            break  # Otherwise the fields that are rendered last ask for more instances of pattern steps.
     Waiting(stages).spread()
     states = stages.states.values()
     instances = [instance for state in states for instance in state.instances]
@@ -106,6 +116,7 @@ def _settle(stages: Stages, targets: Sequence[str]) -> None:
 
 def _resolve(stages: Stages, targets: Sequence[str]) -> None:
     resolver = Resolver(stages, Waiting(stages).awaited)
+    resolver.want_asked(stages.asked.all())
     for state in stages.states.values():
         if not state.plan.pattern:
             resolver.want(path for instance in state.instances for path in instance.inputs)
@@ -119,6 +130,7 @@ def _resolve(stages: Stages, targets: Sequence[str]) -> None:
 def _render_late(stages: Stages) -> None:
     for state in stages.states.values():
         if state.after is None:
+            stages.asked.begin(state.name, LATE)
             try:
                 render_late(state, stages.renderer)
             except IsPending as pending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from f0make.expand.asked import Asks
 from f0make.expand.globs import capture
 from f0make.expand.names import instance_name, parse_instance_name
 from f0make.expand.needs import IsPending, NeedsStage
@@ -68,6 +69,10 @@ class Resolver:
         """Pattern instances that are wanted, by name."""
         self._known: dict[str, Found] = {}
         self._candidates: dict[str, Instance | None] = {}
+        self._asks: dict[str, Asks] = {}
+        """Candidate -> the pattern instances that its own templates ask for."""
+        self._held_back: dict[str, str] = {}
+        """Candidate -> the step without instances yet that its inputs name."""
         self._attempts = 0
         """Candidates that may still be looked at for the file in question."""
         self._exhausted = 0
@@ -146,8 +151,30 @@ class Resolver:
             found = self.resolve(path, ())
             self._exhausted += self._attempts < 0
             if found.instance is not None and found.instance.name not in self.chosen:
-                self.chosen[found.instance.name] = found.instance
-                left += found.instance.inputs
+                left += self._choose(found.instance)
+
+    def _choose(self, instance: Instance) -> list[str]:
+        """``instance`` is wanted; what it needs."""
+        self.chosen[instance.name] = instance
+        left = list(instance.inputs)
+        for name, (state, variables) in self._asks.get(instance.name, {}).items():
+            if name not in self.chosen:
+                asked = self._candidate(state, variables)
+                left += self._choose(asked) if asked is not None else []
+        return left
+
+    def want_asked(self, asks: Asks) -> None:
+        """Choose the pattern instances that templates name, whether or not what they need is there."""
+        for name, (state, variables) in asks.items():
+            instance = self._candidate(state, variables)
+            if instance is not None:
+                self.want(self._choose(instance))
+            elif name in self._held_back:
+                other = self._held_back[name]
+                self.stages.withhold(state, self.stages.states[other].after or other)
+            elif state.broken_parts.get(name) == {"glob"}:
+                text = f"{name} is asked for, and no file matches its input"
+                state.problems[OUTPUTS].at(state.plan.step, "inputs", text)
 
     def want_instance(self, name: str) -> bool:
         """Choose the pattern instance called ``name``; False where that is no such name."""
@@ -163,8 +190,7 @@ class Resolver:
                 wildcards = {key: values[key] for key in rule.state.plan.wildcards}
                 instance = self._candidate(rule.state, {**rule.variables, **wildcards})
                 if instance is not None and self._matches_itself(rule, instance):
-                    self.chosen[instance.name] = instance
-                    self.want(instance.inputs)
+                    self.want(self._choose(instance))
                     return True
         return False
 
@@ -266,9 +292,10 @@ class Resolver:
         return self._candidates[name]
 
     def _render(self, state: StepState, name: str, variables: dict[str, Any]) -> Instance | None:
-        renderer = self.stages.renderer
+        renderer, asked = self.stages.renderer, self.stages.asked
         instance = renderer.new(state.plan, name, variables)
         while True:
+            asked.sink = self._asks[name] = {}
             try:
                 scope = renderer.scope(state.plan, instance)
                 renderer.early(state, instance, scope)
@@ -279,7 +306,8 @@ class Resolver:
                 break
             except NeedsStage as need:
                 self.stages.demand(need.name, need.stage)
-            except IsPending:
+            except IsPending as pending:
+                self._held_back[name] = pending.name
                 return None
         broken = state.broken_parts.get(name, ())
         # A glob that matches nothing is a prerequisite that is not there.

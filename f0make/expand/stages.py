@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from f0make.expand.asked import Asked, unnamed
 from f0make.expand.environment import Environment
 from f0make.expand.facts import Facts
 from f0make.expand.foreach import ForeachExpander
@@ -41,8 +42,9 @@ class Stages:
         self.paths = Paths(facts.workspace, recipe.files)
         self.made = Made()
         names = [step.name for step in recipe.steps]
-        self.view = StepsView(names, self.ask)
+        self.view = StepsView(names, self.ask, lambda name: self.states[name].plan.pattern)
         self.renderer = Renderer({"config": recipe.config, "steps": self.view}, self.paths, self.made, facts)
+        self.asked = Asked(self.renderer, recipe.wildcards)
         odd = [name for name in names if not name.isidentifier()]
         self.states: dict[str, StepState] = {}
         self.waiting: dict[str, str] = {}
@@ -51,15 +53,26 @@ class Stages:
             plan = StepPlan(step, self.paths, odd, self.problems)
             self.states[step.name] = StepState(plan, recipe)
 
-    def ask(self, name: str, stage: str) -> Sequence[Instance]:
-        """What `steps.NAME` sees. Raises NeedsStage, IsPending and Broken."""
+    def ask(
+        self, name: str, stage: str, wanted: Mapping[str, Sequence[str]] | None = None
+    ) -> Sequence[Instance]:
+        """What `steps.NAME` sees: all instances, or those of a pattern step with the ``wanted`` values.
+
+        Raises NeedsStage, IsPending, Broken and Missing.
+        """
         state = self.states[name]
+        pattern = state.plan.pattern
+        if pattern and wanted is None:
+            names = [*state.plan.variables, *state.plan.wildcards]
+            raise unnamed(name, names, names)
         if state.after is not None:
             raise IsPending(name)
         if stage not in state.done:
             raise NeedsStage(name, stage)
         if state.broken:
             raise Broken
+        if pattern and wanted is not None:
+            return self.asked.instances(state, wanted, stage)
         return state.instances
 
     def hold_back(self) -> None:
@@ -140,6 +153,7 @@ class Stages:
         state.begin(OUTPUTS).at(state.plan.step, "", f"templates go round in a circle: {text}")
 
     def _perform(self, state: StepState, stage: str) -> None:
+        self.asked.begin(state.name, stage)
         if stage == OUTPUTS:
             if state.plan.pattern:
                 self._pattern_stage(state)

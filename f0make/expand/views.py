@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from f0make.model import Instance
 from f0make.template.access import Missing, suggestion
@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Ask = Callable[[str, str], Sequence[Instance]]
-"""(step, stage) -> its instances, that stage of them done; raises NeedsStage, IsPending, Broken."""
+Ask = Callable[[str, str, "Mapping[str, Sequence[str]] | None"], Sequence[Instance]]
+"""(step, stage, values of variables or None) -> its instances, of a pattern step those with these values, that stage of
+them done; raises NeedsStage, IsPending, Broken, and Missing."""
 
 
 class StepsView:
@@ -21,9 +22,10 @@ class StepsView:
 
     template_no_text = "`steps` is not a value: write `steps.NAME.outputs`"
 
-    def __init__(self, names: Sequence[str], ask: Ask) -> None:
+    def __init__(self, names: Sequence[str], ask: Ask, is_pattern: Callable[[str], bool]) -> None:
         self._names = frozenset(names)
         self._ask = ask
+        self._is_pattern = is_pattern
         self._views: dict[str, StepView] = {}
 
     def template_get(self, name: str) -> StepView:
@@ -31,7 +33,7 @@ class StepsView:
         if name not in self._names:
             raise Missing(f"no step is called `{name}`", suggestion(name, self._names))
         if name not in self._views:
-            self._views[name] = StepView(name, self._ask)
+            self._views[name] = StepView(name, self._ask, self._is_pattern(name))
         return self._views[name]
 
     def forget(self, name: str) -> None:
@@ -42,8 +44,9 @@ class StepsView:
 class StepView:
     """One step, all its instances in the order of the foreach or some of them."""
 
-    def __init__(self, name: str, ask: Ask) -> None:
+    def __init__(self, name: str, ask: Ask, pattern: bool) -> None:
         self.name = name
+        self._pattern = pattern
         self.template_no_text = f"`steps.{name}` is not a value: write `steps.{name}.outputs`"
         self._ask = ask
         self._all: dict[str, PathList] = {}
@@ -57,7 +60,7 @@ class StepView:
             raise Missing(
                 f"`{attribute}` is not defined for a step", suggestion(attribute, ("outputs", "inputs"))
             )
-        instances = self._ask(self.name, attribute)
+        instances = self._ask(self.name, attribute, None)
         if attribute not in self._all:
             self._all[attribute] = gather(instances, attribute)
         return self._all[attribute]
@@ -70,7 +73,9 @@ class StepView:
 
     def select(self, wanted: dict[str, list[str]], stage: str) -> list[Instance]:
         """The instances in order whose variables have one of the ``wanted`` values. Raises Missing."""
-        instances = self._ask(self.name, stage)
+        instances = self._ask(self.name, stage, wanted)
+        if self._pattern:
+            return list(instances)
         names = tuple(wanted)
         if names not in self._index:
             self._index[names] = self._index_by(names, instances)

@@ -1,6 +1,7 @@
 # Everything here works on a fresh machine with Python 3.10 or newer and make.
 #   make demo   run the penguins pipeline twice: the second time nothing runs
 #   make test   the tests
+#   make fuzz   the fuzzers alone, FUZZ seconds each (default: 600), from a random seed that a failure names
 #   make check  format, lint, types
 #   make zipapp dist/f0make.pyz and dist/f0make-lean.pyz: one file each, to copy to a machine that has Python only
 #   make lock   the newest versions into the lock files that make zipapp goes by
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test check bench bench-quick zipapp lock clean
+.PHONY: demo test fuzz check bench bench-quick zipapp lock clean
 
 demo: $(VENV)/.installed
 	@echo "--- first run: everything is made"
@@ -21,6 +22,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.developing
 	@sh tests/system-packages.sh
 	$(BIN)/python -m pytest -n $(JOBS)
+
+FUZZ ?= 600
+
+fuzz: $(VENV)/.developing
+	F0MAKE_FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 check: $(VENV)/.developing
 	$(BIN)/ruff format --check .

@@ -46,21 +46,76 @@ def dumper(
     return dump
 
 
+MOST_DIGITS = 1000
+"""Digits of a whole number: Python itself reads and writes up to 4,300, in a time that grows with their square."""
+MOST_DEPTH = 200
+"""Lists and maps inside each other: Python's own functions give up somewhere beyond 300."""
+
+
+def _int(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError("a number is too long")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:
+        raise ValueError("a number is too large")
+    return value
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
 class _Settings:
-    """What `json.JSONDecoder` tells the scanner when it is told nothing itself."""
+    """What `json.JSONDecoder` tells the scanner, but that numbers which JSON does not know are refused."""
 
     strict = True
     object_hook = object_pairs_hook = None
-    parse_float = float
-    parse_int = int
-    parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
+    parse_float = staticmethod(_float)
+    parse_int = staticmethod(_int)
+    parse_constant = staticmethod(_constant)
 
 
 _scan = _fast.make_scanner(_Settings()) if _fast is not None else None
 
 
 def loads(data: bytes) -> Any:
-    """What `json.loads` makes of ``data``. Raises ValueError."""
+    """What `json.loads` makes of ``data``, which others may have written.
+
+    Raises ValueError, also for NaN, infinities and numbers beyond a float, for what is nested deeper than
+    `MOST_DEPTH`, and for text that holds half a character.
+    """
+    value = _loads(data)
+    if b"\\ud" in data or b"\\uD" in data or _may_be_deep(data):
+        _check(value, MOST_DEPTH)
+    return value
+
+
+def _may_be_deep(data: bytes) -> bool:
+    return data.count(b"[") > MOST_DEPTH or data.count(b"{") > MOST_DEPTH
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raise ValueError when ``value`` is nested deeper than ``depth`` or holds text that cannot be encoded."""
+    if type(value) is str:
+        value.encode("utf-8", "surrogateescape")
+    elif type(value) is list:
+        if not depth:
+            raise ValueError("nested too deeply")
+        for item in value:
+            _check(item, depth - 1)
+    elif type(value) is dict:
+        if not depth:
+            raise ValueError("nested too deeply")
+        for name, item in value.items():
+            name.encode("utf-8", "surrogateescape")
+            _check(item, depth - 1)
+
+
+def _loads(data: bytes) -> Any:
     if _scan is not None:
         try:
             text = data.decode("ascii")
@@ -71,4 +126,4 @@ def loads(data: bytes) -> Any:
             pass
     from json import loads as load
 
-    return load(data)
+    return load(data, parse_int=_int, parse_float=_float, parse_constant=_constant)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_DIGITS = 1000
+_DEPTH = 150
+"""What a record may hold: `f0make.compact` reads no longer numbers, and nothing that is nested deeper than a little more."""
+_MOST = 10**_DIGITS
+
 ALL_KEYS = ""
 """Stands in `Context.reads` for "the list of keys was asked for"; no key can be empty."""
 
@@ -159,33 +164,45 @@ def json_safe(key: str, value: Any) -> Any:
     Raises TypeError naming ``key`` for anything that JSON cannot hold.
     """
     try:
-        return _safe(key, value)
+        return _safe(key, value, _DEPTH)
     except RecursionError:
         raise TypeError(f"context value of {key!r} is nested too deeply, or contains itself") from None
 
 
-def _safe(key: str, value: Any) -> Any:
+def _safe(key: str, value: Any, depth: int) -> Any:
+    if depth < 0:
+        raise RecursionError
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str.__str__(value)
+        return _text(key, value)
     if isinstance(value, int):
+        if abs(value) >= _MOST:
+            raise TypeError(f"context value of {key!r} holds a number of more than {_DIGITS} digits")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise TypeError(f"context value of {key!r} holds {value!r}, which JSON cannot express")
         return float(value)
     if isinstance(value, (list, tuple)):
-        return [_safe(key, item) for item in value]
+        return [_safe(key, item, depth - 1) for item in value]
     if isinstance(value, dict):
         for name in value:
             if not isinstance(name, str):
                 raise TypeError(f"context value of {key!r} has a key that is no text: {name!r}")
-        return {str.__str__(name): _safe(key, item) for name, item in value.items()}
+        return {_text(key, name): _safe(key, item, depth - 1) for name, item in value.items()}
     raise TypeError(
         f"context value of {key!r} must be made of text, numbers, booleans, None, lists and maps, "
         f"not {type(value).__name__}"
     )
+
+
+def _text(key: str, value: str) -> str:
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise TypeError(f"context value of {key!r} holds text that is no Unicode: {value!r}") from None
+    return str.__str__(value)
 
 
 def _copy(value: Any) -> Any:

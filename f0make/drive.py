@@ -141,13 +141,13 @@ def _tell_rest(reporter: Reporter, rest: Rest) -> None:
 def _clean_up_crash(session: Session, run: Run) -> None:
     """Put aside what steps of a run that was killed left half made."""
     for begun in session.store.open_begins():
-        left = [p for p in begun["outputs"] if not run.outputs.ours(p)]
+        left = [p for p in begun.get("outputs", ()) if not (run.outputs.ours(p) or session.is_source(p))]
         run.outputs.set_aside(left)
         session.store.append_fail(
             {
                 "recipe": begun.get("recipe", UNKNOWN),
                 "instance": begun["instance"],
-                "token": begun["token"],
+                "token": begun.get("token", ""),
             }
         )
     session.store.flush()

@@ -69,6 +69,7 @@ class Session:
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
         self.asked_in_vain: set[str] = set()
         """Those of them that were not there when the graph was made."""
+        self._sources: set[str] | None = None
         self.directory_rows: dict[str, Row] = {}
         """Directories that globs listed: path -> row as in `Contents.rows`."""
 
@@ -407,6 +408,15 @@ class Session:
     def _made_later(self, target: str) -> bool:
         """Whether ``target`` can only be an instance or a file that does not exist before the graph grows."""
         return self.recipe.step(target) is None and not self.resolve(target)
+
+    def is_source(self, path: str) -> bool:
+        """Whether the recipe was made from ``path``, or reads it and makes it not: it is the user's, whatever the log says."""
+        if self.graph.producer_of(path) is not None:
+            return False
+        if self._sources is None:
+            self._sources = {self.relative(file) for file in (*self.watched_files, *self.recipe.files)}
+            self._sources.update(path for instance in self.graph.instances for path in instance.inputs)
+        return path in self._sources
 
     def instances(self, indexes: Sequence[int]) -> list[Instance]:
         """The instances among ``indexes`` (barriers left out)."""

@@ -167,7 +167,7 @@ for round in range(400):
         except BlobMissing:
             pass
     elif action == 2:
-        records.put(f"{n:064x}", {"key": f"{n:064x}", "outputs": {"o": digest}, "seconds": round})
+        records.put(f"{n:064x}", {"key": f"{n:064x}", "instance": "i", "outputs": {"o": digest}, "seconds": round})
     elif action == 3:
         found = records.find(f"{n:064x}")
         assert len(found) <= 1 and all(r["outputs"] == {"o": digest} for r in found)
@@ -188,8 +188,8 @@ def test_records_by_key(tmp_path: Path) -> None:
     cache = ActionCache(str(tmp_path))
     key = "ab" * 32
     assert cache.find(key) == []
-    one = {"key": key, "outputs": {"o\udcff": "1"}, "seconds": 1}
-    two = {"key": key, "outputs": {"o\udcff": "2"}, "seconds": 2}
+    one = {"key": key, "instance": "i", "outputs": {"o\udcff": "1" * 64}, "seconds": 1}
+    two = {"key": key, "instance": "i", "outputs": {"o\udcff": "2" * 64}, "seconds": 2}
     cache.put(key, one)
     place = tmp_path / "ac" / "ab" / key
     os.utime(place / variant_of(one), (1, 1))
@@ -218,4 +218,5 @@ def test_what_tells_records_apart() -> None:
         {**one, "writes": [{"key": "x", "value": 2, "who": "s", "when": 1}]},
     ]
     assert len({variant_of(r) for r in [one, *others]}) == 6
-    assert variant_of({"variant": "given"}) == "given"
+    assert variant_of({"variant": "0123456789abcdef"}) == "0123456789abcdef"
+    assert len(variant_of({"variant": "../../../x"})) == 16

@@ -18,8 +18,9 @@ from f0make.cache.blobs import BlobCorrupt, Blobs
 from f0make.cache.http.action import NotAnAction, OutputFile, parse, to_json, to_protobuf
 from f0make.cache.http.address import parse_address
 from f0make.cache.http.opening import open_server
-from f0make.cache.http.sound import sound
+from f0make.cache.shared import foreign_record
 from f0make.files.digest import tree_token
+from f0make.state import log
 
 DIGESTS = st.binary(max_size=8).map(lambda data: hashlib.sha256(data).hexdigest())
 FILES = st.builds(OutputFile, st.text(min_size=1), DIGESTS, st.integers(0, 2**62), st.booleans()).filter(
@@ -62,8 +63,18 @@ TREE = {"sub/file": TOKEN, "empty": "/", "link": "@" + TOKEN}
 
 def record(**changes: Any) -> dict[str, Any]:
     """A record as one comes from a server, with ``changes``."""
-    found: dict[str, Any] = {"key": KEY, "step": "s", "outputs": {"f": TOKEN, "d": tree_token(TREE)}}
+    found: dict[str, Any] = {
+        "key": KEY,
+        "instance": "s",
+        "step": "s",
+        "outputs": {"f": TOKEN, "d": tree_token(TREE)},
+    }
     return {**found, "trees": {"d": TREE}, **changes}
+
+
+def sound(record: dict[str, Any], key: str) -> bool:
+    """Whether ``record`` is taken for one of ``key`` when it comes as a line."""
+    return foreign_record(log.encode("record", record), key) == record
 
 
 def test_a_record_of_a_stranger() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from f0make.cache import upkeep
 from f0make.cache.blobs import Blobs
 from f0make.cache.shared import ActionCache
+from f0make.files.digest import tree_token
 
 
 def fill(directory: Path, count: int = 5, size: int = 1000) -> list[str]:
@@ -41,7 +42,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_stats(tmp_path: Path) -> None:
     fill(tmp_path)
-    ActionCache(str(tmp_path)).put("k" * 64, {"key": "k" * 64})
+    ActionCache(str(tmp_path)).put("b" * 64, {"key": "b" * 64, "instance": "i"})
     upkeep.note_use(str(tmp_path), 3, 1)
     upkeep.note_use(str(tmp_path), 0, 0)
     for _ in range(3000):
@@ -75,7 +76,9 @@ def test_records_go_with_their_blobs(tmp_path: Path) -> None:
     records = ActionCache(str(tmp_path))
     for n, digest in enumerate(digests):
         tree = {"x": digest, "none": "/", "l": "@" + digests[2]}
-        records.put(f"{n:064x}", {"key": f"{n:064x}", "outputs": {"d": f"{n:064x}/"}, "trees": {"d": tree}})
+        outputs = {"d": tree_token(tree)}
+        record = {"key": f"{n:064x}", "instance": "i", "outputs": outputs, "trees": {"d": tree}}
+        records.put(f"{n:064x}", record)
     upkeep.gc(str(tmp_path), 2000)
     assert [len(records.find(f"{n:064x}")) for n in range(3)] == [0, 1, 1]
 
@@ -114,7 +117,7 @@ def test_verify_drops_what_is_damaged(tmp_path: Path) -> None:
     digests = fill(tmp_path)
     blobs = Blobs(str(tmp_path))
     records = ActionCache(str(tmp_path))
-    records.put("a" * 64, {"key": "a" * 64})
+    records.put("a" * 64, {"key": "a" * 64, "instance": "i"})
     assert upkeep.verify(str(tmp_path)) == []
     for n in (1, 3):
         place = Path(blobs.path(digests[n]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from digests import sha
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ COUNT = 30
 
 
 def record(n: int, size: int) -> dict[str, Any]:
-    return {"key": f"key{n}", "instance": f"i{n}", "outputs": {f"o{n}": f"{n:064x}"}, "pad": "x" * size}
+    return {"key": sha(f"key{n}"), "instance": f"i{n}", "outputs": {f"o{n}": f"{n:064x}"}, "pad": "x" * size}
 
 
 class Model:
@@ -48,7 +49,7 @@ class Model:
         """Open the store; only ``lost`` records may be missing. Returns what it says about damage."""
         with Store(str(self.workspace), readonly=readonly) as store:
             for n in range(COUNT):
-                found = store.find(f"key{n}")
+                found = store.find(sha(f"key{n}"))
                 latest = store.latest(f"i{n}")
                 if n in lost:
                     assert found == []
@@ -59,7 +60,7 @@ class Model:
                 assert store.made.get(f"o{n}") in (None, f"{n:064x}")
             damage = store.damage
         with Store(str(self.workspace), readonly=readonly) as store:
-            survivors = [n for n in range(COUNT) if store.find(f"key{n}")]
+            survivors = [n for n in range(COUNT) if store.find(sha(f"key{n}"))]
         assert survivors == [n for n in range(COUNT) if n not in lost]
         return damage
 
@@ -107,9 +108,9 @@ def test_any_truncation_of_the_log(model: Model, data: st.DataObject, readonly: 
         assert damage
     # What is appended afterwards is not spoilt by what was there.
     with Store(str(model.workspace)) as store:
-        store.append_record({"key": "later", "instance": "later"})
+        store.append_record({"key": sha("later"), "instance": "later"})
     with Store(str(model.workspace), readonly=True) as store:
-        assert store.find("later") == [{"key": "later", "instance": "later"}]
+        assert store.find(sha("later")) == [{"key": sha("later"), "instance": "later"}]
 
 
 @given(data=st.data(), readonly=st.booleans(), cut=st.booleans())
@@ -160,10 +161,10 @@ def test_lines_that_make_no_sense_are_damage_and_not_more(tmp_path: Path) -> Non
             for payload in odd:
                 file.write(log.encode(kind, payload))
     with Store(str(tmp_path)) as store:
-        assert store.find("key1") == [record(1, 1)]
+        assert store.find(sha("key1")) == [record(1, 1)]
         assert store.damage
     with Store(str(tmp_path)) as store:
-        assert store.find("key1") == [record(1, 1)]
+        assert store.find(sha("key1")) == [record(1, 1)]
         assert store.damage == []
 
 
@@ -173,7 +174,7 @@ def test_an_empty_log_is_a_new_one(tmp_path: Path) -> None:
     with Store(str(tmp_path)) as store:
         store.append_record(record(1, 1))
     with Store(str(tmp_path), readonly=True) as store:
-        assert store.find("key1") == [record(1, 1)]
+        assert store.find(sha("key1")) == [record(1, 1)]
 
 
 @given(data=st.data(), cut=st.booleans())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from digests import sha
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from f0make.state.store import Store
 
 
 def record(key: str, instance: str, path: str, **more: Any) -> dict[str, Any]:
-    return {"key": key, "instance": instance, "step": "build", "outputs": {path: "t" + key}, **more}
+    return {"key": sha(key), "instance": instance, "step": "build", "outputs": {path: sha("t" + key)}, **more}
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,12 @@ def test_two_recipes_do_not_see_each_other(tmp_path: Path) -> None:
         with Store(str(tmp_path), readonly=reopened, recipe="b.yaml") as b:
             assert b.latest("build") is None and b.last_fail("test") is None
             assert b.seconds("build") is None and b.step_stats("build") == []
-            assert b.maker("x") == ("a.yaml", "build") and b.made == {"x": "tk1"}
-            assert not b.knows({"x": "tk1"}, "build")
-            assert [r["recipe"] for r in b.find("k1")] == ["a.yaml"]
+            assert b.maker("x") == ("a.yaml", "build") and b.made == {"x": sha("tk1")}
+            assert not b.knows({"x": sha("tk1")}, "build")
+            assert [r["recipe"] for r in b.find(sha("k1"))] == ["a.yaml"]
             assert [begun["recipe"] for begun in b.open_begins()] == ["a.yaml"]
             assert b.instances() == [("a.yaml", "build")]
-            (found,) = b.find("k1")
+            (found,) = b.find(sha("k1"))
             assert b.latest("build", "a.yaml") == found
 
 
@@ -85,7 +86,7 @@ def test_whose_it_is_survives(tmp_path: Path, way: str) -> None:
         a.append_record(record("k2", "build", "y"))
         a.append_fail({"instance": "test", "token": "2"})
     with Store(str(tmp_path), recipe="b.yaml") as b:
-        b.append_made({"x": "tk1"}, "build", "k1")
+        b.append_made({"x": sha("tk1")}, "build", sha("k1"))
         b.append_record({**record("k3", "test", "z"), "recipe": "elsewhere.yaml"})
         b.append_begin({"instance": "test", "token": "3"})
         b.flush()
@@ -95,7 +96,7 @@ def test_whose_it_is_survives(tmp_path: Path, way: str) -> None:
         (tmp_path / ".f0make" / "records.idx").unlink(missing_ok=True)
     with Store(str(tmp_path), readonly=True, recipe="b.yaml") as b:
         latest = b.latest("build")
-        assert latest is not None and latest["key"] == "k1"
+        assert latest is not None and latest["key"] == sha("k1")
         assert b.maker("x") == ("b.yaml", "build")
         assert b.maker("y") == ("a.yaml", "build")
         assert b.maker("z") == ("b.yaml", "test"), "a result that came from elsewhere is this recipe's here"
@@ -103,7 +104,7 @@ def test_whose_it_is_survives(tmp_path: Path, way: str) -> None:
         assert [(begun["recipe"], begun["token"]) for begun in b.open_begins()] == [("b.yaml", "3")]
     with Store(str(tmp_path), readonly=True, recipe="a.yaml") as a:
         latest = a.latest("build")
-        assert latest is not None and latest["key"] == "k2"
+        assert latest is not None and latest["key"] == sha("k2")
 
 
 def test_forgetting_takes_the_result_from_whom_it_was(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_forgetting_takes_the_result_from_whom_it_was(tmp_path: Path) -> None:
         a.append_record(record("k1", "build", "x"))
     with Store(str(tmp_path), recipe="b.yaml") as b:
         b.append_record(record("k2", "build", "x"))
-        b.forget("k1")
+        b.forget(sha("k1"))
         assert b.latest("build") is not None and b.latest("build", "a.yaml") is None
 
 
@@ -123,15 +124,15 @@ def test_a_log_without_recipes_is_taken_over(tmp_path: Path) -> None:
         log.encode("header", {"format": 1, "id": "00"}),
         log.encode("record", record("k1", "build", "x")),
         log.encode("record", record("k2", "test", "y")),
-        log.encode("forget", {"key": "k2", "instances": ["test"]}),
+        log.encode("forget", {"key": sha("k2"), "instances": ["test"]}),
         log.encode("begin", {"instance": "late", "token": "3", "outputs": []}),
     ]
     (place / "records.log").write_bytes(b"".join(lines))
     for _ in range(2):
         with Store(str(tmp_path), recipe="a.yaml") as a:
             assert not a.damage
-            assert a.made == {"x": "tk1", "y": "tk2"} and a.maker("x") == ("", "build")
-            assert len(a.find("k1")) == 1 and a.find("k2") == []
+            assert a.made == {"x": sha("tk1"), "y": sha("tk2")} and a.maker("x") == ("", "build")
+            assert len(a.find(sha("k1"))) == 1 and a.find(sha("k2")) == []
             assert a.latest("build") is None and len(a.open_begins()) == 1
         header = log.decode((place / "records.log").read_bytes().splitlines()[0])
         assert header is not None and header[1]["format"] == log.FORMAT

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from f0make.state import log
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -16,7 +16,7 @@ LINES = [log.encode("record", {"n": n, "text": "line\n\udcff ü" * (n % 3)}) for
 
 
 @given(payload=JSON)
-@example(payload={"\ud800": "\udcff\n\0"})
+@example(payload={"\udc80": "\udcff\n\0"})
 def test_any_payload_round_trips(payload: object) -> None:
     line = log.encode("record", payload)
     assert line.isascii()

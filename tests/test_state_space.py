@@ -45,7 +45,7 @@ def fill(directory: Path) -> Path:
 
 
 def record(n: int, size: int = 3000) -> dict[str, object]:
-    return {"key": f"k{n}", "instance": f"i{n}", "outputs": {}, "pad": "x" * size}
+    return {"key": f"{n:064x}", "instance": f"i{n}", "outputs": {}, "pad": "x" * size}
 
 
 def test_an_append_that_does_not_fit(small: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_append_that_does_not_fit(small: Path) -> None:
     store.flush()
     store.close()
     with Store(str(small)) as store:
-        assert [len(store.find(f"k{n}")) for n in range(5)] == [1, 1, 1, 1, 0]
+        assert [len(store.find(f"{n:064x}")) for n in range(5)] == [1, 1, 1, 1, 0]
         assert store.damage == []
 
 
@@ -80,8 +80,8 @@ def test_closing_on_a_full_disk(small: Path) -> None:
         store.flush()
     store.close()
     with Store(str(small)) as store:
-        assert store.find("k0") == [record(0, 1000)]
-        assert store.find("k1") == []
+        assert store.find(64 * "0") == [record(0, 1000)]
+        assert store.find(f"{1:064x}") == []
         store.append_record(record(2, 20_000))
         with pytest.raises(OSError, match="No space left"):
             store.close()
@@ -156,11 +156,11 @@ def test_a_limit_on_file_sizes(tmp_path: Path) -> None:
 import errno, resource, sys
 from f0make.state.store import Store
 store = Store(sys.argv[1])
-store.append_record({"key": "a", "instance": "a"})
+store.append_record({"key": 64 * "a", "instance": "a"})
 store.flush()
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
 for n in range(5):
-    store.append_record({"key": "b", "instance": "b", "pad": "x" * 1000})
+    store.append_record({"key": 64 * "b", "instance": "b", "pad": "x" * 1000})
 try:
     store.flush()
 except OSError as error:
@@ -170,6 +170,6 @@ store.close()
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.stdout == "EFBIG\n", done.stderr
     with Store(str(tmp_path)) as store:
-        assert len(store.find("a")) == 1
-        assert store.find("b") == []
+        assert len(store.find(64 * "a")) == 1
+        assert store.find(64 * "b") == []
         assert store.damage == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from digests import sha
 
 from f0make.errors import StateError
 from f0make.state import log
@@ -21,7 +22,7 @@ from f0make.state.store import Store
 
 def record(n: int, key: str = "", **more: Any) -> dict[str, Any]:
     return {
-        "key": key or f"key{n}",
+        "key": sha(key or f"key{n}"),
         "instance": f"count[n={n}]",
         "step": "count",
         "outputs": {f"out/{n}\udcff": f"{n:064x}"},
@@ -65,7 +66,7 @@ def test_a_reader_changes_nothing(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes() + b"0000")
     before = files(tmp_path)
     with Store(str(tmp_path), readonly=True) as store:
-        assert store.find("key1") == [record(1)]
+        assert store.find(sha("key1")) == [record(1)]
         assert store.damage == []
     assert files(tmp_path) == before
 
@@ -75,7 +76,7 @@ def test_what_was_appended_is_there_at_once_and_later(tmp_path: Path) -> None:
     store.append_begin({"instance": "count[n=1]", "outputs": ["out/1"]})
     assert [b["instance"] for b in store.open_begins()] == ["count[n=1]"]
     store.append_record(record(1))
-    store.append_record(record(1, outputs={"d": "ab/"}, trees={"d": {"x": "1", "y": "/"}}))
+    store.append_record(record(1, outputs={"d": sha("ab") + "/"}, trees={"d": {"x": sha("1"), "y": "/"}}))
     store.append_record(record(2))
     store.append_begin({"instance": "count[n=3]"})
     store.append_fail({"instance": "count[n=4]", "message": "exit code 1"})
@@ -85,7 +86,10 @@ def test_what_was_appended_is_there_at_once_and_later(tmp_path: Path) -> None:
             store.close()
             store = Store(str(tmp_path))
             assert state(store) == before
-        assert [r["outputs"] for r in store.find("key1")] == [{"d": "ab/"}, record(1)["outputs"]]
+        assert [r["outputs"] for r in store.find(sha("key1"))] == [
+            {"d": sha("ab") + "/"},
+            record(1)["outputs"],
+        ]
         assert store.latest("count[n=2]") == record(2)
         assert store.seconds("count[n=2]") == 0.25
         assert store.seconds("nobody") is None is store.stats("nobody")
@@ -93,7 +97,7 @@ def test_what_was_appended_is_there_at_once_and_later(tmp_path: Path) -> None:
         assert store.made["out/2\udcff"] == f"{2:064x}"
         assert store.maker("out/2\udcff") == ("", "count[n=2]")
         assert store.maker("nothing") is None
-        assert store.tree("ab/") == {"x": "1", "y": "/"}
+        assert store.tree(sha("ab") + "/") == {"x": sha("1"), "y": "/"}
         assert store.open_begins() == [{"instance": "count[n=3]"}]
         assert store.last_fail("count[n=4]") == {"instance": "count[n=4]", "message": "exit code 1"}
         assert store.last_fail("count[n=2]") is None
@@ -108,25 +112,25 @@ def test_what_was_appended_is_there_at_once_and_later(tmp_path: Path) -> None:
 def test_made_gone_and_forget(tmp_path: Path) -> None:
     with Store(str(tmp_path)) as store:
         store.append_record(record(1, key="old"))
-        store.append_record(record(1, key="new", outputs={"a": "2", "b": "3"}))
-        store.append_made({"a": "1"}, "count[n=1]", key="old")
+        store.append_record(record(1, key="new", outputs={"a": sha("2"), "b": sha("3")}))
+        store.append_made({"a": sha("1")}, "count[n=1]", key=sha("old"))
         store.append_gone(["b", "never"])
         store.append_made({}, "nobody")
         store.append_gone([])
-        store.forget("absent")
+        store.forget(sha("absent"))
     with Store(str(tmp_path)) as store:
-        assert store.made == {"a": "1", "out/1\udcff": f"{1:064x}"}
+        assert store.made == {"a": sha("1"), "out/1\udcff": f"{1:064x}"}
         latest = store.latest("count[n=1]")
         assert latest is not None
-        assert latest["key"] == "old"
-        store.forget("old", variant="another")
-        assert len(store.find("old")) == 1
-        store.forget("old")
-        assert store.find("old") == []
+        assert latest["key"] == sha("old")
+        store.forget(sha("old"), variant="another")
+        assert len(store.find(sha("old"))) == 1
+        store.forget(sha("old"))
+        assert store.find(sha("old")) == []
         assert store.latest("count[n=1]") is None
-        assert len(store.find("new")) == 1
+        assert len(store.find(sha("new"))) == 1
     with Store(str(tmp_path), readonly=True) as store:
-        assert store.find("old") == []
+        assert store.find(sha("old")) == []
         assert store.latest("count[n=1]") is None
 
 
@@ -137,9 +141,9 @@ def test_the_same_result_again_supersedes_the_older_record(tmp_path: Path) -> No
                 record(1, seconds=seconds, writes=[{"key": "a", "value": 1, "when": seconds}])
             )
         store.append_record(record(1, reads={"x": 1}))
-        store.append_record(record(1, discovered={"a.h": "1"}))
-        store.append_record(record(1, outputs={"out/1": "other"}))
-        assert [r["seconds"] for r in store.find("key1")] == [0.125, 0.125, 0.125, 4]
+        store.append_record(record(1, discovered={"a.h": sha("1")}))
+        store.append_record(record(1, outputs={"out/1": sha("other")}))
+        assert [r["seconds"] for r in store.find(sha("key1"))] == [0.125, 0.125, 0.125, 4]
 
 
 def test_bad_payloads_are_refused(tmp_path: Path) -> None:
@@ -159,21 +163,21 @@ def test_readers_see_what_was_flushed(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.append_record(record(1))
     with Store(str(tmp_path), readonly=True) as reader:
-        assert reader.find("key1") == []
+        assert reader.find(sha("key1")) == []
     store.flush()
     with Store(str(tmp_path), readonly=True) as reader:
-        assert reader.find("key1") == [record(1)]
+        assert reader.find(sha("key1")) == [record(1)]
     store.append_record(record(2))
     store.sync()
     with Store(str(tmp_path), readonly=True) as reader:
-        assert reader.find("key2") == [record(2)]
+        assert reader.find(sha("key2")) == [record(2)]
     store.close()
 
 
 def large(tmp_path: Path, count: int = 40) -> None:
     with Store(str(tmp_path)) as store:
         for n in range(count):
-            store.append_record(record(n, parts="x" * 10_000))
+            store.append_record(record(n, parts={"command": "x" * 10_000}))
 
 
 def test_the_index_file_is_used_and_kept_up(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_the_index_file_is_used_and_kept_up(tmp_path: Path) -> None:
         store.append_record(record(100))
         store.append_record(record(3, seconds=99))
     with Store(str(tmp_path), readonly=True) as store:
-        assert store.find("key100") == [record(100)]
+        assert store.find(sha("key100")) == [record(100)]
         assert store.seconds("count[n=3]") == 99
         with_index = state(store)
     idx.unlink()
@@ -204,7 +208,7 @@ def test_an_index_of_another_log_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "a" / ".f0make" / "records.idx").replace(tmp_path / "b" / ".f0make" / "records.idx")
     with Store(str(tmp_path / "b"), readonly=True) as store:
         assert len(store.instances()) == 50
-        assert store.find("key49") == [record(49, parts="x" * 10_000)]
+        assert store.find(sha("key49")) == [record(49, parts={"command": "x" * 10_000})]
         assert store.damage == []
 
 
@@ -229,17 +233,19 @@ def test_rewriting_says_the_same_in_fewer_lines(tmp_path: Path) -> None:
         elif kind == "record":
             store.append_record(record(i, key=f"k{chance.randrange(5)}", seconds=n))
         elif kind == "tree":
-            store.append_record(record(i, outputs={f"d{i}": f"{n % 3}/"}, trees={f"d{i}": {"f": str(n % 3)}}))
+            store.append_record(
+                record(i, outputs={f"d{i}": sha(f"{n % 3}") + "/"}, trees={f"d{i}": {"f": sha(str(n % 3))}})
+            )
         elif kind == "made":
-            store.append_made({f"out/{i}": str(n)}, f"count[n={chance.randrange(12)}]")
+            store.append_made({f"out/{i}": sha(str(n))}, f"count[n={chance.randrange(12)}]")
         elif kind == "gone":
             store.append_gone([f"out/{i}\udcff", f"d{i}"])
         elif kind == "fail":
             store.append_fail({"instance": f"count[n={i}]", "n": n})
         elif kind == "forget":
-            store.forget(f"k{i}")
-        elif store.find(f"k{i}"):
-            store.append_made({}, f"count[n={i}]", key=f"k{i}")
+            store.forget(sha(f"k{i}"))
+        elif store.find(sha(f"k{i}")):
+            store.append_made({}, f"count[n={i}]", key=sha(f"k{i}"))
     store._journal.append("from-the-future", {"kept": True})
     store.flush()
     before, size = state(store), os.path.getsize(store._journal.path)
@@ -252,19 +258,19 @@ def test_rewriting_says_the_same_in_fewer_lines(tmp_path: Path) -> None:
     store.close()
     assert b" from-the-future " in (tmp_path / ".f0make" / "records.log").read_bytes()
     with Store(str(tmp_path), readonly=True) as store:
-        assert store.find("key77") == [record(77)]
+        assert store.find(sha("key77")) == [record(77)]
         assert store.damage == []
 
 
 def test_a_log_that_is_mostly_superseded_is_rewritten(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for n in range(12_000):
-        store.append_made({"out": str(n)}, "i")
+        store.append_made({"out": sha(str(n))}, "i")
     assert worth_it(store._index)
     store.close()
     assert len((tmp_path / ".f0make" / "records.log").read_bytes().splitlines()) == 2
     with Store(str(tmp_path)) as store:
-        assert store.made == {"out": "11999"}
+        assert store.made == {"out": sha("11999")}
         assert not worth_it(store._index)
 
 
@@ -299,16 +305,16 @@ def test_begins_survive_a_kill(tmp_path: Path) -> None:
         "from f0make.state.store import Store\n"
         "s = Store(sys.argv[1])\n"
         "s.append_begin({'instance': 'a'})\n"
-        "s.append_record({'key': 'k', 'instance': 'b', 'outputs': {'o': '1'}})\n"
+        "s.append_record({'key': 64 * 'a', 'instance': 'b', 'outputs': {'o': 64 * '1'}})\n"
         "s.flush()\n"
-        "s.append_record({'key': 'unsafe', 'instance': 'c'})\n"
+        "s.append_record({'key': 64 * 'b', 'instance': 'c'})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     with Store(str(tmp_path)) as store:
         assert store.open_begins() == [{"instance": "a"}]
-        assert store.made == {"o": "1"}
-        assert store.find("unsafe") == []
+        assert store.made == {"o": 64 * "1"}
+        assert store.find(64 * "b") == []
         assert store.damage == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from digests import sha
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,7 +90,7 @@ def full(workspace: Path) -> dict[str, Any]:
     with Store(str(workspace)) as store:
         for n in range(2_000):
             store.append_record(
-                {"key": f"k{n}", "instance": f"i[n={n}]", "outputs": {f"out/{n}": f"{n:064x}"}}
+                {"key": sha(f"k{n}"), "instance": f"i[n={n}]", "outputs": {f"out/{n}": f"{n:064x}"}}
             )
     return {f"out/{n}": f"{n:064x}" for n in range(2_000)}
 
@@ -108,13 +109,13 @@ def test_any_damaged_piece_is_made_again_from_the_log(tmp_path: Path) -> None:
             new = chance.randrange(2_000)
             store.append_gone([f"out/{new}"])
             store.append_record(
-                {"key": f"new{new}", "instance": f"i[n={new}]", "outputs": {f"out/{new}": f"{7:064x}"}}
+                {"key": sha(f"new{new}"), "instance": f"i[n={new}]", "outputs": {f"out/{new}": f"{7:064x}"}}
             )
             made[f"out/{new}"] = f"{7:064x}"
             for n in chance.sample(range(2_000), 30):
                 assert store.made.get(f"out/{n}") == made[f"out/{n}"]
                 assert store.maker(f"out/{n}") == ("", f"i[n={n}]")
-                assert store.find(f"k{n}")[0]["instance"] == f"i[n={n}]"
+                assert store.find(sha(f"k{n}"))[0]["instance"] == f"i[n={n}]"
             assert dict(store.made) == made
             assert set(store.instances()) == {("", f"i[n={n}]") for n in range(2_000)}
             assert len(store._index.keys) and len(store._index.makers), "every piece is read"

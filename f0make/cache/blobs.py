@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import stat
 import time
 from collections.abc import Iterable
 from io import FileIO
@@ -15,14 +16,21 @@ from io import FileIO
 from f0make.cache import reflink
 from f0make.cache.use import InUse
 from f0make.errors import NO_ROOM, F0makeError
+from f0make.files.regular import open_regular
 from f0make.files.sha import sha256
 
 TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _STREAM = 1 << 20
 """Bytes that may come, when nobody knows."""
+MOST_ROOM = 1 << 62
+_WORTH_A_LOOK = 64 << 20
+"""Bytes, from which it is asked whether the disk has room for them before they are copied."""
+MOST_READ = 1 << 30
+"""Bytes of a blob that is read into memory."""
+MOST_TARGET = 4096
+"""Bytes of a symlink's target, with the zero at its end (PATH_MAX)."""
 _EMPTY = sha256(b"").hexdigest()
-"""What the kernel says when there is no space; such errors are handed on as they are."""
 
 
 class CacheUnusable(F0makeError):
@@ -95,10 +103,10 @@ class Blobs:
         """Whether the blob is there (its content is checked when it is fetched); counts as a use."""
         path = self.path(digest)
         try:
-            st = os.stat(path)
+            st = os.lstat(path)
         except OSError:
             return False
-        if st.st_size == 0 and digest != _EMPTY:
+        if not stat.S_ISREG(st.st_mode) or (st.st_size == 0 and digest != _EMPTY):
             return False
         self._touch(path, st)
         return True
@@ -158,11 +166,19 @@ class Blobs:
             _unlink(temporary)
             raise
 
-    def receive(self, digest: str, chunks: Iterable[bytes]) -> int:
+    def room(self) -> int:
+        """Bytes that the disk of the store has left for this user."""
+        try:
+            st = os.statvfs(self.directory)
+        except (OSError, AttributeError):
+            return MOST_ROOM
+        return st.f_bavail * st.f_frsize
+
+    def receive(self, digest: str, chunks: Iterable[bytes], most: int | None = None) -> int:
         """Store what comes in ``chunks``, which is expected to have ``digest``: its size in bytes.
 
-        Raises BlobCorrupt when it has not (nothing is kept), CacheUnusable, OSError (no space), and what
-        ``chunks`` raise.
+        Raises BlobCorrupt when it has not, or has more than ``most`` bytes (nothing is kept), CacheUnusable,
+        OSError (no space), and what ``chunks`` raise.
         """
         self.prepare()
         temporary, target = self._temporary()
@@ -170,9 +186,11 @@ class Blobs:
         try:
             try:
                 for data in chunks:
+                    size += len(data)
+                    if most is not None and size > most:
+                        raise BlobCorrupt(digest, f"what came as blob {digest} is longer than was announced")
                     found.update(data)
                     reflink.write_all(target, data)
-                    size += len(data)
             finally:
                 os.close(target)
             if found.hexdigest() != digest:
@@ -185,12 +203,23 @@ class Blobs:
 
     def read(self, digest: str) -> bytes:
         """The blob's bytes, verified. Raises BlobMissing or BlobCorrupt."""
-        source, _ = self._open(digest)
+        source, size = self._open(digest)
+        data = b""
         with FileIO(source, "rb") as file:
-            data = file.readall()
-        if sha256(data).hexdigest() != digest:
+            if size <= MOST_READ:
+                data = file.read(size + 1)
+                while len(data) <= size and (more := file.read(size + 1 - len(data))):
+                    data += more
+        if len(data) != size or sha256(data).hexdigest() != digest:
             raise self._corrupt(digest)
         return data
+
+    def link_text(self, digest: str) -> str:
+        """The target of the symlink that the blob stands for. Raises BlobMissing or BlobCorrupt."""
+        data = self.read(digest)
+        if not 0 < len(data) < MOST_TARGET or b"\0" in data:
+            raise self._corrupt(digest)
+        return os.fsdecode(data)
 
     def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> int:
         """Write the blob to ``target`` (replaced if there), verified before it appears under that name.
@@ -230,6 +259,7 @@ class Blobs:
         """
         source, size = self._open(digest)
         try:
+            _check_room(source, target, size, digest)
             if reflink.copy(source, target, size) != digest:
                 raise BlobCorrupt(digest, f"blob {digest} is damaged")
         finally:
@@ -263,6 +293,7 @@ class Blobs:
         fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o777 if executable else 0o666)
         try:
             try:
+                _check_room(source, fd, size, digest)
                 known = digest in self.verified
                 found = reflink.share(source, fd, size) if known else reflink.copy(source, fd, size)
                 written = os.fstat(fd).st_mtime_ns
@@ -278,7 +309,7 @@ class Blobs:
     def _open(self, digest: str) -> tuple[int, int]:
         path = self.path(digest)
         try:
-            fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            fd = open_regular(path)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise
@@ -349,6 +380,15 @@ class Blobs:
         if error.errno in NO_ROOM:
             return error
         return CacheUnusable(f"the cache {self.directory!r} cannot be used: {error.strerror or error}")
+
+
+def _check_room(source: int, target: int, size: int, digest: str) -> None:
+    """Raise BlobMissing when ``size`` bytes have no room on the disk of ``target``: none is filled for nothing."""
+    if size <= _WORTH_A_LOOK or not hasattr(os, "fstatvfs"):
+        return
+    st = os.fstatvfs(target)
+    if size > st.f_bavail * st.f_frsize and not reflink.clone(source, target):
+        raise BlobMissing(digest, f"blob {digest} has {size} bytes, for which the disk has no room")
 
 
 def _unlink(path: str) -> None:

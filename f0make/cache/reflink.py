@@ -34,9 +34,10 @@ def clone(source: int, target: int) -> bool:
 
 
 def copy(source: int, target: int, size: int) -> str:
-    """Copy all of ``source`` into the empty ``target`` (descriptors): SHA-256 (hex) of what ``target`` then holds.
+    """Copy ``source`` into the empty ``target`` (descriptors): SHA-256 (hex) of what ``target`` then holds.
 
-    ``size`` in bytes decides how, nothing else. Raises OSError.
+    ``size`` is that of ``source`` in bytes; one that grows meanwhile, be it without end, is not copied further than
+    shows that it did. Raises OSError.
     """
     if size <= _SMALL:
         data = os.read(source, size + 1)
@@ -49,9 +50,13 @@ def copy(source: int, target: int, size: int) -> str:
     reader = target if cloned else source
     buffer = bytearray(min(max(size + 1, 4096), _BUFFER))
     view = memoryview(buffer)
-    while got := os.readv(reader, [buffer]) if hasattr(os, "readv") else _read(reader, view):
+    done = 0
+    while done <= size and (
+        got := os.readv(reader, [buffer]) if hasattr(os, "readv") else _read(reader, view)
+    ):
         part = view[:got]
         digest.update(part)
+        done += got
         if not cloned:
             write_all(target, part)
     return digest.hexdigest()

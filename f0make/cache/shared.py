@@ -6,18 +6,30 @@ A file holds one line of the record log's format, so a torn or damaged one is no
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from f0make.cache.blobs import CacheUnusable
 from f0make.cache.variant import variant_of
 from f0make.errors import NO_ROOM
 from f0make.files.atomic import write_atomic
+from f0make.files.digest import tree_token
 from f0make.lean import Protocol
 from f0make.state import log, sealed
+from f0make.state.validate_record import valid_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+MOST_VARIANTS = 100
+"""Records under one key that are read, the newest; a server keeps no more."""
+_MOST_NAMES = 10_000
+"""Names that are looked at in a directory of records."""
+_MOST_BYTES = 64 << 20
+"""Bytes of all records of one key that are read."""
 
 
 class SharedRecords(Protocol):
@@ -68,11 +80,17 @@ class ActionCache:
         place = self._place(key)
         try:
             with os.scandir(place) as listing:
-                found = [(e.stat().st_mtime_ns, e.path) for e in listing if not e.name.endswith(".tmp")]
+                entries = list(islice(listing, _MOST_NAMES))
+            found = [(st.st_mtime_ns, st.st_size, e.path) for e in entries if (st := _regular(e)) is not None]
         except OSError:
             return []
-        records = (read_record(path) for _, path in sorted(found, reverse=True))
-        return [r for r in records if r is not None and r.get("key") == key]
+        records, room = [], _MOST_BYTES
+        for _, size, path in sorted(found, reverse=True)[:MOST_VARIANTS]:
+            room -= size
+            record = read_record(path, key) if room >= 0 else None
+            if record is not None:
+                records.append(record)
+        return records
 
     def put(self, key: str, record: dict[str, Any]) -> None:
         """Add ``record`` (which holds ``key``). Raises CacheUnusable, or OSError when there is no space."""
@@ -121,8 +139,30 @@ class ActionCache:
         return f"{self._root}/{key[:2]}/{key}"
 
 
-def read_record(path: str) -> dict[str, Any] | None:
-    """The record in the file ``path``, None when it is damaged or gone."""
-    data = sealed.read(path)
-    found = log.decode(data) if data else None
-    return found[1] if found is not None and found[0] == "record" and isinstance(found[1], dict) else None
+def read_record(path: str, key: str | None = None) -> dict[str, Any] | None:
+    """The record (of ``key``) in the file ``path``, None when it is gone or no such thing."""
+    data = sealed.read(path, _MOST_BYTES)
+    return foreign_record(data, key) if data else None
+
+
+def foreign_record(data: bytes, key: str | None = None) -> dict[str, Any] | None:
+    """The record (of ``key``) that somebody wrote as the line ``data``; None when it has not the form of one."""
+    found = log.decode(data)
+    if found is None or found[0] != "record" or not valid_record(found[1]):
+        return None
+    record: dict[str, Any] = found[1]
+    outputs, trees = record.get("outputs", {}), record.get("trees", {})
+    if key not in (None, record["key"]) or any(
+        tree_token(tree) != outputs[path] for path, tree in trees.items()
+    ):
+        return None
+    return record
+
+
+def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """The `lstat` of a file that may be a record."""
+    try:
+        st = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return st if stat.S_ISREG(st.st_mode) and not entry.name.endswith(".tmp") else None

@@ -19,7 +19,7 @@ _dumps = dumper(sort_keys=True)
 def variant_of(record: dict[str, Any]) -> str:
     """16 hex digits; the record's own ``variant`` when it has one."""
     given = record.get("variant")
-    if isinstance(given, str) and given:
+    if isinstance(given, str) and len(given) == 16 and not given.strip("0123456789abcdef"):
         return given
     parts: list[Any] = [record.get(name) or None for name in _IDENTITY]
     writes = record.get("writes")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
+from f0make.engine.discovered import Discovered
 from f0make.engine.tokens import Tokens
 from f0make.files.place import blobs_of
 from f0make.key import Parts, declared_parts, key_of
@@ -15,6 +16,7 @@ from f0make.lean import dataclass, field
 from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
 from f0make.session import Session
+from f0make.state.validate_record import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Decider:
         """There is no record of anything, none will come while this decides, and every input was seen to be there:
         no key can be found, so none is made."""
         self._never: Verdict | None = None
+        self._discovered = Discovered(tokens)
 
     def decide(self, index: int) -> Verdict:
         """The verdict on the instance ``index``; reads files and records, changes nothing."""
@@ -138,13 +141,19 @@ class Decider:
     def _look_up(self, index: int, instance: Instance, verdict: Verdict) -> None:
         """Find a record for the key and compare it with what is on disk; fills in ``verdict``."""
         value_of = self.value_of(index)
-        record = matching(self.session.store.find(verdict.key), self.tokens.of, value_of)
+        declared = [(output.path, output.directory) for output in instance.outputs]
+
+        def holding(records: Iterable[Record]) -> Record | None:
+            found = [record for record in records if fits(record, declared)]
+            return matching(found, self._discovered.token_of, value_of)
+
+        record = holding(self.session.store.find(verdict.key))
         if record is None and self.shared is not None:
             found = self.shared.find(verdict.key)
             if found is None:
                 verdict.kind = Kind.ASKED
                 return
-            record = matching(found, self.tokens.of, value_of)
+            record = holding(found)
             verdict.imported = record is not None
         if record is None:
             self._explain(instance, verdict)
@@ -171,7 +180,7 @@ class Decider:
 
     def _explain(self, instance: Instance, verdict: Verdict) -> None:
         latest = self.session.store.latest(instance.name)
-        found = {path: self.tokens.of(path) for path in (latest or {}).get("discovered", {})}
+        found = {path: self._discovered.token_of(path) for path in (latest or {}).get("discovered", {})}
         verdict.changes = differences(latest, verdict.parts, verdict.inputs, found)
         verdict.changes = self._with_code(instance, latest, verdict.changes)
         verdict.reason = reason_to_run(latest, verdict.changes)

@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 _ALWAYS = frozenset({"outputs", "inputs", "parts"})
 _NEVER_EMPTY = (int, float, bool, type(None))
+_OTHERS = frozenset(
+    [
+        *(
+            "key",
+            "parts",
+            "inputs",
+            "discovered",
+            "reads",
+            "missing_reads",
+            "outputs",
+            "trees",
+            "writes",
+            "sources",
+        ),
+        *("run", "attempt", "started", "seconds", "cpu_seconds", "peak_mem", "read", "written", "host"),
+        *("test_meta", "energy_kwh", "carbon_g"),
+    ]
+)
+"""What is taken over of a record that another workspace made."""
 
 
 def record_of(
@@ -48,12 +67,18 @@ def record_of(
         "seconds": round(outcome.seconds, 6),
         "cpu_seconds": round(outcome.cpu_seconds, 6),
         "peak_mem": outcome.peak_mem,
-        "read": outcome.read,
-        "written": outcome.written,
+        "read": max(outcome.read, 0),
+        "written": max(outcome.written, 0),
         "host": outcome.host,
         "test_meta": dict(test_meta),
     }
     return {n: v for n, v in record.items() if v or n in _ALWAYS or type(v) in _NEVER_EMPTY}
+
+
+def imported(record: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
+    """The record of another workspace as that of ``instance`` here."""
+    known = {name: value for name, value in record.items() if name in _OTHERS}
+    return {**known, "instance": instance.name, "step": instance.step.name}
 
 
 def bundle_of(

@@ -25,6 +25,7 @@ from f0make.engine.judging import Judge
 from f0make.engine.nodes import State
 from f0make.engine.outputs import Outputs, ProtectedOutput
 from f0make.engine.progress import Progress
+from f0make.engine.records import imported
 from f0make.engine.starting import Starting
 from f0make.engine.suspend import Suspension
 from f0make.engine.temps import Temps
@@ -268,7 +269,7 @@ class Run:
         record = verdict.record
         if record is not None:
             if verdict.imported:
-                self.session.store.append_record(dict(record, instance=instance.name))
+                self.session.store.append_record(imported(record, instance))
             left = {}
             for output in instance.outputs:
                 if self.tokens.on_disk(output.path) is None:
@@ -305,7 +306,7 @@ class Run:
             damaged = error
         if verdict.imported:
             # Not before: it says what f0make has made, and what lay there before was f0make's by another record.
-            self.session.store.append_record(dict(verdict.record, instance=instance.name))
+            self.session.store.append_record(imported(verdict.record, instance))
         if damaged is not None:
             self.reporter.note(f"{instance.name}: {damaged}; it runs again")
             verdict.kind, verdict.reason = Kind.RUN, "what the cache held for it was damaged"

@@ -95,6 +95,11 @@ class Contents:
             self._absent(path, error)
             return {}
 
+    def knows(self, path: str) -> bool:
+        """Whether the token of the regular file ``path`` can be told without reading it."""
+        row = self._rows.get(path) or (self.older(path) if self.older is not None else None)
+        return row is not None and not row[2] and row[0] == self.signature(path)
+
     def signature(self, path: str) -> Signature | None:
         """The signature of ``path`` now (a symlink's own), None when nothing is there."""
         try:

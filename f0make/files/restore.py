@@ -149,7 +149,7 @@ def _write_one(full: str, token: str, blobs: Blobs, scratch: str, replace: bool)
     try:
         if not token.startswith("@"):
             return blobs.fetch(blob_of(token), full, token.endswith("x"), scratch)
-        text = os.fsdecode(blobs.read(blob_of(token)))
+        text = blobs.link_text(blob_of(token))
         unfinished = f"{full}.{os.getpid()}.tmp" if replace else full
         os.symlink(text, unfinished)
         if replace:

@@ -14,6 +14,7 @@ from f0make.state import home, log, sealed
 from f0make.state.index import Index
 from f0make.state.runs import check_format
 from f0make.state.table import Place
+from f0make.state.validate_record import valid_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ class Journal:
     # Reading.
 
     def read(self, offset: int, kind: str) -> Any:
-        """The payload of the line of type ``kind`` at ``offset``; None (and noted) when it is damaged."""
+        """The payload of the line of type ``kind`` at ``offset``; None (and noted) when it is not what that has."""
         line = self._pending.get(offset)
         found = log.decode(line if line is not None else self._line(offset))
-        if found is None or found[0] != kind:
+        if found is None or found[0] != kind or not valid_line(kind, found[1]):
             self.unreadable.add(offset)
             return None
         return found[1]
@@ -261,7 +262,7 @@ class Journal:
         index = Index()
         for position, block in self.blocks():
             for at, kind, payload in log.scan(block, position):
-                if at < end and kind not in (log.DAMAGED, log.HEADER):
+                if at < end and kind not in (log.DAMAGED, log.HEADER) and valid_line(kind, payload):
                     index.apply(kind, payload, at)
         for at, line in self._pending.items():
             found = log.decode(line)
@@ -276,7 +277,8 @@ class Journal:
             intact = False
             for offset, kind, payload in log.scan(block, position):
                 intact = kind != log.DAMAGED and (
-                    kind == log.HEADER or self.index.apply(kind, payload, offset)
+                    kind == log.HEADER
+                    or (valid_line(kind, payload) and self.index.apply(kind, payload, offset))
                 )
                 damaged += not intact
             end = position + len(block)

@@ -10,6 +10,7 @@ from f0make.state import log
 from f0make.state.identity import UNKNOWN, join, split
 from f0make.state.index import Index
 from f0make.state.journal import Journal
+from f0make.state.validate_record import valid_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _kept(journal: Journal) -> Iterator[bytes]:
                 outputs.update(payload.get("outputs") or ())
             start = offset - position
             line = block[start : block.find(b"\n", start) + 1]
-            if log.decode(line) is not None:
+            if log.decode(line) is not None and valid_line(kind, payload):
                 yield line
     gone = outputs.difference(index.made)
     if gone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from f0make.state import home, log
+from f0make.state.validate_record import valid_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ def read_runs(workspace: str, damage: list[str] | None = None) -> list[dict[str,
             lost += 1
         elif kind == log.HEADER:
             check_format(path, payload)
-        elif kind == "run" and isinstance(payload, dict):
+        elif kind == "run" and valid_run(payload):
             runs.append(payload)
+        elif kind == "run":
+            lost += 1
     if lost and damage is not None:
         damage.append(f"{path}: {lost} damaged line{'s' if lost > 1 else ''} left out")
     return runs

@@ -7,12 +7,16 @@ import zlib
 from io import FileIO
 
 from f0make.files.atomic import MARSHAL_VERSION, write_atomic
+from f0make.files.regular import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["read", "seal", "unseal", "write_atomic"]
+__all__ = ["open_regular", "read", "seal", "unseal", "write_atomic"]
+
+MOST_BYTES = 4 << 30
+"""Bytes of a file that is read whole."""
 
 
 def seal(magic: bytes, value: Any) -> bytes:
@@ -35,10 +39,13 @@ def unseal(magic: bytes, data: bytes) -> Any:
         return None
 
 
-def read(path: str) -> bytes | None:
-    """The bytes of ``path``, or None when it cannot be read."""
+def read(path: str, most: int = MOST_BYTES) -> bytes | None:
+    """The bytes of the file ``path``; None when it cannot be read, is no regular file or has more than ``most`` bytes."""
     try:
-        with FileIO(path, "rb") as file:
-            return file.readall()
+        with FileIO(open_regular(path), "rb") as file:
+            data = file.read(most + 1)
+            while data and len(data) <= most and (more := file.read(most + 1 - len(data))):
+                data += more
     except OSError:
         return None
+    return data if data is None or len(data) <= most else None

@@ -60,7 +60,7 @@ def parse(data: bytes) -> list[OutputFile]:
     """The output files of an ActionResult in either form. Raises NotAnAction."""
     try:
         files = _from_json(data) if data.lstrip()[:1] == b"{" else list(_from_protobuf(data))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError):
         raise NotAnAction("what lies under the key is no ActionResult") from None
     if any(len(f.digest) != 64 or f.digest.strip("0123456789abcdef") or f.size < 0 for f in files):
         raise NotAnAction("an ActionResult names a blob by something that is no SHA-256 digest")

@@ -48,7 +48,7 @@ class Reply:
     def length(self) -> int | None:
         """What `Content-Length` says, None when it says nothing."""
         text = self.headers.get("Content-Length", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else None
 
     def chunks(self) -> Iterator[bytes]:
         """The body, piece by piece. Raises Trouble when it is cut off, or too slow."""

@@ -16,16 +16,14 @@ from typing import Any
 from f0make.cache.blobs import Blobs
 from f0make.cache.http.action import RECORDS, OutputFile
 from f0make.cache.http.pool import Pool, together
-from f0make.cache.http.server import Server
-from f0make.cache.http.sound import sound
+from f0make.cache.http.server import MOST_BYTES, Server
+from f0make.cache.shared import MOST_VARIANTS, foreign_record
 from f0make.cache.variant import variant_of
 from f0make.files.restore import blobs_of
 from f0make.state import log
 
 ASKING, SENDING = 16, 6
 """Connections for either direction."""
-MOST_VARIANTS = 100
-"""Records kept under one key; beyond, the oldest is forgotten."""
 MOST_TRIES = 3
 """How often a record is put again where another one came between reading and writing."""
 DISCOVERIES = ("discovered", "reads", "missing_reads")
@@ -54,6 +52,8 @@ class RemoteCache:
         self._records: dict[str, Sequence[Record] | None] = {}
         """Key -> what was found under it; None: not answered yet."""
         self._brought: dict[str, bool | None] = {}
+        self._sizes: dict[str, int] = {}
+        """Digest -> bytes, of the blobs for which an ActionResult says so."""
         self._outstanding = 0
         """Bytes that wait to be sent."""
         self._answered = threading.Condition()
@@ -136,11 +136,18 @@ class RemoteCache:
     # What the pools run.
 
     def _look(self, key: str) -> None:
-        files = [f for f in self.server.action(key) if f.path.startswith(RECORDS)][:MOST_VARIANTS]
+        files: list[OutputFile] = []
+        room = MOST_BYTES
+        for file in self.server.action(key):
+            if not file.path.startswith(RECORDS):
+                self._sizes[file.digest] = file.size
+            elif file.size <= room and len(files) < MOST_VARIANTS:
+                room -= file.size
+                files.append(file)
         if len(files) < 2:
-            self._found(key, [self._read_record(key, file.digest) for file in files])
+            self._found(key, [self._read_record(key, file) for file in files])
             return
-        reads = [partial(self._read_record, key, file.digest) for file in files]
+        reads = [partial(self._read_record, key, file) for file in files]
         together(self._asking, reads, lambda found: self._found(key, found))
 
     def _found(self, key: str, records: Sequence[Record | None]) -> None:
@@ -151,21 +158,19 @@ class RemoteCache:
             self.misses += 1
         self._answer(self._records, key, sound_ones)
 
-    def _read_record(self, key: str, digest: str) -> Record | None:
-        data = self.server.read(digest)
+    def _read_record(self, key: str, file: OutputFile) -> Record | None:
+        data = self.server.read(file.digest, file.size or MOST_BYTES)
         if data is None:
             return None
-        found = log.decode(data)
-        if found is None or found[0] != "record" or not sound(found[1], key):
+        record = foreign_record(data, key)
+        if record is None:
             self.server.say(
                 "record", f"cache {self.server.client.address}: a record is damaged; taken as a miss"
             )
-            return None
-        record: Record = found[1]
         return record
 
     def _fetch(self, digest: str) -> bool:
-        return self.blobs.has(digest) or self.server.fetch(digest, self.blobs)
+        return self.blobs.has(digest) or self.server.fetch(digest, self.blobs, self._sizes.get(digest))
 
     def _answer(self, answers: dict[str, Any], key: str, answer: object) -> None:
         with self._answered:

@@ -84,12 +84,12 @@ class Server:
             self.say("action", f"cache {self.client.address}: {error}; taken as a miss")
             return []
 
-    def read(self, digest: str) -> bytes | None:
-        """A small blob's bytes, verified; None for a miss."""
+    def read(self, digest: str, most: int = MOST_BYTES) -> bytes | None:
+        """The bytes of a blob that has at most ``most``, verified; None for a miss."""
 
         def ask() -> bytes | None:
             with self.client.request("GET", f"cas/{digest}") as reply:
-                return reply.read(MOST_BYTES) if self._found(reply.status) else None
+                return reply.read(min(most, MOST_BYTES)) if self._found(reply.status) else None
 
         data = self._asking(ask)
         if data is not None and hashlib.sha256(data).hexdigest() != digest:
@@ -97,14 +97,24 @@ class Server:
             return None
         return data
 
-    def fetch(self, digest: str, blobs: Blobs) -> bool:
-        """Bring a blob into ``blobs``, verified; False for a miss."""
+    def fetch(self, digest: str, blobs: Blobs, size: int | None = None) -> bool:
+        """Bring a blob into ``blobs``, verified; False for a miss.
+
+        No more is taken than was announced: ``size`` bytes, or what `Content-Length` says, or `MOST_BYTES`.
+        """
 
         def ask() -> bool:
             with self.client.request("GET", f"cas/{digest}") as reply:
                 if not self._found(reply.status):
                     return False
-                self.received += blobs.receive(digest, reply.chunks())
+                if None not in (size, reply.length) and size != reply.length:
+                    raise BlobCorrupt(digest, "its size is not what was announced")
+                announced = reply.length if size is None else size
+                most = MOST_BYTES if announced is None else announced
+                if most > blobs.room():
+                    self.say("room", f"no room for {most} bytes from {self.client.address}; taken as a miss")
+                    return False
+                self.received += blobs.receive(digest, reply.chunks(), most)
                 self._known.add(digest)
                 return True
 

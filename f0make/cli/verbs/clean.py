@@ -61,7 +61,6 @@ class Sorted:
 def sort_out(session: Session) -> Sorted:
     """Sort what f0make made by whose it is. A path belongs to the recipe that last made it."""
     graph, store = session.graph, session.store
-    asked = {path for instance in graph.instances for path in instance.inputs}
     loose = {step.name for step in session.recipe.steps if step.name not in graph.by_step}
     found = Sorted()
     for path in sorted(store.made):
@@ -75,7 +74,7 @@ def sort_out(session: Session) -> Sorted:
                 found.foreign.append((path, recipe))
         elif ours and _comes_and_goes(session, maker, loose):
             found.declared.append(path)
-        elif graph.producer_of(path) is None and path not in asked:
+        elif graph.producer_of(path) is None and not session.is_source(path):
             if ours:
                 found.orphans.append(path)
             elif not there and recipe != UNKNOWN:

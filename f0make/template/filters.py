@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import update_wrapper
 
+from jinja2.runtime import Undefined
+
 from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
 from f0make.template.quote import quote
@@ -52,6 +54,22 @@ def methods_of(value: Any) -> frozenset[str]:
     return _NUMBER_METHODS if isinstance(value, float) else frozenset()
 
 
+_ITERATING = _words(
+    "batch dictsort groupby indent join list map max min reject rejectattr select selectattr slice sort split splitlines "
+    "rsplit sum title unique urlencode wordcount"
+)
+"""Filters and methods that look at a text character by character in Python, or make an object of every few."""
+_PER_CHARACTER = 20
+_GROWING = _words("quote string tojson")
+"""Filters that may write several characters for one."""
+_FORWARD = _words("_contains count find in index partition replace split")
+_BACKWARD = _words("lstrip rfind rindex rpartition rsplit rstrip strip trim")
+"""Searches that take as long as text times what is looked for."""
+_TWO_WAY = 100
+"""From so many characters on, CPython's search forwards takes linear time."""
+_PARSING = _words("float filesizeformat int round")
+
+
 def check_call(name: str, arguments: list[Any], named: dict[str, Any]) -> None:
     """Charge a filter or method ``name`` for its arguments and refuse what would make something huge.
 
@@ -60,17 +78,46 @@ def check_call(name: str, arguments: list[Any], named: dict[str, Any]) -> None:
     subject = arguments[0] if arguments else ""
     rest = [*arguments[1:], *named.values()]
     charge(sum(map(weigh, arguments)) + sum(map(weigh, named.values())))
+    if isinstance(subject, str):
+        _charge_text(name, subject, rest)
+    elif name in _GROWING:
+        charge(3 * weigh(subject))
     if name in _WIDTHS:
         _check_widths(subject, rest)
-    elif name == "replace" and isinstance(subject, str):
+    elif name == "join":
+        _check_join([subject, *rest])
+
+
+def _charge_text(name: str, subject: str, rest: list[Any]) -> None:
+    """Charge what ``name`` takes for a text beyond walking through it once. Raises TooMuch."""
+    sought = max((len(v) for v in rest if isinstance(v, str)), default=0)
+    if name in _ITERATING:
+        charge(
+            len(subject) * _PER_CHARACTER
+            if not rest or name not in ("split", "rsplit")
+            else _pieces(subject, rest)
+        )
+    if name in _GROWING:
+        charge(5 * len(subject))
+    if name in _FORWARD:
+        charge(len(subject) * min(sought, _TWO_WAY) // 8)
+    elif name in _BACKWARD:
+        charge(len(subject) * sought // 4)
+    if name == "replace":
         _check_replace(subject, rest)
-    elif name == "format" and isinstance(subject, str):
+    elif name == "format":
         check_format(subject)
         charge(len(subject) * sum(map(weigh, rest)))
-    elif name == "join":
-        _check_join(arguments, rest)
-    elif name == "int" and isinstance(subject, str) and len(subject) > 1000:
+    elif name in _PARSING and len(subject) > 1000:
         raise TooMuch(f"a number of {len(subject):,} characters")
+
+
+def _pieces(subject: str, rest: list[Any]) -> int:
+    """The work of dividing ``subject`` at a text."""
+    between = rest[0]
+    if not isinstance(between, str) or not between:
+        return len(subject) * _PER_CHARACTER
+    return (subject.count(between) + 1) * _PER_CHARACTER
 
 
 def _check_widths(subject: Any, rest: list[Any]) -> None:
@@ -99,11 +146,12 @@ def _check_replace(subject: str, rest: list[Any]) -> None:
         check_text(len(subject) + times * max(0, len(new) - len(old)))
 
 
-def _check_join(arguments: list[Any], rest: list[Any]) -> None:
-    """`list | join(between)` and `between.join(list)` alike."""
-    between = max((len(v) for v in arguments + rest if isinstance(v, str)), default=0)
-    items = max((len(v) for v in arguments + rest if isinstance(v, (list, tuple, dict, range))), default=0)
-    check_text(between * items)
+def _check_join(values: list[Any]) -> None:
+    """`list | join(between)` and `between.join(list)` alike; a text in the place of the list stands for its characters."""
+    sizes = sorted(len(v) for v in values if isinstance(v, (str, list, tuple, dict, range)))
+    if len(sizes) > 1:
+        check_text(sizes[-1] * sizes[-2])
+    charge(sum(_PER_CHARACTER * len(v) for v in values if isinstance(v, str)))
 
 
 def settle(value: Any) -> Any:
@@ -145,6 +193,7 @@ def filters(own: dict[str, Any]) -> dict[str, Any]:
     """The filters that expressions have, out of Jinja2's ``own``."""
     chosen: dict[str, Any] = {name: own[name] for name in _FROM_JINJA if name in own}
     chosen.update(raw=_raw, quote=_quote, sum=_sum, basename=_basename, dirname=_dirname, _concat=_concat)
+    chosen.update(_slice=_slice, _contains=_contains, _weighed=_weighed)
     return {name: guarded(name, function, _leading(function)) for name, function in chosen.items()}
 
 
@@ -185,6 +234,22 @@ def _dirname(value: Any) -> str:
 
 def _concat(*values: Any) -> str:
     return "".join(map(to_text, values))
+
+
+def _slice(value: Any, *ends: Any) -> Any:
+    if isinstance(value, Undefined):
+        str(value)
+    if not isinstance(value, (str, list, tuple, range)):
+        raise TypeError("only a text or a list has a part [from:to]")
+    return value[slice(*ends)]
+
+
+def _contains(container: Any, one: Any) -> bool:
+    return one in container
+
+
+def _weighed(value: Any) -> Any:
+    return value
 
 
 def limited_range(*ends: int) -> range:

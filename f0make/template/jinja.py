@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
@@ -11,6 +12,7 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from f0make.later import later
 from f0make.template.access import EvaluationError, Missing, attribute, item, unknown_name
 from f0make.template.filters import check_call, filters, limited_range, methods_of, settle, tests
 from f0make.template.limits import MAX_SOURCE, TooMuch, begin, charge, current, weigh
@@ -60,6 +62,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         """``obj.name``: what `access.attribute` allows, then the methods that are allowed."""
         if isinstance(obj, Undefined):
             return self._again(obj)
+        charge(0)
         method = attribute_name in methods_of(obj)
         if not (method and not isinstance(obj, dict)):
             try:
@@ -75,6 +78,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             return self._again(obj)
         if isinstance(argument, Undefined):
             str(argument)
+        charge(weigh(argument))
         try:
             return item(obj, argument)
         except Missing as missing:
@@ -138,14 +142,40 @@ def _environment() -> _Environment:
     return _made[0]
 
 
-class _Joined(NodeTransformer):
-    """`a ~ b` as a filter, so that it is charged like everything else."""
+class _Charged(NodeTransformer):
+    """What Jinja2 writes as plain Python (`a ~ b`, `a[1:2]`, comparisons) as filters, charged like everything else."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         """One call with all operands."""
         self.generic_visit(node)
         first, *rest = node.nodes
-        return nodes.Filter(first, "_concat", rest, [], None, None, lineno=node.lineno)
+        return _filter("_concat", first, *rest)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        """A slice as a call; an index goes through the environment as it is."""
+        self.generic_visit(node)
+        ends = node.arg
+        if not isinstance(ends, nodes.Slice):
+            return node
+        none = nodes.Const(None)
+        return _filter("_slice", node.node, ends.start or none, ends.stop or none, ends.step or none)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        """Each side weighed; `a in b` as a call."""
+        self.generic_visit(node)
+        if len(node.ops) == 1 and node.ops[0].op in ("in", "notin"):
+            found = _filter("_contains", node.ops[0].expr, node.expr)
+            return found if node.ops[0].op == "in" else nodes.Not(found)
+        if any(operand.op in ("in", "notin") for operand in node.ops):
+            raise TemplateError("`in` cannot be chained with another comparison: use `and`")
+        node.expr = _filter("_weighed", node.expr)
+        for operand in node.ops:
+            operand.expr = _filter("_weighed", operand.expr)
+        return node
+
+
+def _filter(name: str, value: nodes.Expr, *arguments: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(value, name, list(arguments), [], None, None, lineno=value.lineno)
 
 
 class Compiled:
@@ -186,7 +216,7 @@ class Compiled:
                 pass
             value = settle(context.vars["result"])
             charge(weigh(value))
-            _check_defined(value)
+            _check_result(value)
         except UndefinedError as error:
             message, _, hint = str(error).partition(_HINT)
             raise Missing(f"{message} in `{self.source.strip()}`", hint) from None
@@ -209,18 +239,30 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _check_defined(value: Any) -> None:
-    """Use every undefined value in a result, so that it says what is missing. Raises UndefinedError."""
+_SURROGATE = later("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates but those that stand for bytes of file names."""
+
+
+def _check_result(value: Any) -> None:
+    """Use every undefined value in a result, so that it says what is missing, and look at every text.
+
+    Raises UndefinedError, ValueError.
+    """
     if isinstance(value, Undefined):
         str(value)
     elif isinstance(value, PathList):
         return
+    elif isinstance(value, str):
+        if not value.isascii() and (found := _SURROGATE.search(value)):
+            raise ValueError(
+                f"U+{ord(found[0]):04X} is half a character, which no file and no command can hold"
+            )
     elif isinstance(value, (list, tuple)):
         for one in value:
-            _check_defined(one)
+            _check_result(one)
     elif isinstance(value, dict):
         for one in value.values():
-            _check_defined(one)
+            _check_result(one)
 
 
 def _parse(environment: _Environment, source: str) -> nodes.Expr:
@@ -231,8 +273,15 @@ def _parse(environment: _Environment, source: str) -> nodes.Expr:
     if not parser.stream.eos:
         parser.fail(f"`{parser.stream.current.value}` was not expected here")
     _check_filters(environment, tree)
+    for constant in [tree, *tree.find_all(nodes.Const)]:
+        if (
+            isinstance(constant, nodes.Const)
+            and isinstance(constant.value, float)
+            and not isfinite(constant.value)
+        ):
+            raise TemplateError("a number in it is too large")
     wrapper = nodes.Tuple([tree], "load", lineno=1)
-    _Joined().visit(wrapper)
+    _Charged().visit(wrapper)
     result = wrapper.items[0]
     result.set_environment(environment)
     return result

@@ -10,6 +10,9 @@ import threading
 import time
 from collections.abc import Iterable
 from itertools import chain
+from math import isfinite
+
+from jinja2.runtime import Undefined
 
 from f0make.template.values import BrokenValue, PathList
 
@@ -66,11 +69,14 @@ def charge(amount: int) -> None:
 
 
 def weigh(value: Any) -> int:
-    """The work of walking through ``value`` and all in it; stops where it is beyond what is left."""
+    """The work of walking through ``value`` and all in it; stops where it is beyond what is left.
+
+    Raises TooMuch, TypeError for what is no value (a method, `steps`), ValueError for infinities and NaN.
+    """
     if isinstance(value, str):
         return len(value)
     if isinstance(value, (int, float)):
-        return 1 if isinstance(value, float) else 1 + value.bit_length() // 64
+        return _weigh_number(value)
     total = 0
     left = [value]
     while left:
@@ -94,15 +100,35 @@ def weigh(value: Any) -> int:
             for child in children:
                 if isinstance(child, str):
                     total += len(child)
-                elif isinstance(child, int):
-                    total += 1 + child.bit_length() // 64
-                elif isinstance(child, (list, tuple, dict, set, frozenset, range)) and child is not node:
+                elif isinstance(child, (int, float)):
+                    total += _weigh_number(child)
+                elif isinstance(child, _CONTAINERS) and child is not node:
                     left.append(child)
-                else:
-                    total += 1
+                elif child is not node or not isinstance(child, _CONTAINERS):
+                    total += _weigh_other(child)
         if total > current.work:
             raise TooMuch("this takes too much memory or work")
     return total
+
+
+_CONTAINERS = (list, tuple, dict, set, frozenset, range)
+
+
+def _weigh_number(number: float) -> int:
+    if isinstance(number, int):
+        return 1 + number.bit_length() // 64
+    if not isfinite(number):
+        raise ValueError(f"this number is {number}: too large, or not a number")
+    return 1
+
+
+def _weigh_other(thing: Any) -> int:
+    """The work for what is neither text, number nor container. Raises TypeError for what an expression cannot handle."""
+    if thing is None or isinstance(thing, Undefined):
+        return 1  # what is undefined says so itself, when it is used
+    if isinstance(thing, BrokenValue):
+        str(thing)
+    raise TypeError(getattr(type(thing), "template_no_text", "this is not a value"))
 
 
 def check_text(length: int) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _WIDE = later(rf"\d{{{len(str(MAX_WIDTH))},}}|%[^a-zA-Z%]*\*|\{{[^{{}}]*\{{")
 """In a format: a number as long as the widest width, or a width that is itself an argument."""
 
+_DIGIT = later("[0-9]")
+
 _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -41,6 +43,7 @@ def binary(sign: str, left: Any, right: Any) -> Any:
         _check_growth(sign, left, right)
     elif sign == "%" and isinstance(left, str):
         check_format(left)
+        charge(left.count("%") * (weigh(right) + (MAX_WIDTH if _DIGIT.search(left) else 0)))
     elif sign == "+" and isinstance(left, str) and isinstance(right, str):
         check_text(len(left) + len(right))
     result = _PLAIN[sign](left, right)

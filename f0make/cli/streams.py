@@ -7,6 +7,7 @@ import os
 import sys
 
 from f0make.errors import F0makeError
+from f0make.visible import visible, visible_block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,31 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=HANDLER)
+        if not isinstance(getattr(sys, name), Visible):
+            setattr(sys, name, Visible(getattr(sys, name)))
+
+
+class Visible:
+    """A text stream to which nothing is written that could act on a terminal: see `f0make.visible`.
+
+    What f0make itself means to act on one (rich's display) is written to ``stream``.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write ``text``, control characters but line breaks and tabs as escapes."""
+        return self.stream.write(visible_block(text))
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stream's own."""
+        return getattr(self.stream, name)
+
+
+def acting(stream: Any) -> Any:
+    """The stream below, for what may act on a terminal."""
+    return stream.stream if isinstance(stream, Visible) else stream
 
 
 def _occupy() -> None:
@@ -95,16 +121,5 @@ def write_file(path: str, data: bytes, verb: str) -> None:
         raise F0makeError(f"{verb}: {path}: {error.strerror}") from None
 
 
-def shown(text: str) -> str:
-    """``text`` on one line: control characters, newlines included, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c.encode("unicode_escape").decode("ascii") if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c
-        for c in text
-    )
-
-
-def shown_block(text: str) -> str:
-    """``text`` with its line breaks and tabs, other control characters as escapes."""
-    return "\n".join("\t".join(map(shown, line.split("\t"))) for line in text.split("\n"))
+shown = visible
+shown_block = visible_block

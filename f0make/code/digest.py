@@ -10,6 +10,7 @@ from typing import Any
 from f0make.code.find import Finder, Source
 from f0make.code.shape import Shape, read_shape
 from f0make.errors import Problem, Where
+from f0make.regular_file import MODULE, read_regular
 
 NOT_THE_USERS = frozenset({".f0make", "site-packages", "dist-packages"})
 """Directories inside a workspace whose modules are installed, not written there."""
@@ -114,8 +115,7 @@ class CodeBase:
         import hashlib
 
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_regular(path, MODULE)
         except OSError as error:
             return Loaded(b"", "", None, error)
         content = hashlib.sha256(data).hexdigest()

@@ -11,6 +11,7 @@ from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.errors import NO_ROOM, F0makeError
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files import digest
+from f0make.regular_file import DEPFILE, read_regular
 
 Kept = dict[str, tuple[str, "bytes | None"]]
 """Path of a file to be stored -> its token, and its bytes where they are at hand (small single files)."""
@@ -98,8 +99,7 @@ def _depfile(bundle: Bundle, path: str) -> list[str]:
 
     full_path = os.path.join(bundle.workspace, path)
     try:
-        with open(full_path, "rb") as file:
-            data = file.read()
+        data = read_regular(full_path, DEPFILE)
     except OSError as error:
         reason = (
             "it did not write its depfile" if error.errno == errno.ENOENT else "its depfile cannot be read"

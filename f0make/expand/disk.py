@@ -9,6 +9,7 @@ from f0make.expand.globs import literal_of, segment_matcher
 from f0make.expand.paths import Paths
 from f0make.lean import dataclass
 from f0make.recipe.paths import STATE
+from f0make.regular_file import TABLE, read_regular
 
 
 @dataclass(slots=True)
@@ -41,8 +42,7 @@ class DiskFacts:
     def read_text(self, path: str) -> str:
         """The text of a UTF-8 file without its byte order mark. Raises OSError and UnicodeDecodeError."""
         self.files.add(self._paths.relative(path))
-        with open(self._real(path), encoding="utf-8-sig", newline="") as file:
-            return file.read()
+        return read_regular(self._real(path), TABLE).decode("utf-8-sig")
 
     def glob(self, pattern: str) -> list[str]:
         """Sorted paths that match, see `facts.Facts.glob`. Directories that cannot be read hold nothing."""

@@ -155,7 +155,12 @@ class ForeachExpander:
             self.problems.at(self.step, key, f"the table {path!r} is not UTF-8 (byte {error.start})")
             return None
         except OSError as error:
-            self.problems.at(self.step, key, f"the table {path!r} cannot be read: {error.strerror}")
+            reason = error.strerror or "unknown error"
+            why = reason if reason.startswith("is ") else f"cannot be read: {reason}"
+            self.problems.at(self.step, key, f"the table {path!r} {why}")
+            return None
+        except ValueError:
+            self.problems.at(self.step, key, f"the table {path!r} cannot be read: no path holds a NUL byte")
             return None
         rows, faults = parse_table(text, path, delimiter)
         for fault in faults:

@@ -6,6 +6,7 @@ import os
 
 from f0make.errors import Problem, Where
 from f0make.recipe.reader import Finding, forbidden, normalised
+from f0make.regular_file import RECIPE, read_regular
 
 
 class UnreadableError(Exception):
@@ -22,15 +23,15 @@ def read_text(path: str, shown: str) -> str:
     ``shown`` is what messages call the file. Raises UnreadableError.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_regular(path, RECIPE)
     except FileNotFoundError:
         raise UnreadableError(Problem("there is no such file", Where(shown), hint=_alike(path))) from None
     except IsADirectoryError:
         raise UnreadableError(Problem("is a directory, not a recipe", Where(shown))) from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else str(error)) or "unknown error"
-        raise UnreadableError(Problem(f"cannot be read: {reason}", Where(shown))) from None
+        text = reason if reason.startswith("is ") else f"cannot be read: {reason}"
+        raise UnreadableError(Problem(text, Where(shown))) from None
     try:
         text = normalised(data.decode("utf-8"))
     except UnicodeDecodeError as error:

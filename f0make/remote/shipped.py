@@ -50,6 +50,7 @@ MODULES = (
     "files/signature.py",
     "lean.py",
     "model.py",
+    "regular_file.py",
     "remote/__init__.py",
     "remote/agent.py",
     "remote/attempt.py",

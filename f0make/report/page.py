@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from f0make.graph.draw.parts import OUTCOMES, printable
+from f0make.graph.draw.policy import policy
 from f0make.report import words
 from f0make.report.facts import Row, by_step
 from f0make.report.logs import logs
@@ -51,6 +52,7 @@ def page(run: Mapping[str, Any], found: Sequence[Row], workspace: str, graph: tu
         mass=words.mass,
         number=words.number,
         moment=words.moment,
+        place=_place,
     )
     template = environment.from_string(
         files("f0make.report").joinpath("page.html").read_text(encoding="utf-8")
@@ -59,7 +61,8 @@ def page(run: Mapping[str, Any], found: Sequence[Row], workspace: str, graph: tu
     order = {"failed": 0, "ran": 1, "restored": 2, "cancelled": 3, "skipped": 4, "current": 5}
     listed = sorted(found, key=lambda row: (order.get(row.status, 9), -(row.seconds or 0.0), row.name))
     shown_logs, more_logs = logs(found, workspace, recipe_of(str(run.get("recipe", "")), workspace))
-    return template.render(
+    text = template.render(
+        policy_here=Markup(_POLICY_HERE),
         run={**dict.fromkeys(_MEASURED), **_ALWAYS, **run},
         states=[
             (name, run.get(name) or 0)
@@ -80,6 +83,20 @@ def page(run: Mapping[str, Any], found: Sequence[Row], workspace: str, graph: tu
         workspace=os.path.abspath(workspace),
         now=time.time(),
     )
+    return text.replace(_POLICY_HERE, policy(_inside(text, "style"), _inside(text, "script")), 1)
+
+
+_POLICY_HERE = "<!-- policy -->"
+
+
+def _inside(text: str, element: str) -> str:
+    """What stands in the only ``element`` of a page in which everything foreign is escaped."""
+    return text.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
+
+
+def _place(percent: float) -> str:
+    """A part of a class name for a place in percent: no element has a style of its own, so that the policy can forbid it."""
+    return f"{round(percent * 10_000)}"
 
 
 def _shown(value: Any) -> Any:

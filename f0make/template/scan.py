@@ -51,15 +51,19 @@ def scan(text: str) -> list[str | Expression]:
         if start > position:
             parts.append(text[position:start])
         inside = start + len(TEMPLATE_OPEN)
-        end = _find_close(text, inside)
+        end, balanced = _find_close(text, inside)
         if end < 0:
             raise ScanError(start)
         parts.append(Expression(text[inside:end], start))
         position = end + len(CLOSE)
+        if (
+            not balanced
+        ):  # no parser takes it, and nothing is gained by going through the text once more for each
+            return [*parts, text[position:]] if position < len(text) else parts
 
 
-def _find_close(text: str, start: int) -> int:
-    """Offset of the `}}` that ends the expression, -1 where there is none.
+def _find_close(text: str, start: int) -> tuple[int, bool]:
+    """Offset of the `}}` that ends the expression, -1 where there is none; whether brackets balance before it.
 
     Where brackets do not balance, the first `}}` outside strings ends it: the parser of expressions then
     says what is wrong better than "never closed" would.
@@ -75,8 +79,8 @@ def _find_close(text: str, start: int) -> int:
             continue
         if sign == "}" and text.startswith(CLOSE, token.start()):
             if depth == 0:
-                return token.start()
+                return token.start(), True
             if first < 0:
                 first = token.start()
         depth = max(0, depth - 1)
-    return first
+    return first, False

@@ -9,7 +9,7 @@ from typing import Any
 
 from f0make.cli.reporters.plain import Plain
 from f0make.cli.reporters.wording import duration
-from f0make.cli.streams import shown
+from f0make.cli.streams import acting, shown, shown_block
 from f0make.options import Event, Known
 
 ROWS = 8
@@ -71,7 +71,7 @@ class Live(Plain):
             return
         from rich.text import Text
 
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(shown_block(text)), soft_wrap=True)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -83,7 +83,7 @@ class Live(Plain):
         from rich.console import Console
         from rich.live import Live as Display
 
-        self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=acting(sys.stderr), highlight=False, markup=False, emoji=False)
         self._display = Display(
             get_renderable=self._picture, console=self._console, transient=True, redirect_stdout=False
         )

@@ -21,7 +21,7 @@ def tail(path: str, lines: int | None = TAIL_LINES) -> tuple[list[str], bool]:
             data = file.read()
     except OSError:
         return [], False
-    found = data.decode("utf-8", "surrogateescape").split("\n")
+    found = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
     if found and not found[-1]:
         found.pop()
     if lines is None:

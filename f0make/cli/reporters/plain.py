@@ -25,7 +25,7 @@ class Plain:
     def line(self, text: str) -> None:
         """Print one line; a standard error that is gone is no reason to end a run."""
         try:
-            print(text, file=sys.stderr, flush=True)
+            print(shown_block(text), file=sys.stderr, flush=True)
         except OSError:
             pass
 

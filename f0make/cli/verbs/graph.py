@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from f0make.cli.arguments import FORMATS
 from f0make.cli.streams import write_bytes, write_file
 from f0make.cli.verbs.look import look
-from f0make.errors import F0makeError
+from f0make.errors import F0makeError, UsageError
 from f0make.options import RunOptions
 
 if TYPE_CHECKING:
@@ -32,11 +34,12 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
     recipe = extras["recipe"]
     draw = by_step if extras.get("steps") else by_instance
+    form = form_of(extras)
     with look(options, Plain(), recipe, options.targets, placed=False) as (session, entries):
         planned = {entry.instance.name: entry for entry in entries}
         nodes, edges, more = draw(session.graph, planned)
         add_pending(session, nodes, edges, by_steps=draw is by_step)
-    data = _drawing(extras, nodes, edges, more, recipe)
+    data = _drawing(form, nodes, edges, more, recipe)
     if extras.get("output"):
         write_file(extras["output"], data, "graph")
     else:
@@ -111,33 +114,83 @@ def add_pending(session: Session, nodes: list[Node], edges: list[Edge], by_steps
             edges += [(other, name) for other in before if other in present]
 
 
+_BY_EXTENSION = {
+    "": "dot",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".json": "json",
+    ".svg": "svg",
+    ".html": "html",
+    ".htm": "html",
+    ".png": "png",
+}
+GRAPHVIZ_SECONDS = 6.0
+"""How long graphviz may lay out a graph: it takes minutes for thousands of nodes, and our own layout does not."""
+
+
+def form_of(extras: Mapping[str, Any]) -> str:
+    """The format: the option, else by the extension of the file to write, else dot. Raises UsageError."""
+    for form in FORMATS:
+        if extras.get(form):
+            return form
+    output = str(extras.get("output") or "")
+    extension = os.path.splitext(output)[1].lower()
+    if extension not in _BY_EXTENSION:
+        known = ", ".join(e for e in _BY_EXTENSION if e)
+        raise UsageError(
+            f"graph -o {output}: {extension!r} says no format (known: {known}; or say --svg, --html, …)"
+        )
+    if extension == ".png" and shutil.which("dot") is None:
+        raise UsageError(
+            f"graph -o {output}: a PNG is drawn by graphviz's `dot`, which is not here; write a .svg instead"
+        )
+    return _BY_EXTENSION[extension]
+
+
 def _drawing(
-    extras: dict[str, Any], nodes: list[Node], edges: list[Edge], more: dict[str, dict[str, Any]], title: str
+    form: str, nodes: list[Node], edges: list[Edge], more: dict[str, dict[str, Any]], title: str
 ) -> bytes:
-    """The bytes of the format that was asked for, text in UTF-8."""
-    if extras.get("json"):
+    """The bytes of the drawing, text in UTF-8."""
+    if form == "json":
         from f0make.graph.draw.as_json import as_json
 
         return as_json(nodes, edges, more).encode("ascii")
-    if extras.get("mermaid"):
+    if form == "mermaid":
         from f0make.graph.draw.mermaid import mermaid
 
         return mermaid(nodes, edges).encode()
-    if extras.get("html"):
+    if form == "html":
         from f0make.graph.draw.html import html
 
         return html(nodes, edges, title).encode()
     from f0make.graph.draw.dot import dot
 
     text = dot(nodes, edges).encode()
-    if not extras.get("svg"):
+    if form == "dot":
         return text
+    drawn = _by_graphviz(form, text)
+    if drawn is not None:
+        return drawn
+    if form == "png":
+        raise F0makeError("graph: this graph is too large for graphviz; write a .svg instead")
+    from f0make.graph.draw.svg import svg
+
+    return svg(nodes, edges).encode()
+
+
+def _by_graphviz(form: str, text: bytes) -> bytes | None:
+    """What graphviz draws of dot text; None where it is not there or takes too long. Raises F0makeError."""
     program = shutil.which("dot")
     if program is None:
-        from f0make.graph.draw.svg import svg
-
-        return svg(nodes, edges).encode()
-    done = subprocess.run([program, "-Tsvg"], input=text, capture_output=True, check=False)
+        return None
+    try:
+        done = subprocess.run(
+            [program, f"-T{form}"], input=text, capture_output=True, check=False, timeout=GRAPHVIZ_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return None
     if done.returncode:
         why = done.stderr.decode("utf-8", "backslashreplace").strip().partition("\n")[0]
         raise F0makeError(f"graph: {program} failed: {why or f'exit code {done.returncode}'}")

@@ -35,8 +35,17 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             continue
         if len(logs) > 1:
             write_bytes(f"==> {shown(instance)} <==\n".encode("utf-8", "surrogateescape"))
-        write_bytes(data)
+        _say(data)
     return 0
+
+
+def _say(data: bytes) -> None:
+    """A log as it is, for a file or a pipe; for a terminal what would act on it is written out."""
+    if not sys.stdout.isatty():
+        write_bytes(data)
+        return
+    text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    print(text, end="" if text.endswith("\n") else "\n")
 
 
 def in_order(target: str, recipe: str | None) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 
 from f0make.graph.draw.parts import COLOURS, Edge, NodeLike, as_nodes, printable
+from f0make.graph.draw.policy import policy
 from f0make.graph.draw.svg import svg
 
 STYLE = """
@@ -24,14 +25,21 @@ r.style.display=r.textContent.toLowerCase().includes(t)?"":"none"})});
 """
 
 
+STYLE += "".join(
+    f".state-{status}{{background:{fill};border-color:{line}}}\n"
+    for status, (fill, line) in COLOURS.items()
+    if status
+)
+
+
 def html(nodes: Iterable[NodeLike], edges: Iterable[Edge], title: str = "f0make") -> str:
     """The page; it loads nothing from anywhere."""
     boxes = as_nodes(nodes)
     shown = escape(printable(title))
     counts = Counter(node.status for node in boxes if node.status)
     key = "".join(
-        f'<span style="background:{fill};border-color:{line}">{counts[status]} {status}</span>'
-        for status, (fill, line) in COLOURS.items()
+        f'<span class="state-{status}">{counts[status]} {status}</span>'
+        for status in COLOURS
         if counts[status]
     )
     rows = "".join(
@@ -40,7 +48,7 @@ def html(nodes: Iterable[NodeLike], edges: Iterable[Edge], title: str = "f0make"
         for node in boxes
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{shown}</title>\n'
+        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">{policy(STYLE, SCRIPT)}<title>{shown}</title>\n'
         f'<style>{STYLE}</style></head>\n<body>\n<h1>{shown}</h1>\n<p class="key">{key}</p>\n'
         f'<div class="drawing">\n{svg(boxes, edges, inline=True)}</div>\n'
         '<input id="find" type="search" placeholder="find" aria-label="find">\n'

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from f0make.visible import drawable
+
 
 class Node(NamedTuple):
     """One box. ``status`` is a state of `f0make plan` or empty; ``note`` is the reason, shown on hover."""
@@ -50,18 +52,4 @@ def colours(status: str) -> tuple[str, str]:
     return COLOURS.get(status) or OUTCOMES.get(status, COLOURS[""])
 
 
-def printable(text: str) -> str:
-    """``text`` with what no drawing can hold shown as an escape: undecodable bytes, control characters.
-
-    Newlines and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(_escaped(c) for c in text)
-
-
-def _escaped(c: str) -> str:
-    if "\udc80" <= c <= "\udcff":
-        return f"\\x{ord(c) - 0xDC00:02x}"
-    control = (c < " " and c not in "\n\t") or "\x7f" <= c <= "\x9f"
-    return f"\\u{ord(c):04x}" if control or "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c
+printable = drawable

@@ -309,7 +309,7 @@ def test_status_tells_how_the_last_run_ended(f0: F0) -> None:
     last = f0("status")
     assert last.code == 0
     assert last.stdout.splitlines()[0].startswith("bad.yaml")
-    assert re.search(r"^failed    bad  \(\.f0make/logs/bad.*\)$", last.stdout, re.M)
+    assert re.search(r"^failed    bad  exit code 3  \(\.f0make/logs/bad.*\)$", last.stdout, re.M)
     assert re.search(r"^cancelled after$", last.stdout, re.M)
     assert "1 ran" in f0("status", "good.yaml").stdout
     assert f0("status", "--recipe", "bad.yaml", "--json").events[0]["failed"] == 1

@@ -129,6 +129,10 @@ class Attempts:
             bundle.guard = "strict" if run.options.strict else "audit"
             facts = run.session.code.get(instance.name)
             bundle.code = facts.files if facts is not None else []
+        if number == 1 and self.retries(instance):
+            from f0make.engine.retention import forget_attempts
+
+            forget_attempts(bundle.log, self.retries(instance))
         run.outputs.clear(instance.outputs)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}

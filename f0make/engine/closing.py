@@ -77,6 +77,10 @@ def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], sta
             session.contents.save(os.path.join(session.workspace, ".f0make", "signatures"))
         if run.blobs is not None and (summary["ran"] or summary["restored"]):
             note_use(run.blobs.directory, summary["restored"], summary["ran"])
+        if summary["failed"] or (session.rest is None and summary["ran"]):
+            from f0make.engine.retention import prune
+
+            prune(session)
         append_run(session.workspace, {**summary, **about})
         if summary["status"] == "ok" and not session.pending:
             _keep(run, recipe_path, list(targets))

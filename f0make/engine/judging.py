@@ -65,6 +65,9 @@ class Judge:
             run.disk_full = f"no space left on device ({instance.name}: {outcome.message})"
         elif attempt.failures < retries:
             attempt.failures += 1
+            from f0make.engine.retention import keep_attempt
+
+            keep_attempt(attempt.bundle.log, attempt.number)
             run.reporter.note(
                 f"{instance.name}: {outcome.message}; attempt {attempt.number + 1} of {retries + 1}"
             )

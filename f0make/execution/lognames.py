@@ -26,3 +26,8 @@ def log_name(recipe: str, instance: str) -> str:
     plain = instance[:80].translate(_SAFE)
     whole = f"{recipe}\0{instance}".encode("utf-8", "surrogateescape")
     return f"{plain}.{sha256(whole).hexdigest()[:10]}.log"
+
+
+def attempt_log(log: str, number: int) -> str:
+    """Where the log of the attempt ``number`` is kept when another one followed; ``log``: the last attempt's."""
+    return f"{log.removesuffix('.log')}.{number}.log"

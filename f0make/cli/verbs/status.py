@@ -43,9 +43,19 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         if status not in LISTED and not options.verbose:
             continue
         log = os.path.join(".f0make", "logs", log_name(recipe, instance))
-        more = f"  ({log})" if status == "failed" and os.path.exists(log) else ""
+        more = (
+            _why(last, instance) + (f"  ({log})" if os.path.exists(log) else "") if status == "failed" else ""
+        )
         print(f"{status:<9} {shown(instance)}{more}")
     return 0
+
+
+def _why(run: dict[str, Any], instance: str) -> str:
+    """Why ``instance`` failed, as the run has kept it."""
+    failures = run.get("failures")
+    about = failures.get(instance) if isinstance(failures, dict) else None
+    reason = about.get("reason") if isinstance(about, dict) else None
+    return f"  {shown(str(reason))}" if reason else ""
 
 
 def _going_on() -> int | None:

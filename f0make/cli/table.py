@@ -121,6 +121,7 @@ OPTIONS = {
         Option("verbose", "-v --verbose", FLAG, "Say more: every instance, and the logs of steps."),
         Option("debug", "--debug", FLAG, "Show a traceback with an error."),
         Option("workspace", "-C --directory", TEXT, "Work in DIR; other paths are relative to it.", "DIR"),
+        Option("attempt", "--attempt", TEXT, "The log of attempt N instead of the last one's.", "N"),
         Option("exit_code", "--exit-code", FLAG, "Exit with 1 when there is work."),
         Option("dot", "--dot", FLAG, "Text for graphviz (the default)."),
         Option("mermaid", "--mermaid", FLAG, "Text for Mermaid."),
@@ -182,7 +183,7 @@ VERBS = {
             "log",
             "Print the log of an instance.",
             (Positional("target", "A step, an instance or a file."), LAST_RECIPE),
-            f"recipe {_LOAD}",
+            f"attempt recipe {_LOAD}",
         ),
         Verb(
             "report",

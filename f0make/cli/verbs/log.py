@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 from f0make.cli.streams import shown, write_bytes
 from f0make.cli.verbs.past import known_recipes, last_recipe, opened, runs, say_which
-from f0make.errors import F0makeError
-from f0make.execution.lognames import log_name
+from f0make.errors import F0makeError, UsageError
+from f0make.execution.lognames import attempt_log, log_name
 from f0make.options import RunOptions
 from f0make.state.identity import recipe_of
+
+_PIECE = 1 << 20
+"""Bytes of a log that are held at one time: a step may have printed gigabytes."""
 
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
@@ -28,24 +31,55 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             instances = [instance.name for instance in session.instances(session.resolve(target))]
     if not instances:
         raise F0makeError(f"no step makes {target}")
-    logs = [(instance, _read(recipe, instance)) for instance in instances]
-    for instance, data in logs:
-        if data is None:
-            print(f"f0make: {shown(instance)} {_why_none(recipe, instance)}", file=sys.stderr)
-            continue
-        if len(logs) > 1:
-            write_bytes(f"==> {shown(instance)} <==\n".encode("utf-8", "surrogateescape"))
-        _say(data)
+    attempt = _attempt(extras.get("attempt"))
+    for instance in instances:
+        path = os.path.join(".f0make", "logs", log_name(recipe, instance))
+        try:
+            with open(_of_attempt(path, attempt), "rb") as file:
+                if len(instances) > 1:
+                    write_bytes(f"==> {shown(instance)} <==\n".encode("utf-8", "surrogateescape"))
+                _say(file)
+        except FileNotFoundError:
+            why = _why_none(recipe, instance) if attempt is None else f"has no log of attempt {attempt}"
+            print(f"f0make: {shown(instance)} {why}", file=sys.stderr)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise F0makeError(f"{path}: {error.strerror}") from None
     return 0
 
 
-def _say(data: bytes) -> None:
-    """A log as it is, for a file or a pipe; for a terminal what would act on it is written out."""
+def _attempt(text: object) -> int | None:
+    """The number after `--attempt`; None: the last one. Raises UsageError."""
+    if text is None:
+        return None
+    if not str(text).isdecimal() or not 0 < len(str(text)) < 6 or int(str(text)) == 0:
+        raise UsageError(f"--attempt {text}: expected a number from 1")
+    return int(str(text))
+
+
+def _of_attempt(path: str, attempt: int | None) -> str:
+    """Where the log of ``attempt`` lies: the last one's has no number in its name."""
+    if attempt is None:
+        return path
+    earlier = 0
+    while os.path.exists(attempt_log(path, earlier + 1)):
+        earlier += 1
+    return path if attempt == earlier + 1 else attempt_log(path, attempt)
+
+
+def _say(file: BinaryIO) -> None:
+    """A log as it is, for a file or a pipe; for a terminal what would act on it is written out. Piece by piece."""
     if not sys.stdout.isatty():
-        write_bytes(data)
+        while data := file.read(_PIECE):
+            write_bytes(data)
         return
-    text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-    print(text, end="" if text.endswith("\n") else "\n")
+    text = ""
+    for line in iter(lambda: file.readline(_PIECE), b""):
+        text = line.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+        print(text, end="")
+    if not text.endswith("\n"):
+        print()
 
 
 def in_order(target: str, recipe: str | None) -> tuple[str, str | None]:
@@ -87,17 +121,6 @@ def remembered(target: str, given: str | None = None) -> tuple[str, list[str]]:
     ranked = sorted(found, key=lambda recipe: recent.index(recipe) if recipe in recent else len(recent))
     say_which(ranked[0], ranked)
     return ranked[0], found[ranked[0]]
-
-
-def _read(recipe: str, instance: str) -> bytes | None:
-    path = os.path.join(".f0make", "logs", log_name(recipe, instance))
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise F0makeError(f"{path}: {error.strerror}") from None
 
 
 def _why_none(recipe: str, instance: str) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
-from f0make.files import place
+from f0make.files import keeping
 from f0make.files.contents import Contents
 from f0make.files.digest import FileError
+from f0make.files.workspace.place import Workspace
 
 
 def write(path: Path, data: bytes = b"x", mode: int = 0o644) -> Path:
@@ -28,23 +29,23 @@ def test_displaced_files_never_meet(tmp_path: Path) -> None:
     places = []
     for n in range(3):
         write(tmp_path / "out" / "a\n.txt", b"%d" % n)
-        places.append(place.displace(root, "out/a\n.txt", "r1"))
+        places.append(Workspace(root).displace("out/a\n.txt", "r1"))
     base = ".f0make/displaced/r1/out/a\n.txt"
     assert places == [base, f"{base}.1", f"{base}.2"]
     assert [(tmp_path / p).read_bytes() for p in places] == [b"0", b"1", b"2"]
-    assert place.displace(root, "out/a\n.txt", "r1") == ""
+    assert Workspace(root).displace("out/a\n.txt", "r1") == ""
 
 
 def test_a_displaced_file_in_the_way_of_a_directory(tmp_path: Path) -> None:
     root = str(tmp_path)
     write(tmp_path / "a", b"file")
-    assert place.displace(root, "a", "r") == ".f0make/displaced/r/a"
+    assert Workspace(root).displace("a", "r") == ".f0make/displaced/r/a"
     write(tmp_path / "a" / "b", b"below")
-    assert place.displace(root, "a/b", "r") == ".f0make/displaced/r/a.1/b"
+    assert Workspace(root).displace("a/b", "r") == ".f0make/displaced/r/a.1/b"
     os.symlink("/nowhere", tmp_path / "a" / "l")
-    moved = place.displace(root, "a/l", "r")
+    moved = Workspace(root).displace("a/l", "r")
     assert os.readlink(tmp_path / moved) == "/nowhere"
-    moved = place.fail_aside(root, "a", "r")
+    moved = Workspace(root).fail_aside("a", "r")
     assert moved == ".f0make/failed/r/a"
     assert (tmp_path / moved).is_dir()
 
@@ -52,14 +53,14 @@ def test_a_displaced_file_in_the_way_of_a_directory(tmp_path: Path) -> None:
 def test_only_what_lies_in_the_workspace(tmp_path: Path) -> None:
     for path in ("/etc/passwd", "../x", "a/../../x", "", "."):
         with pytest.raises(ValueError, match="inside the workspace"):
-            place.displace(str(tmp_path), path, "r")
+            Workspace(str(tmp_path)).displace(path, "r")
 
 
 def test_names_that_get_too_long(tmp_path: Path) -> None:
     name = "n" * 255
     for data in (b"1", b"2"):
         write(tmp_path / name, data)
-        moved = place.displace(str(tmp_path), name, "r")
+        moved = Workspace(str(tmp_path)).displace(name, "r")
         assert (tmp_path / moved).read_bytes() == data
 
 
@@ -71,13 +72,13 @@ def test_remove_takes_anything_and_follows_nothing(tmp_path: Path) -> None:
     os.symlink("../outside", tree / "link")
     for directory in (tree / "deep" / "er", tree / "deep", tree):
         directory.chmod(0o555)
-    place.remove(root, "tree")
+    Workspace(root).remove("tree")
     assert not tree.exists()
     assert outside.exists()
     os.symlink("outside", tmp_path / "l")
-    place.remove(root, "l")
-    place.remove(root, "l")
-    place.remove(root, "outside/keep/below")
+    Workspace(root).remove("l")
+    Workspace(root).remove("l")
+    Workspace(root).remove("outside/keep/below")
     assert outside.exists()
 
 
@@ -91,7 +92,7 @@ def test_read_only_trees_of_an_ordinary_user(tmp_path: Path) -> None:
     os.chown(home, 65534, 65534)
     code = """
 import os, sys
-from f0make.files import place
+from f0make.files.workspace.place import Workspace
 os.setgid(65534)
 os.setuid(65534)
 root = sys.argv[1]
@@ -99,7 +100,7 @@ os.chdir(root)
 for name in ("a", "b"):
     os.makedirs(f"{name}/deep")
     open(f"{name}/deep/f", "w").close()
-    place.protect(os.path.join(root, name))
+    Workspace(root).protect(name)
     try:
         open(f"{name}/deep/g", "w")
     except PermissionError:
@@ -108,8 +109,8 @@ for name in ("a", "b"):
         open(f"{name}/deep/f", "w")
     except PermissionError:
         print("protected")
-place.remove(root, "a")
-print(place.displace(root, "b", "r"), sorted(os.listdir(".")))
+Workspace(root).remove("a")
+print(Workspace(root).displace("b", "r"), sorted(os.listdir(".")))
 """
     done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True)
     assert done.stdout.split("\n")[:4] == ["protected"] * 4, done.stderr
@@ -118,23 +119,23 @@ print(place.displace(root, "b", "r"), sorted(os.listdir(".")))
 
 def test_make_parents(tmp_path: Path) -> None:
     root = str(tmp_path)
-    place.make_parents(root, "a/b/c")
-    place.make_parents(root, "top")
+    Workspace(root).make_parents("a/b/c")
+    Workspace(root).make_parents("top")
     assert (tmp_path / "a" / "b").is_dir()
     write(tmp_path / "f")
-    assert place.blocking_parent(root, "f/x/y") == "f"
-    assert place.blocking_parent(root, "a/b/c/d") is None
-    with pytest.raises(FileError, match=r"'f' is no directory, but 'f/x/y' is to lie in it"):
-        place.make_parents(root, "f/x/y")
+    assert Workspace(root).blocker("f/x/y") == "f"
+    assert Workspace(root).blocker("a/b/c/d") is None
+    with pytest.raises(FileError, match="'f' is no directory"):
+        Workspace(root).make_parents("f/x/y")
 
 
 def test_protect_takes_write_permission_only(tmp_path: Path) -> None:
     tool = write(tmp_path / "tool", mode=0o775)
-    place.protect(str(tool))
+    Workspace(str(tmp_path)).protect("tool")
     assert stat.S_IMODE(tool.stat().st_mode) == 0o555
     os.symlink("tool", tmp_path / "l")
     tool.chmod(0o755)
-    place.protect(str(tmp_path / "l"))
+    Workspace(str(tmp_path)).protect("l")
     assert stat.S_IMODE(tool.stat().st_mode) == 0o755
 
 
@@ -154,14 +155,15 @@ def test_files_and_links_come_back(tmp_path: Path, blobs: Blobs) -> None:
         token = contents.token(path)
         assert token is not None
         tokens[path] = token
-        place.keep(root, path, token, None, blobs)
-        place.remove(root, path)
-    place.remove(root, "out")
+        keeping.keep(root, path, token, None, blobs)
+        Workspace(root).remove(path)
+    Workspace(root).remove("out")
     for path, token in tokens.items():
-        signatures = place.restore(root, path, token, None, blobs)
+        signatures = Workspace(root).restore(path, token, None, blobs)
         assert contents.token(path) == token
-        assert signatures == ({} if path == "out/l" else {path: contents.signature(path)})
-    assert os.listdir(tmp_path / ".f0make" / "run") == []
+        found = {file: signature for file, (signature, _) in signatures.items()}
+        assert found == ({} if path == "out/l" else {path: contents.signature(path)})
+    assert not list((tmp_path / ".f0make").glob("run/*"))
 
 
 def test_the_mode_of_restored_files_follows_the_umask(tmp_path: Path, blobs: Blobs) -> None:
@@ -169,11 +171,11 @@ def test_the_mode_of_restored_files_follows_the_umask(tmp_path: Path, blobs: Blo
     write(tmp_path / "f", b"1", 0o700)
     token = Contents(root).token("f")
     assert token is not None
-    place.keep(root, "f", token, None, blobs)
-    place.remove(root, "f")
+    keeping.keep(root, "f", token, None, blobs)
+    Workspace(root).remove("f")
     before = os.umask(0o027)
     try:
-        place.restore(root, "f", token, None, blobs)
+        Workspace(root).restore("f", token, None, blobs)
     finally:
         os.umask(before)
     assert stat.S_IMODE(os.stat(tmp_path / "f").st_mode) == 0o750
@@ -192,17 +194,18 @@ def test_trees_come_back_whole_or_in_parts(tmp_path: Path, blobs: Blobs) -> None
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    place.keep(root, "d", token, tree, blobs)
-    place.remove(root, "d")
-    signatures = place.restore(root, "d", token, tree, blobs)
+    keeping.keep(root, "d", token, tree, blobs)
+    Workspace(root).remove("d")
+    signatures = Workspace(root).restore("d", token, tree, blobs)
     assert contents.token("d") == token
-    assert signatures == {p: contents.signature(p) for p in ("d/sub/f", "d/t")}
+    found = {file: signature for file, (signature, _) in signatures.items()}
+    assert found == {p: contents.signature(p) for p in ("d/sub/f", "d/t")}
 
-    place.remove(root, "d/sub")
-    place.remove(root, "d/none")
-    place.remove(root, "d/l")
+    Workspace(root).remove("d/sub")
+    Workspace(root).remove("d/none")
+    Workspace(root).remove("d/l")
     inode = os.stat(tmp_path / "d" / "t").st_ino
-    signatures = place.restore(root, "d", token, tree, blobs, have=contents.tree("d"))
+    signatures = Workspace(root).restore("d", token, tree, blobs, have=contents.tree("d"))
     assert contents.token("d") == token
     assert list(signatures) == ["d/sub/f"]
     assert os.stat(tmp_path / "d" / "t").st_ino == inode
@@ -214,17 +217,19 @@ def test_nothing_in_the_way_is_overwritten(tmp_path: Path, blobs: Blobs) -> None
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    place.keep(root, "d", token, tree, blobs)
+    keeping.keep(root, "d", token, tree, blobs)
     write(tmp_path / "d" / "sub" / "f", b"mine")
-    with pytest.raises(FileError, match="d/sub/f' is in the way"):
-        place.restore(root, "d", token, tree, blobs, have=contents.tree("d"))
+    with pytest.raises(FileError, match="in the way"):
+        Workspace(root).restore("d", token, tree, blobs, have=contents.tree("d"))
     assert (tmp_path / "d" / "sub" / "f").read_bytes() == b"mine"
     with pytest.raises(FileError, match="in the way"):
-        place.restore(root, "d/sub", tree["t"], None, blobs, replace=True)
+        Workspace(root).restore("d/sub", tree["t"], None, blobs)
     with pytest.raises(FileError, match="in the way"):
-        place.restore(root, "d/t", tree["t"], None, blobs)
-    place.restore(root, "d/l", tree["l"], None, blobs, replace=True)
-    place.restore(root, "d", token, tree, blobs, have=contents.tree("d"), replace=True)
+        Workspace(root).restore("d/t", tree["t"], None, blobs)
+    with pytest.raises(FileError, match="in the way"):
+        Workspace(root).restore("d/l", tree["l"], None, blobs)
+    Workspace(root).remove("d/sub/f")
+    Workspace(root).restore("d", token, tree, blobs, have=contents.tree("d"))
     assert contents.token("d") == token
 
 
@@ -234,19 +239,19 @@ def test_missing_and_corrupt_blobs_leave_nothing(tmp_path: Path, blobs: Blobs) -
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    place.keep(root, "d", token, tree, blobs)
-    place.remove(root, "d")
+    keeping.keep(root, "d", token, tree, blobs)
+    Workspace(root).remove("d")
     broken = Path(blobs.path(tree["t"][:64]))
     broken.chmod(0o644)
     broken.write_bytes(b"!")
     with pytest.raises(BlobCorrupt):
-        place.restore(root, "d", token, tree, blobs)
+        Workspace(root).restore("d", token, tree, blobs)
     with pytest.raises(BlobMissing):
-        place.restore(root, "d", token, tree, blobs)
+        Workspace(root).restore("d", token, tree, blobs)
     with pytest.raises(BlobMissing):
-        place.restore(root, "t", tree["t"], None, blobs)
+        Workspace(root).restore("t", tree["t"], None, blobs)
     assert sorted(os.listdir(tmp_path)) == [".f0make"]
-    assert os.listdir(tmp_path / ".f0make" / "run") == []
+    assert not list((tmp_path / ".f0make").glob("run/*"))
 
 
 @pytest.fixture
@@ -269,10 +274,10 @@ def test_across_file_systems(tmp_path: Path, blobs: Blobs, other_device: str) ->
         token = contents.token(path)
         assert token is not None
         tree = contents.tree(path) or None
-        place.keep(root, path, token, tree, blobs)
-        moved = place.displace(root, path, "r")
+        keeping.keep(root, path, token, tree, blobs)
+        moved = Workspace(root).displace(path, "r")
         assert contents.token(path) is None
         assert contents.token(moved) == token
-        place.restore(root, path, token, tree, blobs)
+        Workspace(root).restore(path, token, tree, blobs)
         assert contents.token(path) == token
     assert sorted(os.listdir(tmp_path / "out")) == ["d", "f"]

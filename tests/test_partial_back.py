@@ -17,6 +17,8 @@ from f0make.cache.blobs import Blobs
 from f0make.fast import look
 from f0make.files import refill
 from f0make.files.contents import Contents
+from f0make.files.workspace.place import Workspace
+from f0make.files.workspace.restoring import Restorer
 from f0make.options import Event, Silent
 from f0make.session import Session
 from tests.inline import InlineExecutor
@@ -188,13 +190,14 @@ def test_a_run_that_is_interrupted_meanwhile_tells_of_all(
 
 
 @pytest.fixture
-def lot(tmp_path: Path) -> Iterator[tuple[str, list[list[tuple[str, str]]], Blobs]]:
+def lot(tmp_path: Path) -> Iterator[tuple[str, list[list[tuple[str, str, int, int]]], Blobs]]:
     """A root, 40 groups of files in two directories, and their blobs."""
     blobs = Blobs(str(tmp_path / "cache"))
     groups = []
     for n in range(40):
         digest = blobs.add_bytes(b"%d\n" % n)
-        groups.append([(f"d{n % 2}/{n}", digest), (f"{n}", digest + "x")])
+        time = 10**18 + n
+        groups.append([(f"d{n % 2}/{n}", digest, time, 0o100600), (f"{n}", digest + "x", time + 1, 0o100711)])
     yield str(tmp_path), groups, blobs
     blobs.close()
 
@@ -206,13 +209,14 @@ def several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refill, "_PIECE", 2)
 
 
-def check(root: str, groups: list[list[tuple[str, str]]], done: list[refill.Done]) -> int:
+def check(root: str, groups: list[list[tuple[str, str, int, int]]], done: list[refill.Done]) -> int:
     """Every group that is done lies there as it must, with the signatures that were told; how many they are."""
     contents = Contents(root)
     for group, seen in zip(groups, done, strict=True):
         if seen is not None:
-            for (path, token), (signature, _) in zip(group, seen, strict=True):
+            for (path, token, time, mode), (signature, _) in zip(group, seen, strict=True):
                 assert contents.token(path) == token
+                assert (signature[1], signature[4]) == (time, mode)
                 assert contents.signature(path) == signature
     return sum(seen is not None for seen in done)
 
@@ -223,12 +227,8 @@ def test_several_put_back_what_one_would(
 ) -> None:
     root, groups, blobs = lot
     if not named:  # as on a file system that knows no nameless files
-
-        def refuse(*_: object) -> None:
-            raise OSError
-
-        monkeypatch.setattr(refill.Nursery, "__init__", refuse)
-    assert check(root, groups, refill.refill(root, groups, blobs, lambda: True)) == 40
+        monkeypatch.setattr(Restorer, "nameless", False)
+    assert check(root, groups, refill.refill(Workspace(root), groups, blobs, lambda: True)) == 40
     assert sorted(os.listdir(root)) == sorted(
         [*(str(n) for n in range(40)), "cache", "d0", "d1", *([] if named else [".f0make"])]
     )
@@ -241,7 +241,7 @@ def test_nothing_is_overwritten_and_nothing_damaged_appears(lot: Any, several: N
     damaged.chmod(0o644)
     damaged.write_bytes(b"9?")
     os.unlink(blobs.path(groups[11][0][1]))
-    done = refill.refill(root, groups, blobs, lambda: True)
+    done = refill.refill(Workspace(root), groups, blobs, lambda: True)
     assert [n for n, seen in enumerate(done) if seen is None] == [7, 9, 11]
     assert check(root, groups, done) == 37
     assert Path(root, "7").read_text() == "mine\n"
@@ -261,15 +261,15 @@ def test_a_helper_that_is_killed_leaves_nothing_half_done(
             os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(Blobs, "copy_into", die)
-    done = refill.refill(root, groups, blobs, lambda: True)
+    done = refill.refill(Workspace(root), groups, blobs, lambda: True)
     assert check(root, groups, done) >= 36  # each helper died over one piece at most
     for group, seen in zip(groups, done, strict=True):
-        assert seen is not None or not any(os.path.lexists(f"{root}/{path}") for path, _ in group)
+        assert seen is not None or not any(os.path.lexists(f"{root}/{path}") for path, *_ in group)
 
 
 def test_it_stops_when_it_is_told_to(lot: Any, several: None) -> None:
     root, groups, blobs = lot
-    assert check(root, groups, refill.refill(root, groups, blobs, lambda: False)) == 0
+    assert check(root, groups, refill.refill(Workspace(root), groups, blobs, lambda: False)) == 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts on /proc")
@@ -282,7 +282,8 @@ def test_no_process_and_no_descriptor_is_left(lot: Any, several: None) -> None:
         return sorted(os.listdir("/proc/self/fd")), children
 
     before = left()
-    refill.refill(root, groups, blobs, lambda: True)
+    with Workspace(root) as workspace:
+        refill.refill(workspace, groups, blobs, lambda: True)
     assert left() == before
 
 

@@ -15,7 +15,7 @@ import pytest
 from f0make.cache.blobs import Blobs
 from f0make.cache.shared import ActionCache
 from f0make.errors import StateError
-from f0make.files import place
+from f0make.files.workspace.place import Workspace
 from f0make.state.runs import append_run, read_runs
 from f0make.state.store import Store
 
@@ -139,7 +139,7 @@ def test_blobs_that_do_not_fit(small: Path, tmp_path: Path) -> None:
         lambda: cache.add_bytes(b"other" * 1000),
         lambda: cache.fetch(digest, str(small / "out"), False),
         lambda: ActionCache(str(small / "cache")).put("k", record(1, 50_000)),
-        lambda: place.restore(str(small), "d", "0/", {"a": digest}, cache),
+        lambda: Workspace(str(small)).restore("d", "0/", {"a": digest}, cache),
     ):
         with pytest.raises(OSError) as caught:
             attempt()

@@ -106,7 +106,7 @@ class Blobs:
             st = os.lstat(path)
         except OSError:
             return False
-        if not stat.S_ISREG(st.st_mode) or (st.st_size == 0 and digest != _EMPTY):
+        if not stat.S_ISREG(st.st_mode) or (st.st_size == 0 and digest != _EMPTY) or not _readable(path, st):
             return False
         self._touch(path, st)
         return True
@@ -125,11 +125,12 @@ class Blobs:
         """
         source = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            size = os.fstat(source).st_size
-            if self._holds(digest, size):
+            st = os.fstat(source)
+            size = st.st_size
+            if self._holds(digest, size, st.st_mode):
                 return
             self.prepare()
-            temporary, target = self._temporary()
+            temporary, target = self._temporary(st.st_mode)
             try:
                 try:
                     found = reflink.copy(source, target, size)
@@ -150,12 +151,15 @@ class Blobs:
         self.add_hashed(data, digest)
         return digest
 
-    def add_hashed(self, data: bytes | memoryview, digest: str) -> None:
-        """Store ``data``, whose SHA-256 is ``digest``. Raises CacheUnusable or OSError (no space)."""
-        if self._holds(digest, len(data)):
+    def add_hashed(self, data: bytes | memoryview, digest: str, mode: int = 0o444) -> None:
+        """Store ``data``, whose SHA-256 is ``digest``, from a file with ``mode``: what is not for others is not here.
+
+        Raises CacheUnusable or OSError (no space).
+        """
+        if self._holds(digest, len(data), mode):
             return
         self.prepare()
-        temporary, target = self._temporary()
+        temporary, target = self._temporary(mode)
         try:
             try:
                 reflink.write_all(target, data)
@@ -259,11 +263,24 @@ class Blobs:
         """
         source, size = self._open(digest)
         try:
+            known = digest in self.verified
             _check_room(source, target, size, digest)
-            if reflink.copy(source, target, size) != digest:
-                raise BlobCorrupt(digest, f"blob {digest} is damaged")
+            found = reflink.share(source, target, size) if known else reflink.copy(source, target, size)
         finally:
             os.close(source)
+        if found != (size if known else digest):
+            raise BlobCorrupt(digest, f"blob {digest} is damaged")
+
+    def fill(self, digest: str, target: int) -> None:
+        """The same, but a damaged blob is dropped."""
+        try:
+            self.copy_into(digest, target)
+        except BlobCorrupt:
+            raise self._corrupt(digest) from None
+
+    def given(self, digest: str) -> tuple[str, int] | None:
+        """(A file with the blob that may be moved away, the umask it was made with), where there is one to give."""
+        return None
 
     def drop(self, digest: str) -> None:
         """Remove the blob if it is there and can be removed."""
@@ -318,32 +335,52 @@ class Blobs:
         self._touch(path, st)
         return fd, st.st_size
 
-    def _holds(self, digest: str, size: int) -> bool:
-        """Whether a blob of the right size is there; one of another size (a power cut) is dropped."""
+    def _holds(self, digest: str, size: int, mode: int) -> bool:
+        """Whether a blob of the right size is there; one of another size (a power cut) is dropped.
+
+        One that was not for others is, from now on, when the same content comes from a file with ``mode`` that is.
+        """
         path = self.path(digest)
         try:
             st = os.stat(path)
         except OSError:
             return False
+        if not _readable(path, st):
+            return False
+        if mode & self.mode & ~st.st_mode & 0o044:
+            self._open_up(path, mode)
         if st.st_size != size:
             _unlink(path)
             return False
         self._touch(path, st)
         return True
 
-    def _temporary(self) -> tuple[str, int]:
-        """A new file in tmp/: (its path, a descriptor to write it)."""
+    def _open_up(self, path: str, rights: int) -> None:
+        """Give a blob the rights that a new one gets from a file with ``rights``, where it is this user's."""
+        try:
+            temporary, fd = self._temporary(rights)
+            try:
+                os.chmod(path, (os.stat(path).st_mode | os.fstat(fd).st_mode) & 0o777)
+            finally:
+                os.close(fd)
+                _unlink(temporary)
+        except (OSError, CacheUnusable):
+            pass
+
+    def _temporary(self, rights: int = 0o444) -> tuple[str, int]:
+        """A new file in tmp/, for others only as far as ``rights`` are: (its path, a descriptor to write it)."""
         path = f"{self._tmp}/{self._name}-{next(self._count)}"
+        mode = self.mode & (rights | 0o700)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
-            return path, os.open(path, flags, self.mode)
+            return path, os.open(path, flags, mode)
         except FileNotFoundError:
             self._ready = False
             self.prepare()
         except OSError as error:
             raise self._unusable(error) from None
         try:
-            return path, os.open(path, flags, self.mode)
+            return path, os.open(path, flags, mode)
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -389,6 +426,11 @@ def _check_room(source: int, target: int, size: int, digest: str) -> None:
     st = os.fstatvfs(target)
     if size > st.f_bavail * st.f_frsize and not reflink.clone(source, target):
         raise BlobMissing(digest, f"blob {digest} has {size} bytes, for which the disk has no room")
+
+
+def _readable(path: str, st: os.stat_result) -> bool:
+    """Whether this user may read the blob: another's may be for nobody else."""
+    return bool(st.st_mode & 0o004) or st.st_uid == os.geteuid() or os.access(path, os.R_OK)
 
 
 def _unlink(path: str) -> None:

@@ -35,6 +35,9 @@ _MOST_BYTES = 64 << 20
 class SharedRecords(Protocol):
     """Records that others made: in a directory (answers at once), or on a server (answers later)."""
 
+    for_everybody: bool
+    """Whether all who can ask for a blob get it; else the rights of its file decide."""
+
     def find(self, key: str) -> Sequence[dict[str, Any]] | None:
         """All records of ``key``, newest first; None while the answer is on its way."""
         ...
@@ -70,6 +73,8 @@ class SharedRecords(Protocol):
 
 class ActionCache:
     """The records in ``directory``/ac. Safe for any number of processes."""
+
+    for_everybody = False
 
     def __init__(self, directory: str) -> None:
         self.directory = directory

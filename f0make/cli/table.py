@@ -129,6 +129,7 @@ OPTIONS = {
         Option("html", "--html", FLAG, "One self-contained page."),
         Option("steps", "--steps", FLAG, "Draw steps instead of their instances."),
         Option("output", "-o --output", TEXT, "Write to FILE instead of standard output.", "FILE"),
+        Option("unprotect", "--force", FLAG, "Remove protected outputs, too."),
         Option("orphans", "--orphans", FLAG, "Only what steps or instances that are gone have made."),
         Option("size", "--size", TEXT, "Size to trim the cache to, such as 5GB.", "SIZE"),
         Option("recipe", "--recipe", TEXT, "The recipe (default: that of the last run).", "RECIPE"),
@@ -193,7 +194,9 @@ VERBS = {
         ),
         Verb("history", "List past runs.", (LAST_RECIPE,), f"recipe json {_COMMON}"),
         Verb("context", "Show the context, and who set what.", (LAST_RECIPE,), f"recipe json {_LOAD}"),
-        Verb("clean", "Remove the outputs that f0make made.", (RECIPE,), f"dry_run orphans {_LOAD}"),
+        Verb(
+            "clean", "Remove the outputs that f0make made.", (RECIPE,), f"dry_run unprotect orphans {_LOAD}"
+        ),
         Verb("cache stats", "Show the size and the hit rates of the cache.", (), f"cache json {_COMMON}"),
         Verb("cache gc", "Trim the cache, oldest use first.", (), f"size cache json {_COMMON}"),
         Verb(

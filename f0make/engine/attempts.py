@@ -133,7 +133,7 @@ class Attempts:
             from f0make.engine.retention import forget_attempts
 
             forget_attempts(bundle.log, self.retries(instance))
-        run.outputs.clear(instance.outputs)
+        run.outputs.clear(instance.outputs, here=not bundle.host and not run.elsewhere)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
         )
@@ -234,9 +234,18 @@ class Attempts:
         )
         record.update(attempt.cost)
         run.session.store.append_record(record)
-        if run.decider.shared is not None and outcome.stored:
+        if run.decider.shared is not None and outcome.stored and self._for_others(record):
             run.decider.shared.put(record["key"], record)
         return record
+
+    def _for_others(self, record: dict[str, Any]) -> bool:
+        """Whether the shared cache may have the result: on a server everybody would read what is not for others."""
+        shared = self._run.decider.shared
+        if not record.get("modes") or shared is None or not shared.for_everybody:
+            return True
+        from f0make.files.workspace import marks, umask
+
+        return not marks.has_private(record, umask.current())
 
     def over(self, attempt: Attempt) -> None:
         """Nothing more will be asked about ``attempt``: of a million instances none should keep its bundle."""

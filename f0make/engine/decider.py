@@ -10,7 +10,7 @@ from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.discovered import Discovered
 from f0make.engine.tokens import Tokens
-from f0make.files.place import blobs_of
+from f0make.files.keeping import blobs_of
 from f0make.key import Parts, declared_parts, key_of
 from f0make.lean import dataclass, field
 from f0make.model import Instance, Output
@@ -155,6 +155,10 @@ class Decider:
                 return
             record = holding(found)
             verdict.imported = record is not None
+            if record is not None and record.get("modes"):
+                from f0make.files.workspace import marks, umask
+
+                record = marks.tamed(record, umask.current())
         if record is None:
             self._explain(instance, verdict)
             return

@@ -95,6 +95,7 @@ class Judge:
             run.reporter.note(f"{instance.name}: {described(outcome.strays)}")
         if outcome.message:
             run.reporter.note(f"{instance.name}: {outcome.message}")
+        run.outputs.date(instance, outcome)
         record = run.attempts.commit(attempt, outcome, inputs)
         run.outputs.protect(instance.outputs)
         self.remember_writes(node, record)

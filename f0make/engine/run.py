@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappush
 from queue import Empty, SimpleQueue
 
+from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.engine.announce import Announcer, failure
 from f0make.engine.asking import Asking
 from f0make.engine.attempts import Attempt, Attempts
@@ -33,7 +34,6 @@ from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
 from f0make.errors import NO_ROOM
 from f0make.execution.bundle import Backend, Outcome
-from f0make.files.place import BlobCorrupt, BlobMissing
 from f0make.governor.tally import Tally
 from f0make.graph.build import Graph
 from f0make.model import Instance, Output

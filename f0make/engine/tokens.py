@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from f0make.files.contents import Contents
 
 
+STRANGE = "?"
+"""Stands for what lies at an output and is no file, directory or link, or cannot be read: nothing that f0make made."""
+
+
 class Tokens:
     """Tokens of paths, with promises for outputs that are recorded but not on disk.
 
@@ -30,8 +34,11 @@ class Tokens:
         return self.contents.token(path) if token is None else token
 
     def on_disk(self, path: str) -> str | None:
-        """The token of what is on disk now, whatever is promised."""
-        return self.contents.token(path)
+        """The token of what is on disk now at an output, whatever is promised; `STRANGE` for what cannot have one."""
+        try:
+            return self.contents.token(path)
+        except OSError:
+            return STRANGE
 
     def promise(
         self, output: Output, record: Mapping[str, dict[str, str]], trees: Mapping[str, dict[str, str]]

@@ -42,6 +42,13 @@ class Paired(Blobs):
         except BlobMissing:
             return self._other.fetch(digest, target, executable, temporary)
 
+    def copy_into(self, digest: str, target: int) -> None:
+        """As `Blobs.copy_into`, from either store."""
+        try:
+            super().copy_into(digest, target)
+        except BlobMissing:
+            self._other.copy_into(digest, target)
+
     def read(self, digest: str) -> bytes:
         """As `Blobs.read`, from either store."""
         try:
@@ -61,6 +68,11 @@ class Served(Blobs):
         """As `Blobs.fetch`; the server is asked first when the blob is not here."""
         self._get(digest)
         return super().fetch(digest, target, executable, temporary)
+
+    def copy_into(self, digest: str, target: int) -> None:
+        """As `Blobs.copy_into`; the server is asked first when the blob is not here."""
+        self._get(digest)
+        super().copy_into(digest, target)
 
     def read(self, digest: str) -> bytes:
         """As `Blobs.read`; the server is asked first when the blob is not here."""

@@ -101,6 +101,10 @@ class Outcome:
     """True when every output is in the blob store."""
     signatures: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Stat signature of each output file at the time it was hashed (trees: of each file in it)."""
+    times: dict[str, int | dict[str, int]] = field(default_factory=dict)
+    """Output -> mtime in ns; of a directory: relative path of each file in it -> mtime."""
+    modes: dict[str, int | dict[str, int]] = field(default_factory=dict)
+    """The same for permission bits, where they are not what the umask gives (see `files.workspace.marks`)."""
     discovered: list[str] = field(default_factory=list)
     """Prerequisites that the depfile names, normalised like inputs."""
     reads: dict[str, Any] = field(default_factory=dict)
@@ -122,6 +126,17 @@ class Outcome:
     """SHA-256 (hex) of the log where it lies in another place's store; empty when there is none, or it is here."""
     unfit: bool = False
     """With ``lost``: the place cannot run this step (``message`` says why), another one may."""
+
+    def set_time(self, path: str, time: int) -> None:
+        """Note the mtime ``time`` (ns) for the file ``path``, an output or in one."""
+        above = path
+        while above and above not in self.times:
+            above = above.rpartition("/")[0]
+        known = self.times.get(above)
+        if isinstance(known, dict):
+            known[path[len(above) + 1 :]] = time
+        else:
+            self.times[path] = time
 
 
 class Backend(Protocol):

@@ -11,10 +11,12 @@ from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.errors import NO_ROOM, F0makeError
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files import digest
+from f0make.files.workspace import umask
+from f0make.files.workspace.marks import noted
 from f0make.regular_file import DEPFILE, read_regular
 
-Kept = dict[str, tuple[str, "bytes | None"]]
-"""Path of a file to be stored -> its token, and its bytes where they are at hand (small single files)."""
+Kept = dict[str, tuple[str, "bytes | None", int]]
+"""Path of a file to be stored -> its token, its bytes where they are at hand (small single files), and its mode."""
 
 
 class Unfit(Exception):
@@ -27,6 +29,7 @@ class Collector:
     def __init__(self, open_store: Callable[[str], Blobs] = Blobs) -> None:
         self._open = open_store
         self._stores: dict[str, Blobs] = {}
+        self._umask = umask.current()
 
     def collect(self, bundle: Bundle, outcome: Outcome) -> None:
         """Fill ``outcome`` with what ``bundle``'s command made; turn it into a failure when that is not right."""
@@ -36,7 +39,7 @@ class Collector:
             blobs: Kept = {}
             texts: dict[str, str] = {}
             for path, directory in bundle.outputs:
-                _one(bundle, path, directory, outcome, blobs, texts)
+                _one(bundle, path, directory, outcome, blobs, texts, self._umask)
             if bundle.store is not None:
                 self._store(bundle.store, blobs, texts, outcome)
         except (Unfit, F0makeError) as error:
@@ -51,9 +54,9 @@ class Collector:
         if store is None:
             store = self._stores[directory] = self._open(directory)
         try:
-            for path, (token, data) in blobs.items():
+            for path, (token, data, mode) in blobs.items():
                 if data is not None:
-                    store.add_hashed(data, digest.blob_of(token))
+                    store.add_hashed(data, digest.blob_of(token), mode)
                 else:
                     store.add(path, digest.blob_of(token))
             for text in texts.values():
@@ -91,6 +94,7 @@ def fail(outcome: Outcome, message: str) -> None:
     outcome.ok = False
     outcome.message = message
     outcome.outputs, outcome.trees, outcome.signatures = {}, {}, {}
+    outcome.times, outcome.modes = {}, {}
     outcome.discovered, outcome.stored = [], False
 
 
@@ -118,7 +122,13 @@ def _depfile(bundle: Bundle, path: str) -> list[str]:
 
 
 def _one(
-    bundle: Bundle, path: str, directory: bool, outcome: Outcome, blobs: Kept, texts: dict[str, str]
+    bundle: Bundle,
+    path: str,
+    directory: bool,
+    outcome: Outcome,
+    blobs: Kept,
+    texts: dict[str, str],
+    mask: int,
 ) -> None:
     """Check and hash one output; what must be stored goes to ``blobs`` and ``texts`` (links)."""
     full_path = os.path.join(bundle.workspace, path)
@@ -132,7 +142,7 @@ def _one(
         if not stat.S_ISDIR(mode):
             what = "a symlink" if stat.S_ISLNK(mode) else "no directory"
             raise Unfit(f"its output {path!r} is {what}, but the recipe declares a directory ({path}/)")
-        tree = _tree(path, full_path, outcome, blobs, texts)
+        tree = _tree(path, full_path, outcome, blobs, texts, mask)
         if bundle.not_empty and not tree:
             raise Unfit(f"its output directory {path!r} is empty (success.not_empty)")
         outcome.trees[path] = tree
@@ -149,21 +159,44 @@ def _one(
         sig, token, clock, data = digest.read_stable(full_path, st)
         outcome.outputs[path] = token
         outcome.signatures[path] = (*sig, clock)
-        blobs[full_path] = (token, data)
+        outcome.times[path] = sig[1]
+        kept = noted(sig[4], mask)
+        if kept is not None:
+            outcome.modes[path] = kept
+        blobs[full_path] = (token, data, sig[4])
     else:
         raise digest.kind_error(path, mode)
     if bundle.not_empty and _size(full_path) == 0:
         raise Unfit(f"its output {path!r} is empty (success.not_empty)")
 
 
-def _tree(path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str]) -> dict[str, str]:
+def _tree(
+    path: str, root: str, outcome: Outcome, blobs: Kept, texts: dict[str, str], mask: int
+) -> dict[str, str]:
+    times: dict[str, int] = {}
+    modes: dict[str, int] = {}
+
     def hash_file(found: str, st: os.stat_result) -> str:
         sig, token, clock, _ = digest.read_stable(found, st)
-        outcome.signatures[path + found[len(root) :]] = (*sig, clock)
-        blobs[found] = (token, None)
+        inside = found[len(root) :]
+        outcome.signatures[path + inside] = (*sig, clock)
+        times[inside[1:]] = sig[1]
+        mode = noted(sig[4], mask)
+        if mode is not None:
+            modes[inside[1:]] = mode
+        blobs[found] = (token, None, sig[4])
         return token
 
-    tree = digest.tree_entries(root, hash_file)
+    def visit(found: str, names: list[str]) -> None:
+        mode = noted(os.lstat(found).st_mode, mask, directory=True)
+        if mode is not None:
+            modes[found[len(root) + 1 :]] = mode
+
+    tree = digest.tree_entries(root, hash_file, visit)
+    if times:
+        outcome.times[path] = times
+    if modes:
+        outcome.modes[path] = modes
     for relative, token in tree.items():
         if token.startswith("@"):
             texts[relative] = os.readlink(os.path.join(root, relative))

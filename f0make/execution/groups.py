@@ -112,9 +112,9 @@ def kill_leftovers(workspace: str) -> int:
     except OSError:
         return 0
     if TRANSIT in names:
-        from f0make.files.clearing import remove
+        from f0make.files.workspace.removing import remove_path
 
-        remove(directory, TRANSIT)
+        remove_path(os.path.join(directory, TRANSIT))
     files = [os.path.join(directory, n) for n in names if n.startswith(("run-", "worker-"))]
     if not files:
         return 0

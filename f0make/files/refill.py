@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
 from f0make.cache.reflink import write_all
-from f0make.files import clearing, signature
+from f0make.files import signature
 from f0make.files.atomic import MARSHAL_VERSION
-from f0make.files.digest import blob_of
-from f0make.files.nameless import Nursery
-from f0make.files.restore import restore
 from f0make.files.signature import Signature
+from f0make.files.workspace.marks import RIGHTS
+from f0make.files.workspace.place import Workspace
+from f0make.files.workspace.restoring import Restorer
 from f0make.offshoot import safe
 
 TYPE_CHECKING = False
@@ -40,14 +40,16 @@ _HEAD = struct.Struct("=II")
 _PATIENCE = 0.2
 """Seconds between two looks at whether to go on."""
 
-Group: TypeAlias = "Sequence[tuple[str, str]]"
-"""(path, token) of regular files that come back together."""
+Group: TypeAlias = "Sequence[tuple[str, str, int, int]]"
+"""(path, token, mtime in ns, mode) of regular files that come back together."""
 Done: TypeAlias = "list[tuple[Signature, bool]] | None"
 """Signature of each file of a group, and whether it is racy; None when one of them could not be put back."""
 
 
-def refill(root: str, groups: Sequence[Group], blobs: Blobs, go_on: Callable[[], bool]) -> list[Done]:
-    """Put back ``groups`` of files at paths below ``root`` where nothing lies; what came of each.
+def refill(
+    workspace: Workspace, groups: Sequence[Group], blobs: Blobs, go_on: Callable[[], bool]
+) -> list[Done]:
+    """Put back ``groups`` of files at paths of ``workspace`` where nothing lies; what came of each.
 
     Stops when ``go_on`` says no. What could not be put back is as it was, or partly there; a damaged blob stays, for
     who asks for it alone to find and to tell of.
@@ -63,8 +65,8 @@ def refill(root: str, groups: Sequence[Group], blobs: Blobs, go_on: Callable[[],
         finally:
             os.close(more)
         for _ in range(_how_many(sum(map(len, groups)))):
-            helpers.append(_Helper(root, pieces, blobs, work))
-        with _Hand(root, blobs) as hand:
+            helpers.append(_Helper(workspace, pieces, blobs, work))
+        with _Hand(workspace, blobs) as hand:
             while go_on() and (number := _take(work)) is not None:
                 found[number] = [hand.put(group) for group in pieces[number]]
                 for helper in helpers:
@@ -102,7 +104,9 @@ def _take(work: int) -> int | None:
 class _Helper:
     """A process that does pieces, too; it shares the workspace's lock, so nobody else begins before it has ended."""
 
-    def __init__(self, root: str, pieces: Sequence[Sequence[Group]], blobs: Blobs, work: int) -> None:
+    def __init__(
+        self, workspace: Workspace, pieces: Sequence[Sequence[Group]], blobs: Blobs, work: int
+    ) -> None:
         self._reader, writer = os.pipe()
         self._rest = b""
         self.over = False
@@ -112,7 +116,7 @@ class _Helper:
         if not self._pid:
             try:
                 os.close(self._reader)
-                with _Hand(root, blobs, parent) as hand:
+                with _Hand(workspace, blobs, parent) as hand:
                     while (number := _take(work)) is not None:
                         done = marshal.dumps([hand.put(group) for group in pieces[number]], MARSHAL_VERSION)
                         write_all(writer, _HEAD.pack(number, len(done)) + done)
@@ -152,72 +156,46 @@ class _Helper:
 class _Hand:
     """One process at work, as long as its ``parent`` lives (None: as long as it likes)."""
 
-    def __init__(self, root: str, blobs: Blobs, parent: int | None = None) -> None:
-        self._root = root
-        self._blobs = blobs
+    def __init__(self, workspace: Workspace, blobs: Blobs, parent: int | None = None) -> None:
+        self._workspace = workspace
+        self._restorer = Restorer(workspace.below, workspace.state, blobs, blobs.copy_into)
         self._parent = parent
-        self._nursery: Nursery | None = None
+        self._at: str | None = None
+        self._fd = -1
 
     def __enter__(self) -> _Hand:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._leave()
+        self._restorer.close()
 
     def put(self, group: Group) -> Done:
         """Put the files of ``group`` back."""
         done = []
         try:
-            for path, token in group:
+            for path, token, time, mode in group:
                 if self._parent is not None and os.getppid() != self._parent:
                     os._exit(1)
-                done.append(self._put(path, token))
-        except (OSError, BlobMissing, BlobCorrupt):
+                clock = signature.clock_ns()
+                above, _, name = path.rpartition("/")
+                seen = self._restorer.file(self._directory(above), name, token, time, mode & RIGHTS)
+                if seen is None:
+                    return None
+                done.append((seen[0], not seen[1] and signature.is_racy(seen[0], clock)))
+        except (OSError, ValueError, BlobMissing, BlobCorrupt):
             return None
         return done
 
-    def _put(self, path: str, token: str) -> tuple[Signature, bool]:
-        clock = signature.clock_ns()
-        directory, _, name = path.rpartition("/")
-        try:
-            nursery = self._nursery_in(directory)
-            file = nursery.begin(token.endswith("x"))
-            try:
-                self._blobs.copy_into(blob_of(token), file)
-                written = os.fstat(file).st_mtime_ns
-                nursery.name(file, name)
-                st = os.fstat(file)
-            finally:
-                os.close(file)
-        except FileExistsError:
-            raise
-        except OSError:
-            # The file system knows no such files, or something is wrong that the other way will tell of.
-            return self._put_by_name(path, token, clock)
-        return _seen(st, written, clock)
-
-    def _put_by_name(self, path: str, token: str, clock: int) -> tuple[Signature, bool]:
-        sure: set[str] = set()
-        found = restore(self._root, path, token, None, self._blobs, sure=sure)[path]
-        return found, path not in sure and signature.is_racy(found, clock)
-
-    def _nursery_in(self, directory: str) -> Nursery:
-        """Where files of ``directory`` (relative to the root) are born. Raises OSError where that cannot be."""
-        full = f"{self._root}/{directory}" if directory else self._root
-        if self._nursery is None or self._nursery.directory != full:
+    def _directory(self, path: str) -> int:
+        """A descriptor of the directory ``path``, which is made where it is missing. Raises OSError."""
+        if self._at != path:
             self._leave()
-            clearing.make_parents(self._root, f"{directory}/x" if directory else "x")
-            self._nursery = Nursery(full)
-        return self._nursery
+            self._fd = self._workspace.below.directory(path, make=True)
+            self._at = path
+        return self._fd
 
     def _leave(self) -> None:
-        nursery, self._nursery = self._nursery, None
-        if nursery is not None:
-            nursery.close()
-
-
-def _seen(st: os.stat_result, written: int, clock: int) -> tuple[Signature, bool]:
-    """The signature of a file that had the mtime ``written`` (ns) after its last byte, and whether it is racy."""
-    found = signature.of(st)
-    sure = st.st_mtime_ns == written and signature.exact(st.st_dev)
-    return found, not sure and signature.is_racy(found, clock)
+        fd, self._fd, self._at = self._fd, -1, None
+        if fd >= 0:
+            os.close(fd)

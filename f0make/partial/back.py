@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from f0make.files.refill import Done, refill
 from f0make.files.signature import FOREVER
+from f0make.partial.lost import LostFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ def put_back(part: PartSession, run: Run) -> None:
     lost = sorted(part.lost.items())
     done: list[Done] = [None] * len(lost)
     if run.blobs is not None:
-        done = refill(part.workspace, [files for _, files in lost], run.blobs, lambda: not run.stopping())
+        groups = [files for _, files in lost]
+        done = refill(run.outputs.place, groups, run.blobs, lambda: not run.stopping())
     failed = set()
     for (number, files), seen in zip(lost, done, strict=True):
         if seen is None:
             failed.add(number)
             continue
-        for (path, token), (signature, racy) in zip(files, seen, strict=True):
+        for (path, token, _, _), (signature, racy) in zip(files, seen, strict=True):
             part.contents.learn(path, signature, token, 0 if racy else FOREVER)
     names = part.compiled.names
     run.back = {
@@ -37,9 +39,9 @@ def put_back(part: PartSession, run: Run) -> None:
     run.restored(names[n] for n in sorted(part.rest.back))
 
 
-def _first(part: PartSession, number: int, files: list[tuple[str, str]]) -> str:
+def _first(part: PartSession, number: int, files: list[LostFile]) -> str:
     """The first of ``files`` in the order in which their instance declares them."""
-    paths = [path for path, _ in files]
+    paths = [path for path, *_ in files]
     if len(paths) > 1:
         try:
             instances = part.compiled.instances([number])

@@ -45,7 +45,7 @@ class Compiled:
         self.absent = frozenset(kept["absent"])
         self.owners = Lists(index["owners"])
         self.needed_by = Lists(index["needed_by"])
-        self.plain: bytes = index["plain"]
+        self.plain = bytearray(index["plain"])
         """1 for each instance whose outputs may be put back without deciding anything, 0 for the others (see `lost`)."""
         self._offsets = memoryview(index["rows"]).cast("Q")
         self._crcs = memoryview(index["crcs"]).cast("I")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import accumulate
 from zlib import crc32
 
@@ -13,6 +13,7 @@ from f0make.compact import dumper
 from f0make.engine.decider import Kind
 from f0make.engine.nodes import State
 from f0make.files.atomic import write_atomic
+from f0make.files.workspace.marks import RIGHTS, Marks
 from f0make.lean import dataclass, field
 from f0make.partial import lists, texts
 from f0make.partial.affected import listing
@@ -195,6 +196,10 @@ def _finish(
     plain = bytearray(map(may_come_back, instances))
     for k in skipped:
         plain[k] = 0
+    signatures = dict(zip(files.paths, files.signatures, strict=True))
+    for k, n in enumerate(numbers):
+        if plain[k] and not _as_recorded(run, n, signatures):
+            plain[k] = 0
     return {
         **compiled,
         "plain": bytes(plain),
@@ -208,6 +213,22 @@ def _finish(
             for path in session.directory_rows
         },
     }
+
+
+def _as_recorded(run: Run, node: int, signatures: Mapping[str, Any]) -> bool:
+    """Whether the outputs of ``node`` still have the times and rights of their record: they come back with those."""
+    verdict = run.verdicts.get(node)
+    record = verdict.record if verdict is not None else None
+    if record is None or not record.get("times"):
+        return True  # made just now, or recorded without
+    for output in run.graph.instances[node].outputs:
+        signature, marks = signatures.get(output.path), Marks(record, output.path)
+        if signature is None:
+            continue
+        time, mode = marks.time(), marks.mode()
+        if time not in (None, signature[1]) or mode not in (None, signature[4] & RIGHTS):
+            return False
+    return True
 
 
 def _times(spared: list[tuple[float, float]]) -> dict[str, bytes]:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from f0make.partial.compiled import Compiled
     from f0make.state.store import Store
 
-Lost = dict[int, list[tuple[str, str]]]
-"""Instance -> (path, token) of the regular files that it has lost."""
+LostFile = tuple[str, str, int, int]
+"""(path, token, mtime in ns, mode) of a regular file that is to be as it was."""
+Lost = dict[int, list[LostFile]]
+"""Instance -> the regular files that it has lost."""
 
 MOST = 1 << 30
 """Bytes put back before anything is decided and told; what is more goes the way of everything else."""
@@ -45,21 +47,21 @@ def lost(compiled: Compiled, changed: Iterable[str], store: Store, root: str) ->
         if maker is None or not compiled.plain[maker]:
             continue
         token = compiled.tokens[place]
-        regular = stat.S_ISREG(compiled.signature(place)[4])
+        size, time, _, _, mode = compiled.signature(place)
+        regular = stat.S_ISREG(mode)
         if not regular or not store.knows({path: token}, compiled.names[maker]) or _there(f"{root}/{path}"):
             continue
-        size = compiled.signature(place)[0]
         if size > left:
             continue
         left -= size
-        found.setdefault(maker, []).append((path, token))
+        found.setdefault(maker, []).append((path, token, time, mode))
     return found
 
 
-def readers_and_makers(compiled: Compiled, files: Iterable[tuple[str, str]]) -> set[int]:
+def readers_and_makers(compiled: Compiled, files: Iterable[LostFile]) -> set[int]:
     """The instances that the ``files`` concern."""
     found: set[int] = set()
-    for path, _ in files:
+    for path, *_ in files:
         place = compiled.place(path)
         assert place is not None
         found |= nodes(compiled.owners[place])

@@ -37,6 +37,7 @@ def renew(part: PartSession, run: Run) -> bool:
     if rows is None or any(row[2] for row in rows.values()):
         return False
     saved = _saved(part)
+    restamped = _note_stamps(part, run, rows)
     gone = [place for path, row in rows.items() if not row[0] and (place := compiled.place(path)) is not None]
     new = [path for path, row in rows.items() if row[0] and compiled.place(path) is None]
     if gone or new:
@@ -64,7 +65,7 @@ def renew(part: PartSession, run: Run) -> bool:
     packed = {number: marshal.dumps(compiled.chunk(number), PLAIN) for number in chunks}
     patch = compiled.patch
     packed = {**patch["chunks"], **packed}
-    if len(packed) > WORTH_A_FILE:
+    if len(packed) > WORTH_A_FILE or restamped:
         _resign(part, packed, saved)
     else:
         spared = {**patch["saved"], **saved}
@@ -78,6 +79,25 @@ def renew(part: PartSession, run: Run) -> bool:
         name = os.path.join(part.workspace, snapshot.name_of(compiled.kept["request"]))
         write_atomic(name + PATCH, sealed.seal(PATCH_MAGIC, value))
     return True
+
+
+def _note_stamps(part: PartSession, run: Run, rows: dict[str, Row]) -> bool:
+    """Note the outputs that somebody has given another time or other rights; whether there is a new one.
+
+    Such an output comes back as its record says, not as it was seen. What this run has made or put back is so.
+    """
+    compiled = part.compiled
+    found = False
+    for path, row in rows.items():
+        place = compiled.place(path)
+        if row[0] is None or place is None or compiled.signature(place) == row[0]:
+            continue
+        for owner in compiled.owners[place]:
+            made = owner & 1 and owner != EVERYBODY and compiled.plain[owner >> 1]
+            if made and compiled.names[owner >> 1] not in run.steps:
+                compiled.plain[owner >> 1] = 0
+                found = True
+    return found
 
 
 def _rows(part: PartSession, run: Run) -> dict[str, Row] | None:
@@ -147,6 +167,7 @@ def _base(part: PartSession, saved: dict[int, tuple[float, float]]) -> tuple[dic
         seconds[number], energy[number] = s, e
     index = {**compiled.index, "seconds": seconds.tobytes(), "energy": energy.tobytes()}
     index["log"] = part.store.mark()
+    index["plain"] = bytes(compiled.plain)
     head = {name: value for name, value in compiled.kept.items() if name not in ("body", "patch")}
     head["id"] = os.urandom(8)
     head["saved"] = _sum(part, saved)

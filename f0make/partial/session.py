@@ -249,7 +249,7 @@ def _open(
     if store.damage or store.open_begins() or not store.holds(compiled.index["log"]):
         return None
     gone = {} if options.no_cache else lost(compiled, look.changed, store, contents.root)
-    later = {path for files in gone.values() for path, _ in files}
+    later = {path for files in gone.values() for path, *_ in files}
     listings: dict[str, Row] = {}
     changed = [path for path in look.changed if path not in later]
     first = touched(compiled, changed, look.appeared, contents, listings)

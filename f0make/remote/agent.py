@@ -21,7 +21,7 @@ from f0make.execution import frames, host
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
-from f0make.files import clearing
+from f0make.files.workspace.removing import remove_path
 from f0make.remote import ground, needs, outbox, undoing, upkeep, wire
 from f0make.remote.crew import MISSING, Worker
 from f0make.remote.intake import Intake
@@ -87,7 +87,7 @@ class Agent:
             self._end_everything(0.0)
             self._intake.close()
             try:
-                clearing.remove_path(self._place)
+                remove_path(self._place)
             except OSError:
                 pass
         self._writer.drain(2.0)

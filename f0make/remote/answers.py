@@ -15,6 +15,7 @@ from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.digest import EMPTY_DIR, blob_of, tree_token
+from f0make.files.workspace import marks
 from f0make.remote import outbox, wire
 from f0make.remote.attempt import LONGEST_LOG
 
@@ -178,6 +179,8 @@ def _outputs(bundle: Bundle, outcome: Outcome) -> None:
             _tree(path, tree)
             _need(tree_token(tree) == token, f"the directory {path!r} is not what it says")
             _need(not outcome.ok or declared[path], f"the output {path!r} is a directory")
+    noted = {"outputs": outputs, "trees": trees, "times": outcome.times, "modes": outcome.modes}
+    _need(marks.sound(noted), "times or rights of its outputs are none")
 
 
 def _tree(path: str, tree: Any) -> None:

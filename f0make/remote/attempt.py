@@ -19,9 +19,9 @@ from f0make.execution import inherited
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.collect import fail
 from f0make.execution.runner import Runner
-from f0make.files import clearing
 from f0make.files.digest import EMPTY_DIR, blob_of
-from f0make.files.restore import keep
+from f0make.files.keeping import keep
+from f0make.files.workspace.below import Below
 from f0make.lean import replace
 from f0make.remote.workplace import Workplace
 
@@ -122,26 +122,28 @@ def _run(inner: Bundle, temporary: str, environ: Mapping[bytes, bytes], runner: 
 
 def _lay_out(bundle: Bundle, work: str, scratch: str, store: Store) -> None:
     """Put the inputs and modules where they lie in the workspace, and make the directories above outputs."""
-    for path in sorted(bundle.contents, key=len):
-        _input(bundle, path, work, scratch, store)
-    for path, digest in bundle.modules.items():
-        target = os.path.join(work, path)
-        if not os.path.lexists(target):
-            clearing.make_parents(work, path)
-            store.fetch(digest, target, False, scratch)
-    for path, _ in bundle.outputs:
-        clearing.make_parents(work, path)
+    # All links in it come from the inputs, and all that can be reached is this user's own on this host.
+    with Below(work, lambda path, st: True) as below:
+        for path in sorted(bundle.contents, key=len):
+            _input(bundle, path, below, scratch, store)
+        for path, digest in bundle.modules.items():
+            target = os.path.join(work, path)
+            if not os.path.lexists(target):
+                below.make_parents(path)
+                store.fetch(digest, target, False, scratch)
+        for path, _ in bundle.outputs:
+            below.make_parents(path)
 
 
-def _input(bundle: Bundle, path: str, work: str, scratch: str, store: Store) -> None:
-    token = bundle.contents[path]
+def _input(bundle: Bundle, path: str, below: Below, scratch: str, store: Store) -> None:
+    work, token = below.root, bundle.contents[path]
     if path.startswith("/"):
         _same_here(path, token)
         return
     target = os.path.join(work, path)
     if os.path.lexists(target):
         return  # It came with a directory around it.
-    clearing.make_parents(work, path)
+    below.make_parents(path)
     if token.startswith("@"):
         text = os.fsdecode(store.read(blob_of(token)))
         token = token.partition("+")[2]
@@ -151,7 +153,7 @@ def _input(bundle: Bundle, path: str, work: str, scratch: str, store: Store) -> 
             target = os.path.join(work, end)
             if token in ("", "-") or os.path.lexists(target):
                 return
-            clearing.make_parents(work, end)
+            below.make_parents(end)
         # A link that leads out of the workspace leads nowhere here: its content stands in for it.
     if token.endswith("/"):
         os.mkdir(target)

@@ -22,8 +22,8 @@ from f0make.execution import groups
 from f0make.execution import host as system
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.local import LocalBackend
-from f0make.files.clearing import remove_path
 from f0make.files.digest import FileError
+from f0make.files.workspace.removing import remove_path
 from f0make.remote import wire
 from f0make.remote.connection import Unreachable
 from f0make.remote.home import bring_home

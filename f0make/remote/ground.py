@@ -12,7 +12,7 @@ from typing import Any
 from f0make.execution import ending, host
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
-from f0make.files import clearing
+from f0make.files.workspace.removing import remove_path
 
 
 def mark_of(pid: int) -> str:
@@ -74,6 +74,6 @@ def clear_away(workdir: str) -> None:
 
         ending.end(find, 0.0)
         try:
-            clearing.remove_path(os.path.join(runs, name))
+            remove_path(os.path.join(runs, name))
         except OSError:
             continue

@@ -10,6 +10,7 @@ from itertools import chain
 from f0make.cache.blobs import BlobMissing, Blobs, CacheUnusable
 from f0make.execution import collect
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.files.workspace.marks import private_blobs
 from f0make.remote import arrival, escapes
 from f0make.remote.transit import Transit
 
@@ -39,7 +40,8 @@ def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     if outcome.ok and bundle.store is not None:
         blobs = Blobs(bundle.store)
         try:
-            _hand_over([digest for digest in digests if not blobs.has(digest)], transit, blobs)
+            hidden = private_blobs(outcome.outputs, outcome.trees, outcome.modes)
+            _hand_over([digest for digest in digests if not blobs.has(digest)], transit, blobs, hidden)
         except CacheUnusable as error:
             outcome.message, outcome.stored, blobs = str(error), False, transit
     arrival.place(bundle, outcome, blobs)
@@ -67,8 +69,11 @@ def _keep_log(bundle: Bundle, outcome: Outcome, transit: Blobs) -> None:
     outcome.log = ""
 
 
-def _hand_over(digests: list[str], transit: Transit, blobs: Blobs) -> None:
-    """Move what has arrived into the cache. Raises BlobMissing, CacheUnusable and OSError."""
+def _hand_over(digests: list[str], transit: Transit, blobs: Blobs, hidden: dict[str, int]) -> None:
+    """Move what has arrived into the cache; ``hidden``: digest -> rights of what is not for others.
+
+    Raises BlobMissing, CacheUnusable and OSError.
+    """
     if not digests:
         return
     blobs.prepare()
@@ -77,10 +82,12 @@ def _hand_over(digests: list[str], transit: Transit, blobs: Blobs) -> None:
         path = transit.path(digest)
         try:
             if os.stat(path).st_dev == here:
-                os.chmod(path, blobs.mode & ~transit.mask)
+                os.chmod(path, blobs.mode & ~transit.mask & (hidden.get(digest, 0o777) | 0o700))
                 blobs.adopt(path, digest)
                 blobs.verified.add(digest)
             else:
+                if digest in hidden:
+                    os.chmod(path, hidden[digest] & 0o666 | 0o600)
                 blobs.add(path, digest)
                 transit.drop(digest)
         except FileNotFoundError:

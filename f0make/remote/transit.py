@@ -51,7 +51,7 @@ class Transit(Blobs):
         """Where the blob lies, there or not: all in one directory, which makes hundreds of directories fewer."""
         return f"{self._cas}/{digest}"
 
-    def add_hashed(self, data: bytes | memoryview, digest: str) -> None:
+    def add_hashed(self, data: bytes | memoryview, digest: str, mode: int = 0o444) -> None:
         """As `Blobs.add_hashed`, but written where it stays: nobody looks meanwhile."""
         self.prepare()
         path = self.path(digest)
@@ -70,7 +70,7 @@ class Transit(Blobs):
 
     @contextmanager
     def giving(self, digests: Iterable[str]) -> Iterator[None]:
-        """Meanwhile `fetch` gives ``digests`` away; not those for which another result waits."""
+        """Meanwhile `given` and `fetch` give ``digests`` away; not those for which another result waits."""
         with self._lock:
             self._given = {digest for digest in digests if self._awaited[digest] <= 1}
         try:
@@ -78,8 +78,12 @@ class Transit(Blobs):
         finally:
             self._given = set()
 
+    def given(self, digest: str) -> tuple[str, int] | None:
+        """What is given away is moved: it was verified when it arrived."""
+        return (self.path(digest), self.mask) if digest in self._given else None
+
     def fetch(self, digest: str, target: str, executable: bool, temporary: str | None = None) -> int:
-        """As `Blobs.fetch`, but what is given away is moved: it was verified when it arrived."""
+        """As `Blobs.fetch`, but what is given away is moved."""
         if digest not in self._given:
             return super().fetch(digest, target, executable, temporary)
         path = self.path(digest)

@@ -12,7 +12,7 @@ import os
 import stat
 
 from f0make.execution.bundle import Bundle
-from f0make.files import clearing
+from f0make.files.workspace.removing import remove_path
 
 _count = itertools.count(1)
 _MODE = 0o700
@@ -62,7 +62,7 @@ class Workplace:
                 pass
         own, self.own = self.own, ""
         if own:
-            clearing.remove_path(own)
+            remove_path(own)
 
     def _untouched(self) -> bool:
         """Whether the step has left the modes of the directories that stay as they were."""
@@ -78,7 +78,7 @@ class Workplace:
         """Remove it."""
         own, self.own = self.own, ""
         if own:
-            clearing.remove_path(own)
+            remove_path(own)
 
 
 def _parents(bundle: Bundle) -> set[str]:
@@ -113,7 +113,7 @@ def _emptied(root: str, at: str, keep: set[str]) -> set[str]:
             left.add(path)
             left |= _emptied(root, path, keep)
         else:
-            clearing.remove_path(entry.path)
+            remove_path(entry.path)
     return left
 
 

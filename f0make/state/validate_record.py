@@ -8,6 +8,7 @@ it were not there. `state.log.decode` has seen to the JSON itself: its depth, it
 from __future__ import annotations
 
 from f0make.files.digest import EMPTY_DIR
+from f0make.files.workspace.marks import sound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def valid_record(record: Any) -> bool:
     if not _map_of(get("sources", {}), _is_text, _is_key) or not _map_of(
         get("test_meta", {}), _is_text, _is_text
     ):
+        return False
+    if not sound(record):
         return False
     reads, missing, writes = get("reads", {}), get("missing_reads", []), get("writes", [])
     if type(reads) is not dict or type(missing) is not list or type(writes) is not list:

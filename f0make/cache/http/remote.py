@@ -19,7 +19,7 @@ from f0make.cache.http.pool import Pool, together
 from f0make.cache.http.server import MOST_BYTES, Server
 from f0make.cache.shared import MOST_VARIANTS, foreign_record
 from f0make.cache.variant import variant_of
-from f0make.files.restore import blobs_of
+from f0make.files.keeping import blobs_of
 from f0make.state import log
 
 ASKING, SENDING = 16, 6
@@ -41,6 +41,8 @@ class RemoteCache:
 
     All methods are for one thread, but for what the pools run.
     """
+
+    for_everybody = True
 
     def __init__(self, server: Server, blobs: Blobs, look_only: bool = False) -> None:
         self.server = server

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import say, shown
-from f0make.errors import Exit
+from f0make.errors import Exit, F0makeError
+from f0make.files.workspace.marks import Marks
 from f0make.options import RunOptions
 from f0make.state.identity import UNKNOWN
 
 if TYPE_CHECKING:
+    from f0make.engine.outputs import Outputs
     from f0make.session import Session
 
 
@@ -32,12 +35,12 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
                 from f0make.engine.planning import plan
 
                 plan(session, options, None, None)  # grows the graph by what current steps have made known
-            found = sort_out(session)
+            found, unprotect = sort_out(session), bool(extras.get("unprotect"))
             if extras.get("orphans"):
-                return _remove(session, found.orphans + found.strays, dry)
+                return _remove(session, found.orphans + found.strays, dry, unprotect)
             for path, owner in found.foreign:
                 print(f"f0make: {shown(path)} belongs to {shown(owner)} now; it stays", file=sys.stderr)
-            return _remove(session, found.declared + found.orphans, dry)
+            return _remove(session, found.declared + found.orphans, dry, unprotect)
         finally:
             session.close()
     finally:
@@ -103,29 +106,62 @@ def _pattern(session: Session, step_name: str) -> bool:
     )
 
 
-def _remove(session: Session, paths: list[str], dry: bool) -> int:
-    from f0make.files import place
-    from f0make.files.digest import FileError
+def _remove(session: Session, paths: list[str], dry: bool, unprotect: bool) -> int:
+    """Remove ``paths`` as far as f0make left them so; protected ones only with ``unprotect``."""
+    from f0make.engine.outputs import Outputs
+    from f0make.engine.tokens import Tokens
 
     code = 0
     gone = []
+    outputs = Outputs(session, Tokens(session.contents), "", print)
+    kept = _Protected(session, outputs)
     for path in paths:
         try:
-            present = session.contents.token(path)
-            if present is None:
+            if not outputs.place.kind(path):
                 continue
-            if present != session.store.made[path]:
+            if not outputs.ours(path):
                 print(f"f0make: {shown(path)} was altered since f0make made it; it stays", file=sys.stderr)
                 continue
+            if not unprotect and kept.holds(path):
+                print(
+                    f"f0make: {shown(path)} is protected; it stays (remove it with --force)", file=sys.stderr
+                )
+                continue
             if not dry:
-                place.remove(session.workspace, path)
+                outputs.place.remove(path)
                 session.contents.forget(path)
                 gone.append(path)
             say(f"{'would remove' if dry else 'removed'} {shown(path)}")
-        except (FileError, OSError) as error:
+        except (F0makeError, OSError) as error:
             print(f"f0make: {shown(str(error))}", file=sys.stderr)
             code = int(Exit.FAILED)
+        except ValueError:
+            continue  # no path of the workspace: no record of f0make's own says so
+    outputs.close()
     if gone:
         session.store.append_gone(gone)
         session.store.flush()
     return code
+
+
+class _Protected:
+    """Tells which outputs are protected: declared so, or, where no step declares them any more, made read-only."""
+
+    def __init__(self, session: Session, outputs: Outputs) -> None:
+        self._session = session
+        self._outputs = outputs
+        self._declared = {o.path: o.protected for i in session.graph.instances for o in i.outputs}
+
+    def holds(self, path: str) -> bool:
+        """Whether ``path``, which f0make made, is protected."""
+        known = self._declared.get(path)
+        if known is not None:
+            return known
+        mode = self._outputs.place.mode(path)
+        if mode & 0o222:
+            return False
+        # A step may have made it read-only itself; then its record says so.
+        recipe, maker = self._session.store.maker(path) or (UNKNOWN, "")
+        record = (self._session.store.latest(maker) if recipe == self._session.store.recipe else None) or {}
+        own = Marks(record, path).mode(directory=stat.S_ISDIR(mode))
+        return own is None or bool(own & 0o222)

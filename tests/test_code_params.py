@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ from f0make.code.check import check_python_step
 from f0make.code.digest import CodeBase
 from f0make.code.params import Signature, convert_args, read_signature
 from f0make.code.rebuild import rebuild
-from f0make.code.shape import read_shape
 from f0make.errors import Problem, Where
 from f0make.model import Instance, Step
 
@@ -37,11 +38,21 @@ def where(key: str) -> Where:
     return Where("recipe.yaml", 1, len(key))
 
 
+IMPORTS = """\
+import pathlib
+import typing
+import numpy
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Dict, List, Literal, Mapping, Optional, Sequence, Union
+"""
+
+
 def typed(annotation: str, value: Any) -> Any:
     """The value that a function with ``x: annotation`` would be called with."""
-    shape = read_shape(f"def run(x: {annotation}): pass".encode())
-    kind = shape.definitions["run"]["fields"][0][1]
-    values, problems = convert_args(Signature({"x": kind}, ["x"]), {"x": value}, where)
+    with tempfile.TemporaryDirectory() as directory:
+        found = signature(Path(directory), f"{IMPORTS}def run(x: {annotation}): pass\n")
+    values, problems = convert_args(found, {"x": value}, where)
     if problems:
         raise ValueError("; ".join(str(problem) for problem in problems))
     assert json.loads(json.dumps(values)) == values
@@ -89,8 +100,7 @@ def typed(annotation: str, value: Any) -> Any:
         ("list[Path]", ["a"], [Path("a")]),
         ("Annotated[int, 'metres']", "3", 3),
         ("Any", {"a": ["1"]}, {"a": ["1"]}),
-        ("Decimal", "3", "3"),
-        ("numpy.ndarray[int]", ["3"], ["3"]),
+        ("Decimal", "3", Decimal("3")),
         ("Any", {"!path": "x"}, {"!path": "x"}),
         ("dict[str, Path]", {"!path": "x"}, {"!path": Path("x")}),
         ("int = None", "null", None),

@@ -1,9 +1,12 @@
 """Type annotations as small lists that need no Python to understand: ``list[int]`` is ``["list", ["int"]]``.
 
-The forms (JSON-safe, so that they can be kept between runs):
-``["any"]``, ``["int"]``, ``["float"]``, ``["bool"]``, ``["str"]``, ``["path"]``, ``["none"]``, ``["list", T]``,
-``["set", T]``, ``["frozenset", T]``, ``["tuple", [T, …]]``, ``["tuple_of", T]``, ``["dict", K, V]``,
-``["union", [T, …]]``, ``["literal", [value, …]]``. Whatever is not understood is ``["any"]``: text stays text.
+Reading a module's source gives what is *written* (JSON-safe, so that it can be kept between runs): ``["ref", "t.Any", line]`` for a
+name, ``["sub", "list", [T, …], line]`` for one with arguments, ``["union", [T, …]]``, ``["literal", [value, …]]``, ``["none"]``,
+``["dots"]``, ``["unknown", text, line]``, and ``["any"]`` for no annotation. `code.resolve` follows names to what they
+*mean*: ``["any"]``, ``["int"]``, ``["float"]``, ``["bool"]``, ``["str"]``, ``["path"]``, ``["none"]``, ``["decimal"]``, ``["date"]``, ``["datetime"]``,
+``["time"]``, ``["timedelta"]``, ``["list", T]``, ``["set", T]``, ``["frozenset", T]``, ``["tuple", [T, …]]``, ``["tuple_of", T]``, ``["dict", K, V]``,
+``["union", [T, …]]``, ``["literal", [value, …]]``, ``["enum", module, name, [[member, value], …]]``, and
+``["unknown", text, place]`` for what is not understood.
 """
 
 from __future__ import annotations
@@ -18,37 +21,54 @@ Type = list[Any]
 ANY: Type = ["any"]
 NONE: Type = ["none"]
 
-_SCALARS = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none", "NoneType": "none"}
-_PATHS = {"Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"}
-_LISTS = {"list", "List", "Sequence", "MutableSequence", "Iterable", "Collection", "Reversible"}
-_SETS = {
-    "set": "set",
-    "Set": "set",
-    "MutableSet": "set",
-    "AbstractSet": "set",
-    "frozenset": "frozenset",
-    "FrozenSet": "frozenset",
-}
-_MAPS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "DefaultDict", "defaultdict"}
-_WRAPPERS = {"Annotated", "Final", "Required", "NotRequired", "InitVar", "ReadOnly"}
 
-
-def parse_annotation(node: ast.expr | None) -> Type:
-    """The type that an annotation stands for."""
+def parse_annotation(node: ast.expr | None, line: int = 0) -> Type:
+    """What is written as an annotation; ``line`` is that of the text that it stands in, where it is quoted."""
     import ast
 
     if node is None:
         return ANY
+    line = line or node.lineno
     if isinstance(node, ast.Constant):
         if node.value is None:
             return NONE
-        return _parse_text(node.value) if isinstance(node.value, str) else ANY
+        if node.value is Ellipsis:
+            return ["dots"]
+        return _parse_text(node.value, line) if isinstance(node.value, str) else unknown(node, line)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _union([parse_annotation(node.left), parse_annotation(node.right)])
+        return union([parse_annotation(node.left, line), parse_annotation(node.right, line)])
     if isinstance(node, ast.Subscript):
+        name = dotted(node.value)
         arguments = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        return _generic(last_name(node.value), arguments)
-    return _plain(last_name(node))
+        if name.rpartition(".")[2] == "Literal":
+            return _literal(node, arguments, line)
+        if name.rpartition(".")[2] == "Annotated":
+            arguments = arguments[:1]
+        return (
+            ["sub", name, [parse_annotation(one, line) for one in arguments], line]
+            if name
+            else unknown(node, line)
+        )
+    name = dotted(node)
+    return ["ref", name, line] if name else unknown(node, line)
+
+
+def unknown(node: ast.expr, line: int) -> Type:
+    """What is written there is no type."""
+    import ast
+
+    return ["unknown", ast.unparse(node)[:80], line]
+
+
+def dotted(node: ast.expr) -> str:
+    """``a.b.C`` as text; empty for anything that is no dotted name."""
+    import ast
+
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def is_class_variable(node: ast.expr) -> bool:
@@ -69,7 +89,7 @@ def last_name(node: ast.expr) -> str:
 
 def optional(kind: Type) -> Type:
     """``kind`` or None."""
-    return _union([kind, NONE])
+    return union([kind, NONE])
 
 
 def spell(kind: Type) -> str:
@@ -85,61 +105,24 @@ def spell(kind: Type) -> str:
         return f"tuple[{spell(kind[1])}, ...]"
     if name == "dict":
         return f"dict[{spell(kind[1])}, {spell(kind[2])}]"
+    if name == "enum":
+        return "one of " + ", ".join(str(value) for _, value in kind[3])
     if len(kind) == 2:
         return f"{name}[{spell(kind[1])}]"
     return {"path": "Path", "none": "None", "any": "Any"}.get(name, str(name))
 
 
-def _parse_text(text: str) -> Type:
+def _parse_text(text: str, line: int) -> Type:
     """A quoted annotation."""
     import ast
 
     try:
-        return parse_annotation(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError):
-        return ANY
+        return parse_annotation(ast.parse(text.strip(), mode="eval").body, line)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ["unknown", repr(text)[:80], line]
 
 
-def _plain(name: str) -> Type:
-    if name in _SCALARS:
-        return [_SCALARS[name]]
-    if name in _PATHS:
-        return ["path"]
-    if name in _LISTS:
-        return ["list", ANY]
-    if name in _SETS:
-        return [_SETS[name], ANY]
-    if name in _MAPS:
-        return ["dict", ANY, ANY]
-    return ["tuple_of", ANY] if name in ("tuple", "Tuple") else ANY
-
-
-def _generic(name: str, arguments: list[ast.expr]) -> Type:
-    import ast
-
-    if name == "Literal":
-        return _literal(arguments)
-    if name in _WRAPPERS:
-        return parse_annotation(arguments[0])
-    kinds = [parse_annotation(argument) for argument in arguments]
-    if name == "Optional":
-        return optional(kinds[0])
-    if name == "Union":
-        return _union(kinds)
-    if name in ("tuple", "Tuple"):
-        if len(arguments) == 2 and isinstance(arguments[1], ast.Constant) and arguments[1].value is Ellipsis:
-            return ["tuple_of", kinds[0]]
-        return ["tuple", kinds]
-    if name in _LISTS:
-        return ["list", kinds[0]]
-    if name in _SETS:
-        return [_SETS[name], kinds[0]]
-    if name in _MAPS and len(kinds) == 2:
-        return ["dict", *kinds]
-    return ["path"] if name == "PathLike" else ANY
-
-
-def _literal(arguments: list[ast.expr]) -> Type:
+def _literal(node: ast.expr, arguments: list[ast.expr], line: int) -> Type:
     import ast
 
     values: list[Any] = []
@@ -147,14 +130,15 @@ def _literal(arguments: list[ast.expr]) -> Type:
         try:
             value = ast.literal_eval(argument)
         except (ValueError, TypeError):
-            return ANY
+            return unknown(node, line)
         if not isinstance(value, (str, int, bool, type(None))):
-            return ANY
+            return unknown(node, line)
         values.append(value)
     return ["literal", values]
 
 
-def _union(members: list[Type]) -> Type:
+def union(members: list[Type]) -> Type:
+    """One of ``members``; unions in it are taken apart."""
     flat: list[Type] = []
     for member in members:
         for kind in member[1] if member[0] == "union" else [member]:

@@ -144,13 +144,15 @@ def _union(kind: Type, value: Any) -> Any:
         words = ("null",) if ["str"] in members or ["any"] in members else ("", "null", "none", "~")
         if value is None or (isinstance(value, str) and value.strip().lower() in words):
             return None
-    others = [member for member in members if member != ["none"]]
+    others = sorted((member for member in members if member != ["none"]), key=lambda m: m[0] == "unknown")
     if len(others) == 1:
         return convert(others[0], value)
     for member in others:
         try:
             return convert(member, value)
         except Mismatch:
+            if member[0] == "unknown":
+                raise
             continue
     raise _wrong(kind, value)
 
@@ -172,7 +174,75 @@ def _literal(kind: Type, value: Any) -> Any:
     raise mismatch
 
 
+def _enum(kind: Type, value: Any) -> dict[str, Any]:
+    """A member by its value, as typer and pydantic have it."""
+    from f0make.code.hints import suggestion
+
+    _, module, name, members = kind
+    for _, own in members:
+        try:
+            if isinstance(value, (str, int, float)) and convert([type(own).__name__], value) == own:
+                return marked("enum", [module, name, own])
+        except Mismatch:
+            continue
+    mismatch = _wrong(kind, value)
+    mismatch.hint = suggestion(str(value), [str(own) for _, own in members])
+    by_name = [str(own) for member, own in members if member == value]
+    if by_name:
+        mismatch.hint = f"the value of {name}.{value} is {by_name[0]!r}"
+    raise mismatch
+
+
+def _iso(kind: Type, value: Any) -> dict[str, Any]:
+    """A date, a time or both, in ISO 8601."""
+    import datetime
+
+    text = _str(kind, value).strip()
+    which: dict[str, Any] = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
+    example = {"date": "2026-01-31", "datetime": "2026-01-31T12:00:00", "time": "12:00:00"}[kind[0]]
+    try:
+        if text[-1:] in ("Z", "z") and kind[0] != "date":
+            text = f"{text[:-1]}+00:00"  # before Python 3.11 fromisoformat knows no Z
+        found = which[kind[0]].fromisoformat(text)
+    except ValueError:
+        raise _wrong(kind, value, f"a {kind[0]} such as {example}") from None
+    return marked(kind[0], found.isoformat())
+
+
+def _timedelta(kind: Type, value: Any) -> dict[str, Any]:
+    from f0make.recipe.scalars import to_duration
+
+    try:
+        return marked("timedelta", to_duration(_str(kind, value)))
+    except ValueError as error:
+        raise Mismatch(str(error)) from None
+
+
+def _decimal(kind: Type, value: Any) -> dict[str, Any]:
+    import decimal
+
+    try:
+        number = decimal.Decimal(_str(kind, value).strip())
+    except decimal.InvalidOperation:
+        raise _wrong(kind, value, "a decimal number") from None
+    return marked("decimal", str(number))
+
+
+def _unknown(kind: Type, value: Any) -> Any:
+    raise Mismatch(
+        f"the annotation {kind[1]!r} ({kind[2]}) is not understood, so no value can be given to it",
+        hint="see the table of annotations in docs/recipes.md, or leave the annotation out to get the text",
+    )
+
+
 _CONVERTERS = {
+    "enum": _enum,
+    "date": _iso,
+    "datetime": _iso,
+    "time": _iso,
+    "timedelta": _timedelta,
+    "decimal": _decimal,
+    "unknown": _unknown,
     "any": _any,
     "int": _int,
     "float": _float,

@@ -8,19 +8,16 @@ from typing import Any
 
 from f0make.code.annotation import ANY, Type
 from f0make.code.convert import Mismatch, convert
-from f0make.code.digest import CodeBase, absolute_name
-from f0make.code.find import Source
+from f0make.code.digest import CodeBase
 from f0make.code.hints import suggestion
-from f0make.code.shape import Field, Shape
+from f0make.code.resolve import MAX_DEPTH, Definition, define, module_of, resolved
+from f0make.code.shape import Field
 from f0make.errors import Problem, Where
 from f0make.model import TEMPLATE_OPEN
 
 BASE_CLASS = "BaseScriptlet"
 CONTEXT = "ctx"
 """The parameter that f0make fills; no argument of a recipe may."""
-
-_DEPTH = 20
-"""How many imports and base classes are followed: far more than real code has, and an end to circles."""
 
 
 @dataclass(slots=True)
@@ -35,15 +32,6 @@ class Signature:
     """A plain function with a parameter ``ctx``."""
     scriptlet: bool = False
     """A class derived from BaseScriptlet, rather than a plain function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A name with the module that really defines it."""
-
-    source: Source
-    shape: Shape
-    fact: dict[str, Any]
 
 
 UNCHECKED = Signature(open=ANY)
@@ -61,7 +49,7 @@ def read_signature(base: CodeBase, module: str, function: str) -> Signature | Pr
     source, shape = found
     if function not in shape.definitions and "__getattr__" in shape.definitions:
         return UNCHECKED
-    definition = _define(base, source, shape, function)
+    definition = define(base, source, shape, function)
     if definition == "nothing":
         names = sorted(
             name for name, fact in shape.definitions.items() if fact["what"] in ("function", "class")
@@ -71,7 +59,7 @@ def read_signature(base: CodeBase, module: str, function: str) -> Signature | Pr
     if not isinstance(definition, Definition) or definition.fact["what"] == "value":
         return UNCHECKED
     if definition.fact["what"] == "function":
-        return _of_function(definition.fact["fields"], function)
+        return _of_function(resolved(base, definition), function)
     if definition.fact["what"] == "import":
         return Problem(f"'{function}' in {base.label(source)} is a module, not a function or class")
     try:
@@ -162,50 +150,12 @@ def _of_class(base: CodeBase, definition: Definition, function: str) -> Signatur
     return Signature(types, [name for name, _, needed, _ in fields if needed], scriptlet=True)
 
 
-def _define(base: CodeBase, source: Source, shape: Shape, name: str, depth: int = 0) -> Definition | str:
-    """Follow ``name`` through imports to its definition; ``nothing`` when the module has no such name,
-    ``unknown`` when it comes from where no source can be read."""
-    fact = shape.definitions.get(name)
-    if depth > _DEPTH:
-        return "unknown"
-    if fact is None:
-        return _from_stars(base, source, shape, name, depth)
-    if fact["what"] != "import":
-        return Definition(source, shape, fact)
-    target = absolute_name(source, fact["level"], fact["module"])
-    if not fact["name"]:
-        return _module(source, shape, fact["module"])
-    found = base.shape(target)
-    result = _define(base, *found, fact["name"], depth + 1) if found else "nothing"
-    if result == "nothing":
-        submodule = f"{target}.{fact['name']}"
-        return _module(source, shape, submodule) if base.finder.locate(submodule) else "unknown"
-    return result
-
-
-def _module(source: Source, shape: Shape, name: str) -> Definition:
-    """A name that stands for the module ``name``."""
-    return Definition(source, shape, {"what": "import", "module": name})
-
-
-def _from_stars(base: CodeBase, source: Source, shape: Shape, name: str, depth: int) -> Definition | str:
-    answer: Definition | str = "nothing"
-    for level, module in shape.stars:
-        found = base.shape(absolute_name(source, level, module))
-        result = _define(base, *found, name, depth + 1) if found else "unknown"
-        if isinstance(result, Definition):
-            return result
-        if result == "unknown":
-            answer = result
-    return answer
-
-
 def _bases(base: CodeBase, definition: Definition, names: list[str]) -> list[Definition | str]:
     """The definitions of base classes, given as dotted names in the module of ``definition``."""
     result: list[Definition | str] = []
     for dotted in names:
         head, _, rest = dotted.partition(".")
-        found = _define(base, definition.source, definition.shape, head) if head else "unknown"
+        found = define(base, definition.source, definition.shape, head) if head else "unknown"
         if isinstance(found, Definition) and rest:
             found = _attribute(base, found, rest)
         result.append(found)
@@ -226,9 +176,9 @@ def _attribute(base: CodeBase, found: Definition, rest: str) -> Definition | str
     elif fact["what"] == "import":
         module = fact["module"]
         shape = base.shape(module)
-        inner = _define(base, *shape, head) if shape else "nothing"
+        inner = define(base, *shape, head) if shape else "nothing"
         if inner == "nothing" and base.finder.locate(f"{module}.{head}"):
-            inner = _module(found.source, found.shape, f"{module}.{head}")
+            inner = module_of(found.source, found.shape, f"{module}.{head}")
     return _attribute(base, inner, further) if further and isinstance(inner, Definition) else inner
 
 
@@ -236,7 +186,7 @@ def _is_scriptlet(base: CodeBase, definition: Definition, depth: int = 0) -> boo
     """True when derived from BaseScriptlet, under whatever name, or from a class that cannot be seen."""
     fact = definition.fact
     names = [fact["name"], *(name.rpartition(".")[2] for name in fact["bases"])]
-    if BASE_CLASS in names or depth > _DEPTH:
+    if BASE_CLASS in names or depth > MAX_DEPTH:
         return True
     return any(
         parent == "unknown"
@@ -252,11 +202,11 @@ def _is_scriptlet(base: CodeBase, definition: Definition, depth: int = 0) -> boo
 def _params(base: CodeBase, definition: Definition, depth: int = 0) -> list[Field] | None:
     """The fields of the class's Params, or of the first base that has one; None when arguments are free."""
     fact = definition.fact
-    if depth > _DEPTH:
+    if depth > MAX_DEPTH:
         return None
     if fact.get("params"):
         own = fact["params"]
-        return _fields(base, definition, own["fields"], own["bases"])
+        return _fields(base, definition, resolved(base, definition, own["fields"]), own["bases"])
     for parent in _bases(base, definition, fact.get("bases", [])):
         if isinstance(parent, Definition) and parent.fact["what"] == "class":
             found = _params(base, parent, depth + 1)
@@ -271,9 +221,9 @@ def _fields(
     """Fields with those of the base classes before them; None when a base cannot be seen."""
     fields: dict[str, Field] = {}
     for parent in reversed(_bases(base, definition, [name for name in bases if name not in _EMPTY_BASES])):
-        if not isinstance(parent, Definition) or "fields" not in parent.fact or depth > _DEPTH:
+        if not isinstance(parent, Definition) or "fields" not in parent.fact or depth > MAX_DEPTH:
             return None
-        inherited = _fields(base, parent, parent.fact["fields"], parent.fact["bases"], depth + 1)
+        inherited = _fields(base, parent, resolved(base, parent), parent.fact["bases"], depth + 1)
         if inherited is None:
             return None
         fields.update((item[0], item) for item in inherited)

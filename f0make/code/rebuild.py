@@ -1,13 +1,15 @@
 """Argument values that JSON has no form for, written as marked maps and read back where the step is called.
 
 ``Path("a")`` is kept as ``{"!path": "a"}``, ``(1, 2)`` as ``{"!tuple": [1, 2]}``, sets as ``{"!set": […]}`` and
-``{"!frozenset": […]}``, a map whose keys are not all text as ``{"!dict": [[key, value], …]}``. A map of the
+``{"!frozenset": […]}``, dates, times and decimal numbers as text, a member
+of an enum as ``{"!enum": [module, name, value]}``, a map whose keys are not all text as ``{"!dict": [[key, value], …]}``. A map of the
 user's that looks like one of these is kept as ``{"!map": {…}}``. So keys, records and bundles hold plain
 values, and whoever calls the step needs no knowledge of its annotations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 MARK = "!"
@@ -35,16 +37,60 @@ def rebuild(value: Any) -> Any:
     content = value[mark]
     if mark == "!map":
         return {key: rebuild(item) for key, item in content.items()}
-    if mark == "!path":
-        from pathlib import Path
-
-        return Path(content)
     if mark == "!dict":
         return {rebuild(key): rebuild(item) for key, item in content}
+    if mark in _PLAIN:
+        return _PLAIN[mark](content)
     kinds: dict[str, type] = {"!tuple": tuple, "!set": set, "!frozenset": frozenset}
     if mark not in kinds:
         raise ValueError(f"unknown mark {mark!r} in an argument")
     return kinds[mark](rebuild(item) for item in content)
+
+
+def _path(text: str) -> Any:
+    from pathlib import Path
+
+    return Path(text)
+
+
+def _enum(member: list[Any]) -> Any:
+    """The member of an enum, whose module is imported here, where the step runs."""
+    from importlib import import_module
+
+    module, name, value = member
+    return import_module(module).__dict__[name](value)
+
+
+def _moment(kind: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        import datetime
+
+        return vars(datetime)[kind].fromisoformat(text)
+
+    return read
+
+
+def _timedelta(seconds: float) -> Any:
+    import datetime
+
+    return datetime.timedelta(seconds=seconds)
+
+
+def _decimal(text: str) -> Any:
+    import decimal
+
+    return decimal.Decimal(text)
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "!path": _path,
+    "!enum": _enum,
+    "!date": _moment("date"),
+    "!datetime": _moment("datetime"),
+    "!time": _moment("time"),
+    "!timedelta": _timedelta,
+    "!decimal": _decimal,
+}
 
 
 def _mark(value: dict[str, Any]) -> str:

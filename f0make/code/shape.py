@@ -6,16 +6,26 @@ which no module changed parses none.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f0make.code.annotation import ANY, NONE, Type, is_class_variable, last_name, optional, parse_annotation
+from f0make.code.annotation import (
+    ANY,
+    NONE,
+    Type,
+    dotted,
+    is_class_variable,
+    last_name,
+    optional,
+    parse_annotation,
+)
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the meaning of a remembered shape changes: older ones are then parsed anew."""
 
 Import = tuple[int, str, list[str], bool]
@@ -37,7 +47,7 @@ class Shape:
     """Text found in ``__all__``."""
     definitions: dict[str, dict[str, Any]]
     """Top-level names. ``what`` is ``function`` (with ``fields``, ``sets``), ``class`` (``name``, ``bases``, ``params``, ``fields``, ``sets``),
-    ``import`` (``level``, ``module``, ``name``) or ``value``."""
+    ``import`` (``level``, ``module``, ``name``) or ``value`` (``type``: what is written there, where it may be a type)."""
     stars: list[tuple[int, str]]
     """``from X import *`` at the top level: (level, module)."""
 
@@ -167,10 +177,62 @@ def _define(node: ast.stmt, definitions: dict[str, dict[str, Any]], stars: list[
             module = alias.name if alias.asname else name
             definitions[name] = {"what": "import", "level": 0, "module": module, "name": ""}
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
             for leaf in ast.walk(target):
                 if isinstance(leaf, ast.Name):
                     definitions[leaf.id] = {"what": "value"}
+        kind = _written_type(node.value)
+        if kind is not None and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            definitions[targets[0].id]["type"] = kind
+    elif sys.version_info >= (3, 12) and isinstance(node, ast.TypeAlias) and not node.type_params:
+        definitions[node.name.id] = {"what": "value", "type": parse_annotation(node.value)}
+
+
+def _written_type(value: ast.expr | None) -> Type | None:
+    """The type that ``Name = value`` may give a name to; None where ``value`` is surely none."""
+    import ast
+
+    if isinstance(value, ast.Call):
+        name = last_name(value.func)
+        if name in ("NewType", "TypeAliasType") and len(value.args) == 2:
+            return parse_annotation(value.args[1])
+        return ANY if name in ("TypeVar", "ParamSpec") else None
+    if isinstance(value, ast.Constant) and not isinstance(value.value, str):
+        return None
+    if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Constant)):
+        return parse_annotation(value)
+    return None
+
+
+def _members(node: ast.ClassDef) -> list[list[Any]]:
+    """What may be members of an enum: ``[name, "value", 3]``, ``[name, "auto"]``, or ``[name, "other"]`` for what no recipe can write."""
+    import ast
+
+    found: list[list[Any]] = []
+    for item in node.body:
+        if (
+            not isinstance(item, ast.Assign)
+            or len(item.targets) != 1
+            or not isinstance(item.targets[0], ast.Name)
+        ):
+            continue
+        name = item.targets[0].id
+        if name.startswith("_"):
+            continue
+        value: Any = "other"
+        if isinstance(item.value, ast.Call) and last_name(item.value.func) == "auto":
+            value = "auto"
+        else:
+            try:
+                literal = ast.literal_eval(item.value)
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                literal = None
+            if isinstance(literal, (str, int, float)):
+                found.append([name, "value", literal])
+                continue
+        found.append([name, value])
+    return found
 
 
 def _class(node: ast.ClassDef) -> dict[str, Any]:
@@ -191,19 +253,15 @@ def _class(node: ast.ClassDef) -> dict[str, Any]:
             else None
         ),
         "fields": _fields(node),
+        "members": _members(node),
     }
 
 
 def _dotted(node: ast.expr) -> str:
-    """``a.b.C`` as text; empty for anything that is no dotted name (``Generic[T]`` counts as ``Generic``)."""
+    """`dotted`; ``Generic[T]`` counts as ``Generic``."""
     import ast
 
-    parts: list[str] = []
-    while isinstance(node, (ast.Subscript, ast.Attribute)):
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+    return dotted(node.value if isinstance(node, ast.Subscript) else node)
 
 
 def _fields(node: ast.ClassDef) -> list[Field]:

@@ -83,17 +83,20 @@ def _stem(name: str) -> str:
 
 
 def _prune_failed(directory: str) -> None:
-    from f0make.files.clearing import remove
+    from f0make.files.workspace.below import LIST
+    from f0make.files.workspace.removing import remove_entry
 
     try:
-        runs = sorted(os.listdir(directory))
+        fd = os.open(directory, LIST)
     except OSError:
         return
-    for run in runs[:-KEPT_RUNS]:
-        try:
-            remove(directory, run)
-        except OSError:
-            return
+    try:
+        for run in sorted(os.listdir(fd))[:-KEPT_RUNS]:
+            remove_entry(fd, run)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def _size(path: str) -> int:

@@ -29,7 +29,10 @@ def look(argv: Sequence[str]) -> snapshot.Look | bool:
     request = snapshot.request_of(values)
     if request is None:
         return False
-    here = os.getcwd() if values.get("workspace") else None
+    try:
+        here = os.getcwd() if values.get("workspace") else None
+    except FileNotFoundError:  # deleted; the full way goes by a descriptor
+        return False
     lock = -1
     try:
         if here is not None:

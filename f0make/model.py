@@ -51,6 +51,8 @@ class Foreach:
     """The list (text, or lists of text when several variables are bound), or one text: glob, file, range."""
     after: str | None = None
     key: str = ""
+    columns: tuple[str, ...] = ()
+    """Of a table: those that name a row; none for the first one."""
 
 
 @dataclass(slots=True)

@@ -47,7 +47,8 @@ def test_rows(world: World, kind: str, between: str) -> None:
         ("id,reads\nA,1\nB\nC,1,2\n", [(3, "has 1 cells"), (4, "has 3 cells")]),
         ("id,reads\nA,1\nA,2\n", [(3, "already in line 2")]),
         ("id,id\nA,1\n", [(1, "two columns are called 'id'")]),
-        ("id,\nA,1\n", [(1, "column 2 has no name")]),
+        ("id,\nA,1\n", [(2, "has 2 cells")]),
+        ("id,,x\nA,1,2\n", [(1, "column 2 has no name")]),
         ("id,reads\n,1\n", [(2, "is empty")]),
         ("", [(1, "the table is empty")]),
         ('id,reads\nA,"multi\nline"\nB\n', [(4, "has 1 cells")]),
@@ -69,7 +70,7 @@ def test_tables_that_cannot_be_read(world: World) -> None:
     assert "no table by its name" in world.bad(RECIPE.replace("TYPE", "xls"))[0].message
     (world.root / "samples.tsv").mkdir()
     problem = world.bad(RECIPE.replace("TYPE", "tsv"))[0]
-    assert "cannot be read" in problem.message and str(problem.where) == "recipe.yaml:5:16"
+    assert "is a directory" in problem.message and str(problem.where) == "recipe.yaml:5:16"
 
 
 def test_a_table_without_rows_gives_no_instance(world: World) -> None:
@@ -91,7 +92,7 @@ cell = st.text(alphabet="ab,\"'\t\n é", max_size=4)
 def test_what_was_written_is_read(cells: list[tuple[str, str]], delimiter: str) -> None:
     rows = {f"k{number}": row for number, row in enumerate(cells)}
     out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=delimiter)
+    writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL)
     writer.writerow(["id", "x", "y"])
     writer.writerows([key, *row] for key, row in rows.items())
     found, problems = parse_table(out.getvalue(), "t", delimiter)

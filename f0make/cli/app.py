@@ -10,6 +10,9 @@ from f0make.cli import streams
 from f0make.cli.arguments import finish, parse_fast
 from f0make.errors import Exit, F0makeError, RecipeError, UsageError
 
+MAX_LINE = 2_000
+"""Characters of a line of an error."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -47,6 +50,14 @@ def _guarded(argv: list[str], debug: bool, look: Look | None) -> int:
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(Exit.SIGINT)
+    except (MemoryError, RecursionError) as error:
+        if debug:
+            _traceback()
+        what = "memory" if isinstance(error, MemoryError) else "nesting"
+        print(
+            f"f0make: too much {what} is needed for this; see the limits in docs/recipes.md", file=sys.stderr
+        )
+        return int(Exit.USAGE if argv[:1] != ["run"] else Exit.FAILED)
     except BrokenPipeError:
         streams.mute(sys.stdout)  # whoever read this has seen enough
         return int(Exit.OK)
@@ -88,6 +99,12 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             raise UsageError(f"-C {options.workspace}: {error.strerror}") from None
         options.workspace = "."
     try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current directory has been deleted; change to another one, or name one with -C"
+        ) from None
+    try:
         code: int = import_module(f"f0make.cli.verbs.{name.split()[0]}").main(name, options, extras)
         return code
     finally:
@@ -101,7 +118,12 @@ def complain(error: F0makeError) -> None:
     text = str(error)
     if not isinstance(error, RecipeError):
         text = f"f0make: {text}"
-    print(streams.shown_block(text), file=sys.stderr)
+    print(streams.shown_block("\n".join(map(_short, text.split("\n")))), file=sys.stderr)
+
+
+def _short(line: str) -> str:
+    """A line of an error without the middle of what somebody gave as thousands of characters."""
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 300]} … {line[-300:]}"
 
 
 def complain_of(error: Exception, debug: bool) -> None:

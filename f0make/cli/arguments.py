@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Values = dict  # field -> what was given; spelled without typing, which takes milliseconds to import
 
+MOST_DIGITS = 6
+"""Of `-j` and `--retries`: more is a slip of the finger."""
+
 NUMBERS = ("jobs", "retries")
 
 BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
@@ -88,7 +91,7 @@ def _options(verb: Verb, words: Sequence[str], values: dict[str, Any]) -> list[s
 
 def _plain_number(text: str) -> bool:
     """Whether ``text`` is a whole number as JSON writes it, above 0: all that needs no second thought."""
-    return text.isascii() and text.isdecimal() and text[0] != "0"
+    return text.isascii() and text.isdecimal() and text[0] != "0" and len(text) <= MOST_DIGITS
 
 
 def _positionals(verb: Verb, words: list[str], values: dict[str, Any]) -> bool:
@@ -199,6 +202,8 @@ def _whole(flag: str, text: str, positive: bool) -> int:
     from f0make.errors import UsageError
 
     least = 1 if positive else 0
+    if len(text) > MOST_DIGITS:
+        raise UsageError(f"{flag} {text[:12]}…: expected a whole number, at most {10**MOST_DIGITS - 1:,}")
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
         more = " (0 with hosts: nothing runs here)" if flag == "-j" and text == "0" else ""
         raise UsageError(f"{flag} {text}: expected a whole number, at least {least}{more}")

@@ -162,10 +162,13 @@ class ForeachExpander:
         except ValueError:
             self.problems.at(self.step, key, f"the table {path!r} cannot be read: no path holds a NUL byte")
             return None
-        rows, faults = parse_table(text, path, delimiter)
+        several = entry.variables if len(entry.variables) > 1 else ()
+        rows, faults = parse_table(text, path, delimiter, entry.columns, several)
         for fault in faults:
             self.problems.add(Problem(fault.message, fault.where, full_key(self.step, key), fault.hint))
-        return None if faults else [(row,) for row in rows]
+        if faults:
+            return None
+        return [tuple(row[name] for name in several) for row in rows] if several else [(row,) for row in rows]
 
     def _glob(self, entry: Foreach, scope: Scope) -> Values | None:
         key = f"{entry.key}.glob"

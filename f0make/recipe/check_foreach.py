@@ -61,7 +61,7 @@ def check_foreach(values: dict[str, Any], fields: dict[str, Any], checker: Check
         checker.at("combine", "`combine` says how to combine `foreach`, and this step has none")
     seen: set[str] = set()
     lengths: dict[str, int] = {}
-    for variables, kind, source, after, key in fields.get("foreach", ()):
+    for variables, kind, source, after, key, columns in fields.get("foreach", ()):
         for name in variables:
             fault = variable_fault(name) if name else "a variable's name is missing beside the comma"
             if fault:
@@ -76,6 +76,10 @@ def check_foreach(values: dict[str, Any], fields: dict[str, Any], checker: Check
             length = _check_source(variables, kind, given, key, checker)
         if length is not None:
             lengths[key] = length
+        if columns and kind == "table" and len(variables) > 1:
+            checker.at(
+                f"{key}.key", "several variables name the rows by their own columns, so there is no `key`"
+            )
         if after is not None and after == fields["name"]:
             checker.at(f"{key}.after", "a step cannot wait for itself")
     if values.get("combine") == "zip" and len(set(lengths.values())) > 1:
@@ -129,6 +133,8 @@ def _check_source(
         return None
     if "after" in given and kind != "glob":
         checker.at(f"{key}.after", "`after` goes with `glob` only")
+    if "key" in given and kind != "table":
+        checker.at(f"{key}.key", "`key` goes with `table` only")
     if kind not in given:
         return None
     text = given[kind]
@@ -139,9 +145,8 @@ def _check_source(
                     f"{key}.glob", f"the glob holds no ${{{{ {name} }}}}, so it gives {name!r} no value"
                 )
         return None
-    if len(variables) > 1:
-        hint = "bind one variable: its columns are ${{ row.column }}" if kind == "table" else ""
-        checker.at(key, f"a {kind} binds one variable, not {len(variables)}", hint)
+    if len(variables) > 1 and kind != "table":
+        checker.at(key, f"a {kind} binds one variable, not {len(variables)}")
         return None
     if kind == "range" and TEMPLATE_OPEN not in text:
         try:

@@ -7,7 +7,7 @@ from f0make.recipe import scalars
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree, one_or_many
 from f0make.recipe.nearest import did_you_mean
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Part of every digest of a validated step: goes up when the meaning of the same text changes."""
 
 NAME = later(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -136,8 +136,16 @@ FOREACH = Mapped(
                 "table": PATH,
                 "range": Scalar("a range such as 1..10", _present),
                 "after": Scalar("a step", _step_name, False),
+                "key": one_or_many(Scalar("the name of a column", _present, template=False)),
             },
-            aliases={"csv": "table", "tsv": "table", "file": "table", "files": "glob"},
+            aliases={
+                "csv": "table",
+                "tsv": "table",
+                "file": "table",
+                "files": "glob",
+                "keys": "key",
+                "index": "key",
+            },
         ),
     ),
     key=_key,

@@ -56,8 +56,8 @@ def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step
             values[key] = [PathDecl(*path) for path in value]
         elif key == "foreach":
             values[key] = [
-                Foreach(variables, kind, _copy(source), after, path)
-                for variables, kind, source, after, path in value
+                Foreach(variables, kind, _copy(source), after, path, columns)
+                for variables, kind, source, after, path, columns in value
             ]
         elif key == "success":
             values[key] = Success(list(value[0]), value[1], list(value[2]))
@@ -126,15 +126,24 @@ def _path(
     return (text, f"{key}.path", group, single, value.get("temp", False), value.get("protected", False))
 
 
-def _foreach(name: str, source: Any) -> tuple[tuple[str, ...], str, list[Any], str | None, str]:
+def _foreach(
+    name: str, source: Any
+) -> tuple[tuple[str, ...], str, list[Any], str | None, str, tuple[str, ...]]:
     """The arguments of Foreach for one entry."""
     variables = variables_of(name)
     key = f"foreach.{name}"
     if isinstance(source, list):
         rows = source if len(variables) == 1 else [_row(row) for row in source]
-        return (variables, "list", rows, None, key)
+        return (variables, "list", rows, None, key, ())
     kind = next((kind for kind in ("glob", "table", "range") if kind in source), "glob")
-    return (variables, kind, [source.get(kind, "")], source.get("after"), key)
+    return (
+        variables,
+        kind,
+        [source.get(kind, "")],
+        source.get("after"),
+        key,
+        tuple(as_list(source.get("key", ()) or [])),
+    )
 
 
 def _row(row: Any) -> Any:

@@ -44,12 +44,17 @@ class Raw(str):
 
 
 class Row(dict[str, str]):
-    """A row of a table: a map of its columns that reads as its first column."""
+    """A row of a table: a map of its columns that reads as its ``name``, by default its first column."""
 
-    __slots__ = ()
+    __slots__ = ("name",)
+
+    name: str
 
     def __str__(self) -> str:
-        return next(iter(self.values()), "")
+        try:
+            return self.name
+        except AttributeError:
+            return next(iter(self.values()), "")
 
 
 class PathList(list[str]):

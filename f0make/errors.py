@@ -42,7 +42,7 @@ class Where:
 class Problem:
     """One thing that is wrong: where, what, and what to do.
 
-    ``key`` is the recipe key at fault ("steps[2].retries"), empty where there is none; ``hint`` says what
+    ``key`` is the recipe key at fault ("count.retries"), empty where there is none; ``hint`` says what
     was probably meant or what to do about it.
     """
 

@@ -366,7 +366,7 @@ def test_step_defined_in_two_includes_names_both_places(tmp_path: Path) -> None:
     write(tmp_path, "two.yaml", "steps:\n  - run: x\n    name: same\n")
     write(tmp_path, "recipe.yaml", "include:\n  - one.yaml\n  - two.yaml\n")
     assert problems(tmp_path) == [
-        "two.yaml:3:11: steps[0].name: the step 'same' is defined twice (first at one.yaml:2:11)"
+        "two.yaml:3:11: same.name: the step 'same' is defined twice (first at one.yaml:2:11)"
     ]
 
 
@@ -386,7 +386,7 @@ def test_sound_steps_come_beside_the_problems(tmp_path: Path) -> None:
     write(tmp_path, "recipe.yaml", "steps:\n  - name: a\n    retries: x\n  - name: b\n    depends_on: a\n")
     recipe, found = load_with_problems("recipe.yaml", str(tmp_path))
     assert [step.name for step in recipe.steps] == ["b"]
-    assert [problem.key for problem in found] == ["steps[0].retries"]
+    assert [problem.key for problem in found] == ["a.retries"]
 
 
 CONFIG = "config:\n  a:\n    b: 1\n    c: 2\n  list:\n    - x\nsteps:\n  - name: s\n"

@@ -69,7 +69,7 @@ def test_an_objection_is_an_error_and_nothing_is_kept(
     with pytest.raises(RecipeError) as caught:
         session.confirm()
     (problem,) = caught.value.problems
-    assert str(problem.where) == "r.yaml:4:1" and problem.key == "steps[1]"
+    assert str(problem.where) == "r.yaml:4:1" and problem.key == "b"
     assert problem.message.startswith("strictyaml refuses this: when expecting one of: a")
     assert not (tmp_path / ".f0make" / "steps").exists()
     with pytest.raises(RecipeError, match="strictyaml refuses this"):
@@ -82,7 +82,7 @@ def test_it_is_told_together_with_what_else_is_wrong(tmp_path: Path, monkeypatch
     monkeypatch.setattr(strict, "strict_schema", refuse_b)
     with pytest.raises(RecipeError) as caught:
         open_session(tmp_path, readonly=False)
-    assert [problem.key for problem in caught.value.problems] == ["a.inputs", "steps[1]"]
+    assert [problem.key for problem in caught.value.problems] == ["a.inputs", "b"]
     assert not offshoot._alive
 
 

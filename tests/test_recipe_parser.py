@@ -59,9 +59,9 @@ def test_problems_of_a_mapping_have_keys_but_no_places() -> None:
             {"steps": [{"name": "a", "retires": 2}, {"name": "a", "depends_on": "b"}, "c"], "colour": 1}
         )
     problems = {p.key: p for p in caught.value.problems}
-    assert set(problems) == {"steps[0].retires", "steps[1].name", "steps[1].depends_on", "steps[2]", "colour"}
+    assert set(problems) == {"a.retires", "a.name", "a.depends_on", "steps[2]", "colour"}
     assert all(p.where is None for p in problems.values())
-    assert problems["steps[0].retires"].hint == "did you mean 'retries'?"
+    assert problems["a.retires"].hint == "did you mean 'retries'?"
 
 
 @pytest.mark.parametrize("recipe", [{}, {"steps": []}, {"steps": None}, {"steps": "x"}, {"recipe": "x"}])

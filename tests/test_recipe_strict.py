@@ -144,7 +144,7 @@ def test_strictyaml_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(strict, "strict_schema", narrow)
     _, (problem,) = load_with_problems("r.yaml", str(tmp_path))
-    assert str(problem.where) == "r.yaml:4:1" and problem.key == "steps[1]"
+    assert str(problem.where) == "r.yaml:4:1" and problem.key == "b"
     assert problem.message.startswith("strictyaml refuses this: when expecting one of: a")
 
 

@@ -24,7 +24,7 @@ class Placed:
 
     def problem(self, key: str, message: str, hint: str = "") -> Problem:
         """A problem with this step's ``key``."""
-        return Problem(message, self.where(key), f"steps[{self.index}].{key}", hint)
+        return Problem(message, self.where(key), f"{self.step.name or f'steps[{self.index}]'}.{key}", hint)
 
     def where(self, key: str) -> Where | None:
         """The place of ``key``, None for a step that comes from no file."""

@@ -14,7 +14,7 @@ from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text, plain
 from f0make.recipe.opinions import MOST_STEPS, Opinions
 from f0make.recipe.scalars import shown
-from f0make.recipe.schema import OUTER, RECIPE, STEP
+from f0make.recipe.schema import NAME, OUTER, RECIPE, STEP
 from f0make.recipe.settings import Settings, settings_of
 from f0make.recipe.step import as_list, build_fields, make_step, pack_step, unpack_step
 
@@ -115,7 +115,7 @@ def _step(
     cache: StepCache | None,
     opinions: Opinions | None,
 ) -> None:
-    checker = Checker(part.file, problems, f"steps[{index}]")
+    checker = Checker(part.file, problems, _called(node, index))
     before = len(problems)
     if not isinstance(node, (Entries, Broken)):
         found = shown(node.text) if isinstance(node, Text) else node.what
@@ -135,6 +135,12 @@ def _step(
     part.all_steps.append(placed)
     if sound:
         part.steps.append(placed)
+
+
+def _called(node: Node, index: int) -> str:
+    """What messages call a step: its name, where it has one, and its place among the steps otherwise."""
+    name = node.entries.get("name") if isinstance(node, Entries) else None
+    return name.text if isinstance(name, Text) and NAME.match(name.text) else f"steps[{index}]"
 
 
 _STEP_LIST = RECIPE.fields["steps"]

@@ -62,10 +62,12 @@ class Executor:
         workspace, StateError when `.f0make` cannot be used. A step that fails is no exception: the result
         says so. Signals are handled only in the main thread.
         """
+        from f0make.state.home import check_owner
         from f0make.state.lock import WorkspaceLock
 
         if not os.path.isdir(self.workspace):
             raise UsageError(f"there is no directory {self.workspace}")
+        check_owner(self.workspace, self.options.trust)
         lock = WorkspaceLock(self.workspace)
         path, wanted = os.fspath(recipe_path), list(targets) or list(self.options.targets)
         if look is not None:

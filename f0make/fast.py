@@ -7,7 +7,8 @@ import sys
 import time
 
 from f0make.cli.arguments import scan
-from f0make.state import snapshot
+from f0make.files.regular import open_regular
+from f0make.state import home, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def look(argv: Sequence[str]) -> snapshot.Look | bool:
     try:
         if here is not None:
             os.chdir(values["workspace"])
+        if not values.get("trust") and home.stranger("."):
+            return False
         lock = _try_lock()
         seen = snapshot.look(request) if lock >= 0 else None
         if seen is None:
@@ -63,7 +66,7 @@ def _try_lock() -> int:
         import fcntl
     except ImportError:
         return -1
-    fd = os.open(os.path.join(".f0make", "lock"), os.O_RDWR | os.O_CLOEXEC)
+    fd = open_regular(os.path.join(".f0make", "lock"), os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -114,14 +117,28 @@ def _quoted(text: str) -> str:
 
 def _note_run(payload: str) -> None:
     """Append to the history (format: docs/design.md); a history that cannot be written stops nobody."""
-    from zlib import crc32
-
     body = f"run {payload}".encode("ascii", "backslashreplace")
     try:
-        fd = os.open(os.path.join(".f0make", "runs.log"), os.O_WRONLY | os.O_APPEND)
+        fd = open_regular(os.path.join(".f0make", "runs.log"), os.O_WRONLY | os.O_APPEND)
         try:
-            os.write(fd, b"%08x %s\n" % (crc32(body), body))
+            os.write(fd, b"%08x %s\n" % (_crc32(body), body))
         finally:
             os.close(fd)
     except OSError:
         pass
+
+
+_NIBBLES = (
+    *(0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C),
+    *(0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C),
+)
+
+
+def _crc32(data: bytes) -> int:
+    """What `zlib.crc32` gives: a line's checksum takes less time than loading that module, where it is a library."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        crc = (crc >> 4) ^ _NIBBLES[crc & 15]
+        crc = (crc >> 4) ^ _NIBBLES[crc & 15]
+    return crc ^ 0xFFFFFFFF

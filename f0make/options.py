@@ -70,6 +70,8 @@ class RunOptions:
     country: str | None = None
     energy: bool = False
     """Measure energy, whether it is limited or not."""
+    trust: bool = False
+    """Use a workspace and a `.f0make` that belong to another user."""
     quiet: bool = False
     verbose: bool = False
     debug: bool = False

@@ -35,7 +35,7 @@ STATE = ".f0make"
 TEMPLATE = r"\$\{\{.*?\}\}"
 WORTH_KEEPING = 500
 """Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""
-CODE_MAGIC = b"f0make code 1\n"
+CODE_MAGIC = b"f0make code 2\n"
 
 
 class Session:
@@ -97,6 +97,7 @@ class Session:
         from f0make.state.store import Store
 
         workspace = os.path.abspath(options.workspace)
+        home.check_owner(workspace, options.trust)
         state = os.path.join(workspace, STATE)
         steps, opinions = StepCache(os.path.join(state, "steps")), Opinions()
         steps.load()
@@ -432,7 +433,7 @@ class Session:
             self._code_cache = loaded
 
     def _save_code(self) -> None:
-        if self._code_cache:
+        if self._code_cache and sealed.possible():
             sealed.write_atomic(self._code_file(), sealed.seal(CODE_MAGIC, self._code_cache))
 
     def close(self) -> None:

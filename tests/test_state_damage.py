@@ -118,7 +118,7 @@ def test_any_truncation_of_the_log(model: Model, data: st.DataObject, readonly: 
 def test_any_damage_of_the_index_costs_nothing(
     model: Model, data: st.DataObject, readonly: bool, cut: bool
 ) -> None:
-    index = bytearray(model.index or b"f0make records.idx 2\n garbage that somebody left there")
+    index = bytearray(model.index or b"f0make records.idx 4\n garbage that somebody left there")
     at = data.draw(st.integers(0, len(index) - 1))
     if cut:
         del index[at:]

@@ -90,6 +90,8 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Go to the workspace and do what verb ``name`` does; returns the exit code. Raises `F0makeError`."""
     from importlib import import_module
 
+    from f0make.state.home import check_owner
+
     here = None
     if options.workspace != ".":
         here = os.open(".", os.O_RDONLY)
@@ -105,6 +107,8 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             "the current directory has been deleted; change to another one, or name one with -C"
         ) from None
     try:
+        if name != "hosts check" and not (name.startswith("cache ") and options.cache):
+            check_owner(".", options.trust)
         code: int = import_module(f"f0make.cli.verbs.{name.split()[0]}").main(name, options, extras)
         return code
     finally:

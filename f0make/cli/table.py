@@ -119,6 +119,7 @@ OPTIONS = {
         Option("json", "--json", FLAG, "Print JSON on standard output."),
         Option("quiet", "-q --quiet", FLAG, "Say only what failed."),
         Option("verbose", "-v --verbose", FLAG, "Say more: every instance, and the logs of steps."),
+        Option("trust", "--trust", FLAG, "Work in a directory that belongs to another user."),
         Option("debug", "--debug", FLAG, "Show a traceback with an error."),
         Option("workspace", "-C --directory", TEXT, "Work in DIR; other paths are relative to it.", "DIR"),
         Option("attempt", "--attempt", TEXT, "The log of attempt N instead of the last one's.", "N"),
@@ -140,7 +141,7 @@ RECIPE = Positional("recipe", "The recipe, a YAML file.")
 TARGETS = Positional("targets", "Steps, instances or files (default: the recipe's targets).", False, True)
 LAST_RECIPE = Positional("recipe_argument", "The recipe (default: that of the last run).", False)
 
-_COMMON = "debug workspace"
+_COMMON = "debug trust workspace"
 _LOAD = f"set config {_COMMON}"
 _BUDGET = "max_cpu max_mem max_load max_time max_energy max_carbon country energy"
 _HOSTS = "host hosts accept_new_host_keys connect_timeout"

@@ -65,7 +65,7 @@ def build() -> Any:
 
 
 def _callback() -> Callable[..., None]:
-    """What may stand before the verb: `--version`, `-C DIR` and `--debug`."""
+    """What may stand before the verb: `--version`, `-C DIR`, `--trust` and `--debug`."""
     import typer
 
     from f0make import __version__
@@ -79,18 +79,22 @@ def _callback() -> Callable[..., None]:
         ctx: typer.Context,
         workspace: str = typer.Option(None, "-C", "--directory", metavar="DIR", help="Work in DIR."),
         debug: bool = typer.Option(False, "--debug", help="Show a traceback with an error."),
+        trust: bool = typer.Option(False, "--trust", help="Work in a directory of another user."),
         version: bool = typer.Option(
             False, "--version", callback=version, is_eager=True, help="Show the version and exit."
         ),
     ) -> None:
         ctx.obj = {
             key: value
-            for key, value in (("workspace", workspace), ("debug", debug))
+            for key, value in (("workspace", workspace), ("debug", debug), ("trust", trust))
             if value not in (None, False)
         }
 
     # typer evaluates annotations in the module's namespace, where its names must not be imported
-    before.__annotations__ = {"ctx": typer.Context, "workspace": str, "debug": bool, "version": bool}
+    before.__annotations__ = {
+        "ctx": typer.Context,
+        **{"workspace": str, "debug": bool, "trust": bool, "version": bool},
+    }
     return before
 
 

@@ -12,7 +12,7 @@ import threading
 PREFIX = ".slot-"
 """Begins the name, inside the directory of the logs, of a file that has no step's name yet."""
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def unnamed(log: str, pid: int) -> str:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 from io import FileIO
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 MARSHAL_VERSION = 4
 """The version that every supported Python reads and writes alike."""
@@ -18,7 +13,7 @@ def write_atomic(path: str, data: bytes) -> None:
     """Replace ``path`` by ``data`` through a temporary file beside it. Raises OSError."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        with FileIO(temporary, "wb") as file:
+        with FileIO(_fresh(temporary), "wb") as file:
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
@@ -33,6 +28,11 @@ def write_atomic(path: str, data: bytes) -> None:
         raise
 
 
-def write_marshal(path: str, value: Any) -> None:
-    """Replace ``path`` by ``value`` (plain built-in types) in marshal's format. Raises OSError."""
-    write_atomic(path, marshal.dumps(value, MARSHAL_VERSION))
+def _fresh(path: str) -> int:
+    """A new file at ``path``, whatever lay there before: a link is not followed. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, flags, 0o666)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[Signature | None, str | None, bool]"
 """(signature, token, racy); no signature: the path does not exist. A directory's row has no token."""
 
-MAGIC = b"f0make signatures 1\n"
+MAGIC = b"f0make signatures 2\n"
 SETTLE_BYTES = 256 << 20
 """Default budget of `settle`: about a quarter of a second of hashing."""
 
@@ -191,7 +191,7 @@ class Contents:
 
     def save(self, file: str) -> None:
         """Write all rows, when there is anything new. Raises OSError."""
-        if not self._dirty:
+        if not self._dirty or not sealed.possible():
             return
         if len(self._rows) > 2 * len(self._asked) + 10_000:
             self._rows = {p: r for p, r in self._rows.items() if p in self._asked or self.signature(p)}

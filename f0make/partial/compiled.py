@@ -7,7 +7,6 @@ import os
 import sys
 from bisect import bisect_left
 from io import FileIO
-from zlib import crc32
 
 from f0make.partial.lists import Lists
 from f0make.partial.pack import Unpacker
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from f0make.files.signature import Signature
     from f0make.model import Instance
 
-INDEX_MAGIC = b"f0make compiled 4 " + sys.byteorder.encode() + b"\n"
+INDEX_MAGIC = b"f0make compiled 5 " + sys.byteorder.encode() + b"\n"
 _WORTH_A_TABLE = 500
 """Searches among the paths, each some microseconds, that cost as much as a table of 10,000 paths."""
 
@@ -48,7 +47,7 @@ class Compiled:
         self.plain = bytearray(index["plain"])
         """1 for each instance whose outputs may be put back without deciding anything, 0 for the others (see `lost`)."""
         self._offsets = memoryview(index["rows"]).cast("Q")
-        self._crcs = memoryview(index["crcs"]).cast("I")
+        self._marks = memoryview(index["marks"]).cast("Q")
         self._unpacker = Unpacker(index["steps"])
         self._places: dict[str, int] | None = None
         self._searched = 0
@@ -113,7 +112,8 @@ class Compiled:
         """The instances with these ``numbers``; None when a row is not as it was written. Raises OSError."""
         start = self.kept["body"] + self.kept["rows"]
         found = []
-        with FileIO(self.workspace + snapshot.name_of(self.kept["request"]), "rb") as file:
+        name = self.workspace + snapshot.name_of(self.kept["request"])
+        with FileIO(sealed.open_regular(name), "rb") as file:
             fd = file.fileno()
             if 4 * len(numbers) > len(self):
                 first, end = self._offsets[0], self._offsets[len(self)]
@@ -127,7 +127,7 @@ class Compiled:
                     for n in numbers
                 ]
         for number, row in zip(numbers, rows, strict=True):
-            if crc32(row) != self._crcs[number]:
+            if sealed.mark(row) != self._marks[number]:
                 return None
             found.append(self._unpacker.unpack(row))
         return found

@@ -7,7 +7,6 @@ import os
 from array import array
 from collections.abc import Collection, Mapping
 from itertools import accumulate
-from zlib import crc32
 
 from f0make.compact import dumper
 from f0make.engine.decider import Kind
@@ -68,6 +67,8 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
 
     Raises OSError when it cannot be written.
     """
+    if not sealed.possible():
+        return False
     request = request_of_run(options, recipe_path, targets)
     progress = run.progress
     numbers = [n for n in sorted(progress.wanted) if progress.is_instance(n)]
@@ -145,7 +146,7 @@ def _compile(
     return {
         "data": rows,
         "rows": array("Q", accumulate(map(len, rows), initial=0)).tobytes(),
-        "crcs": array("I", map(crc32, rows)).tobytes(),
+        "marks": sealed.marks(rows),
         "steps": steps,
         "needed_by": lists.pack([[node[u] for u in users[n] if u in node] for n in (*numbers, *barriers)]),
         "code": _code(session, instances) if session.code else ({}, []),
@@ -278,7 +279,7 @@ def write(
     if index is not None:
         index["tokens"], pieces = texts.pack(tokens, sum(map(len, rows)))
         packed = sealed.seal(INDEX_MAGIC, index)
-    head["events"] = (len(events), crc32(events))
+    head["events"] = (len(events), sealed.mark(events))
     head["index"] = (len(events), len(packed)) if packed else None
     head["rows"] = len(events) + len(packed)
     first = sealed.seal(MAGIC, head)

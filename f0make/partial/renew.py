@@ -32,6 +32,8 @@ def renew(part: PartSession, run: Run) -> bool:
 
     Raises OSError when it cannot be written.
     """
+    if not sealed.possible():
+        return False
     compiled = part.compiled
     rows = _rows(part, run)
     if rows is None or any(row[2] for row in rows.values()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from zlib import crc32
+
+from f0make.state import sealed
 
 PIECE = 512
 """Texts in a piece."""
 Place = tuple[int, int, int]
-"""Where a piece lies: offset, size and CRC-32."""
+"""Where a piece lies: offset, size and `sealed.mark`."""
 
 
 def pack(texts: Sequence[str], offset: int) -> tuple[list[Place], list[bytes]]:
@@ -16,7 +17,7 @@ def pack(texts: Sequence[str], offset: int) -> tuple[list[Place], list[bytes]]:
     places, pieces = [], []
     for first in range(0, len(texts), PIECE):
         piece = "\0".join(texts[first : first + PIECE]).encode("utf-8", "surrogatepass")
-        places.append((offset, len(piece), crc32(piece)))
+        places.append((offset, len(piece), sealed.mark(piece)))
         pieces.append(piece)
         offset += len(piece)
     return places, pieces
@@ -43,9 +44,9 @@ class Texts:
     def _piece(self, number: int) -> list[str]:
         found = self._pieces.get(number)
         if found is None:
-            offset, size, crc = self._places[number]
+            offset, size, mark = self._places[number]
             data = self._read(offset, size)
-            if crc32(data) != crc:
+            if sealed.mark(data) != mark:
                 raise OSError("a snapshot is damaged")
             found = self._pieces[number] = str(data, "utf-8", "surrogatepass").split("\0")
         return found

@@ -5,26 +5,20 @@ Disposable: what is lost or damaged is validated again.
 
 from __future__ import annotations
 
-import marshal
 import os
 
 from f0make.gc_pause import gc_pause
 from f0make.recipe.node import Entries, Node, pack, unpack
 from f0make.recipe.schema import SCHEMA_VERSION
 from f0make.recipe.step import Packed
-
-try:
-    from _blake2 import blake2b
-except ImportError:  # hashlib has it, too, and loads OpenSSL for that
-    from hashlib import blake2b
+from f0make.state import sealed
+from f0make.state.sealed import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAGIC = b"f0make steps 1.%d\n" % SCHEMA_VERSION
-_MARSHAL = 4
-"""The version of marshal's format that every supported Python reads and writes alike."""
+MAGIC = b"f0make steps 2.%d\n" % SCHEMA_VERSION
 
 KEPT_UNUSED = 20_000
 """How many entries of other recipes, or of earlier versions of this one, stay in the file."""
@@ -49,11 +43,13 @@ class StepCache:
     def load(self) -> None:
         """Read the file; one that is missing, damaged or of another version counts as empty."""
         with gc_pause():
-            self._old = _unseal(_read(self.path))
+            data = sealed.read(self.path)
+            found = sealed.unseal(MAGIC, data) if data else None
+            self._old = found if isinstance(found, dict) else {}
 
     def save(self) -> None:
         """Write the file where something was added. Without effect where it cannot be written."""
-        if not self._changed:
+        if not self._changed or not sealed.possible():
             return
         spare = max(0, KEPT_UNUSED - len(self._used))
         kept = dict(self._used)
@@ -63,7 +59,7 @@ class StepCache:
                 spare -= 1
         try:
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            _replace(self.path, _seal(kept))
+            sealed.write_atomic(self.path, sealed.seal(MAGIC, kept))
         except OSError:
             return
         self._changed = False
@@ -98,41 +94,3 @@ class StepCache:
     def _keep(self, name: Digest, value: Any) -> None:
         self._used[name] = value
         self._changed = True
-
-
-def _seal(entries: dict[Digest, Any]) -> bytes:
-    body = marshal.dumps(entries, _MARSHAL)
-    return MAGIC + blake2b(body, digest_size=16).digest() + body
-
-
-def _unseal(data: bytes) -> dict[Digest, Any]:
-    """The entries in ``data``; none where it is of another version or damaged (marshal may crash on that)."""
-    start = len(MAGIC) + 16
-    body = memoryview(data)[start:]
-    if not data.startswith(MAGIC) or blake2b(body, digest_size=16).digest() != data[len(MAGIC) : start]:
-        return {}
-    entries: dict[Digest, Any] = marshal.loads(body)
-    return entries
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Write ``data`` beside ``path``, then over it: readers see the old or the new file. Raises OSError."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        raise

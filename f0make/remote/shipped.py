@@ -45,6 +45,7 @@ MODULES = (
     "files/contents.py",
     "files/digest.py",
     "files/keeping.py",
+    "files/regular.py",
     "files/sha.py",
     "files/signature.py",
     "files/workspace/__init__.py",
@@ -71,6 +72,7 @@ MODULES = (
     "remote/writer.py",
     "state/__init__.py",
     "state/sealed.py",
+    "state/user_key.py",
 )
 """Files of f0make that an agent is made of. Standard library only, and readable by Python 3.9."""
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from f0make.errors import StateError
 
 NAME = ".f0make"
+_OWN = ("run", "logs", "snapshots", "displaced", "failed")
+"""Directories in it that f0make writes to."""
 
 
 def path_of(workspace: str, *names: str) -> str:
@@ -28,13 +30,21 @@ def unusable(workspace: str, error: OSError) -> StateError:
 
 
 def prepare(workspace: str) -> str:
-    """Make `.f0make` and its `.gitignore`; the directory's path. Raises StateError."""
+    """Make `.f0make`, for its owner only, and its `.gitignore`; the directory's path. Raises StateError."""
     place = path_of(workspace)
     ignore = os.path.join(place, ".gitignore")
     try:
-        os.makedirs(place, exist_ok=True)
-        if not os.path.exists(ignore):
-            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            os.mkdir(place, 0o700)
+        except FileExistsError:
+            _tighten(place)
+        for name in _OWN:
+            if os.path.islink(os.path.join(place, name)):
+                raise OSError(
+                    40, "it is a link, and f0make follows none there (remove it)", f"{place}/{name}"
+                )
+        if not os.path.lexists(ignore):
+            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:
                 os.write(fd, b"*\n")
             finally:
@@ -42,3 +52,48 @@ def prepare(workspace: str) -> str:
     except OSError as error:
         raise unusable(workspace, error) from None
     return place
+
+
+def _tighten(place: str) -> None:
+    """Take the rights of others away that an older f0make gave; a person who gives some to a group keeps that."""
+    st = os.stat(place)
+    if st.st_mode & 0o007 and not _foreign(st) and not os.path.islink(place):
+        os.chmod(place, st.st_mode & 0o700)
+
+
+def stranger(workspace: str) -> str | None:
+    """The path, ``workspace`` or its `.f0make`, that belongs to somebody else; None when both are this user's.
+
+    root has what root has, and what the user has who became root with `sudo`. Raises OSError when there is no such
+    workspace.
+    """
+    if _foreign(os.stat(workspace)):
+        return workspace
+    try:
+        place = path_of(workspace)
+        return place if _foreign(os.stat(place)) else None
+    except OSError:
+        return None
+
+
+def check_owner(workspace: str, trust: bool) -> None:
+    """Raise UsageError when the workspace or its state is somebody else's, unless the user has said to ``trust`` it."""
+    try:
+        found = None if trust else stranger(workspace)
+    except OSError:
+        return  # whoever uses it says what is wrong
+    if found is not None:
+        from f0make.errors import UsageError
+
+        owner = os.stat(found).st_uid
+        raise UsageError(
+            f"{os.path.abspath(found)} belongs to another user (uid {owner}): what lies there could make f0make run "
+            "or remove things in your name (--trust, if you trust that user)"
+        )
+
+
+def _foreign(st: os.stat_result) -> bool:
+    if not hasattr(os, "geteuid"):
+        return False
+    me = os.geteuid()
+    return st.st_uid != me and not (me == 0 and os.environ.get("SUDO_UID") == str(st.st_uid))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from itertools import chain
-from zlib import crc32
 
 from f0make.files.atomic import write_atomic
+from f0make.files.regular import open_regular
 from f0make.gc_pause import gc_pause
 from f0make.state import home, log, sealed
 from f0make.state.index import Index
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 LOG = "records.log"
 IDX = "records.idx"
-MAGIC = b"f0make records.idx 3\n"
+MAGIC = b"f0make records.idx 4\n"
 _SIZE = 8
 """Bytes of the number behind the first line of the index file: how long its head is."""
 _HEAD = 64 << 10
@@ -149,13 +148,15 @@ class Journal:
         """Write the index file when enough has come since; a failure costs time at the next start only."""
         if self._pending or self._size - self._covered <= max(_TAIL, self._size >> 5):
             return
+        if not sealed.possible():
+            return
         small, tables = self.index.dump()
         places: list[list[Place]] = []
         offset = 0
         for pieces in tables.values():
             places.append([])
             for piece in pieces:
-                places[-1].append((offset, len(piece), crc32(piece)))
+                places[-1].append((offset, len(piece), sealed.mark(piece)))
                 offset += len(piece)
         checks = (self._header, self._size, self._last, self.damaged_lines)
         head = sealed.seal(MAGIC, (checks, small, places))
@@ -186,14 +187,12 @@ class Journal:
     def _open(self) -> None:
         flags = os.O_RDONLY if self.readonly else os.O_RDWR | os.O_APPEND | os.O_CREAT
         try:
-            self._fd = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
+            self._fd = open_regular(self.path, flags)
         except FileNotFoundError:
             if self.readonly:
                 return
             raise
         st = os.fstat(self._fd)
-        if not stat.S_ISREG(st.st_mode):
-            raise OSError(21, "not a regular file", self.path)
         if st.st_size == 0 and not self.readonly:
             self._write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
         with gc_pause():
@@ -226,7 +225,7 @@ class Journal:
     def _read_head(self) -> Any:
         """What stands at the beginning of the index file; None when there is none that counts."""
         try:
-            self._idx_fd = os.open(self.idx_path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._idx_fd = open_regular(self.idx_path)
             data = os.pread(self._idx_fd, _HEAD, 0)
             if not data.startswith(MAGIC):
                 return None
@@ -244,12 +243,12 @@ class Journal:
 
     def _piece(self, place: Place) -> bytes | None:
         """A piece of a table, None when it is not as it was written."""
-        offset, size, crc = place
+        offset, size, mark = place
         try:
             data = os.pread(self._idx_fd, size, self._body + offset)
         except OSError:
             return None
-        return data if len(data) == size and crc32(data) == crc else None
+        return data if len(data) == size and sealed.mark(data) == mark else None
 
     def _idx_damaged(self) -> None:
         self._covered = 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from f0make.compact import dumper, loads
 from f0make.errors import LockedError
 from f0make.files import signature
+from f0make.files.regular import open_regular
 from f0make.state import home
 
 TYPE_CHECKING = False
@@ -39,7 +40,7 @@ class WorkspaceLock:
         home.prepare(self.workspace)
         while True:
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                fd = open_regular(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
                 raise home.unusable(self.workspace, error) from None
             try:
@@ -94,7 +95,7 @@ class WorkspaceLock:
     def _sign(self, fd: int) -> None:
         """Say who holds it; only for people, so a full disk is no reason to give up here."""
         signature.probe(fd)
-        owner = {"pid": os.getpid(), "host": _host(), "started": time.time(), "argv": sys.argv}
+        owner = {"pid": os.getpid(), "host": _host(), "started": time.time(), "argv": sys.argv[1:2]}
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, dumper()(owner).encode("ascii"), 0)
@@ -118,9 +119,12 @@ class WorkspaceLock:
 
 
 def read_owner(workspace: str) -> dict[str, Any] | None:
-    """Who took the lock last ({"pid", "host", "started", "argv"}), whether held or not; None when unknown."""
+    """Who took the lock last ({"pid", "host", "started", "argv"}), whether held or not; None when unknown.
+
+    Of the arguments only the verb is kept: what was given to it may be meant for nobody else.
+    """
     try:
-        fd = os.open(home.path_of(workspace, "lock"), os.O_RDONLY)
+        fd = open_regular(home.path_of(workspace, "lock"))
         try:
             owner = loads(os.read(fd, 1 << 20))
         finally:

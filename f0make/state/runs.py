@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from f0make.files.regular import open_regular
 from f0make.state import home, log
 from f0make.state.validate_record import valid_run
 
@@ -20,7 +21,7 @@ def append_run(workspace: str, event: dict[str, Any]) -> None:
     A line that a crash left unfinished is closed first, so it costs itself only.
     """
     path = home.path_of(workspace, _NAME)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    fd = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(fd).st_size
         data = log.encode("run", event)
@@ -43,7 +44,7 @@ def read_runs(workspace: str, damage: list[str] | None = None) -> list[dict[str,
     runs: list[dict[str, Any]] = []
     lost = 0
     try:
-        with open(os.open(path, os.O_RDONLY), "rb") as file:
+        with open(open_regular(path), "rb") as file:
             data = file.read()
     except OSError:
         return runs

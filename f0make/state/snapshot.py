@@ -21,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAGIC = b"f0make snapshot 4\n"
-PATCH_MAGIC = b"f0make snapshot patch 4\n"
+MAGIC = b"f0make snapshot 5\n"
+PATCH_MAGIC = b"f0make snapshot patch 5\n"
 DIRECTORY = os.path.join(".f0make", "snapshots")
 PATCH = ".new"
 """What the name of a patch (few signatures that replace those of its snapshot) ends in."""
@@ -62,7 +62,7 @@ ENGINE = ("backend", "dask_ca", "dask_cert", "dask_key")
 
 HARMLESS = (
     *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "energy"),
-    *("strict", "audit"),
+    *("strict", "audit", "trust"),
     *ENGINE,
 )
 """Fields that change nothing when there is nothing to do."""
@@ -106,9 +106,8 @@ class Look:
 
 def name_of(request: tuple[object, ...]) -> str:
     """Name of the file, inside the workspace, for ``request``."""
-    import zlib
-
-    return os.path.join(DIRECTORY, f"{zlib.crc32(repr(request).encode('utf-8', 'backslashreplace')):08x}")
+    text = repr(request).encode("utf-8", "backslashreplace")
+    return os.path.join(DIRECTORY, sealed.blake2b(text, digest_size=8).hexdigest())
 
 
 def request_of(values: dict[str, Any]) -> tuple[object, ...] | None:
@@ -162,23 +161,21 @@ def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
 
 def events_of(kept: dict[str, Any], workspace: str = "") -> str | None:
     """The lines of all `step` events of the snapshot ``kept``; None when it is not as it was written."""
-    import zlib
-
-    size, crc = kept["events"]
+    size, mark = kept["events"]
     text = read_part(kept, 0, size, workspace)
-    return text.decode("ascii") if zlib.crc32(text) == crc else None
+    return text.decode("ascii") if sealed.mark(text) == mark else None
 
 
 def read_part(kept: dict[str, Any], offset: int, size: int, workspace: str = "") -> bytes:
     """``size`` bytes from ``offset`` behind the head of the snapshot ``kept``. Raises OSError."""
-    with FileIO(workspace + name_of(kept["request"]), "rb") as file:
+    with FileIO(sealed.open_regular(workspace + name_of(kept["request"])), "rb") as file:
         return os.pread(file.fileno(), size, kept["body"] + offset)
 
 
 def _read(name: str) -> Any:
     """The first part of a snapshot, which is all that comparing takes, with its patch applied."""
     try:
-        with FileIO(name, "rb") as file:
+        with FileIO(sealed.open_regular(name), "rb") as file:
             head = file.read(len(MAGIC) + SIZE)
             size = int.from_bytes(head[len(MAGIC) :], "big")
             if not head.startswith(MAGIC) or size > os.fstat(file.fileno()).st_size:

@@ -23,7 +23,7 @@ _MANY = 4
 """When more than one piece in so many was opened, the rest is opened too: then it is a plain dict."""
 
 Place = tuple[int, int, int]
-"""Where a packed piece lies: offset, size and CRC-32."""
+"""Where a packed piece lies: offset, size and `sealed.mark`."""
 Change: TypeAlias = "Callable[[Any], Any]"
 """Makes the new value of the old one; None stands for no value."""
 Source = Callable[[Place], "bytes | None"]

@@ -65,7 +65,7 @@ def _going_on() -> int | None:
     from f0make.state.lock import read_owner
 
     owner = read_owner(".")
-    if owner is None or owner["host"] != socket.gethostname() or "run" not in owner.get("argv", ["run"]):
+    if owner is None or owner["host"] != socket.gethostname() or owner.get("argv", ["run"]) != ["run"]:
         return None
     ended = [run["started"] for run in runs(None) if isinstance(run.get("started"), int | float)]
     if ended and ended[-1] >= owner["started"]:

@@ -253,12 +253,10 @@ def test_scripts_get_plain_values(world: World) -> None:
             inputs: my file.txt
             run: |
               #!/usr/bin/env python3
-              print(open("${{ inputs[0] }}").read(), '${{ inputs | quote }}')
+              print(open(${{ inputs[0] | tojson }}).read(), ${{ inputs | length }})
         """
     )
-    assert found.instances[0].command == (
-        "#!/usr/bin/env python3\nprint(open(\"my file.txt\").read(), ''my file.txt'')\n"
-    )
+    assert found.instances[0].command == '#!/usr/bin/env python3\nprint(open("my file.txt").read(), 1)\n'
 
 
 def test_shell_text_reaches_the_shell_untouched(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from f0make.template.command import Command
 from f0make.template.quote import quote
 from f0make.template.render import Template
 from f0make.template.values import NamedPaths, NotText, Raw, Row
@@ -63,10 +64,8 @@ def test_a_map_or_a_nul_is_refused() -> None:
 
 def test_raw_and_quote_filters_in_quoted_and_plain_text() -> None:
     scope = {"x": "a b", "xs": ["a b", "c"]}
-    assert (
-        Template("${{ x }} ${{ x | raw }} ${{ x | quote }}", quoted=True).render(scope) == "'a b' a b 'a b'"
-    )
+    assert Command("${{ x }} ${{ x | raw }} ${{ x | quote }}").render(scope) == "'a b' a b 'a b'"
     assert Template("${{ x }} ${{ x | raw }} ${{ x | quote }}").render(scope) == "a b a b 'a b'"
     assert Template("${{ xs }}|${{ xs | quote }}").render(scope) == "a b c|'a b' c"
-    assert Template("${{ xs | join(',') | raw }}", quoted=True).render(scope) == "a b,c"
-    assert Template("${{ xs | join(',') }}", quoted=True).render(scope) == "'a b,c'"
+    assert Command("${{ xs | join(',') | raw }}").render(scope) == "a b,c"
+    assert Command("${{ xs | join(',') }}").render(scope) == "'a b,c'"

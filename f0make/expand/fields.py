@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from f0make.expand.values import argument, holds
+from f0make.expand.views import for_command
 from f0make.model import TEMPLATE_OPEN, Step
 from f0make.recipe import scalars
+from f0make.template.command import Command
 from f0make.template.render import Scope, Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Compile = Callable[[str, str, bool], Template | None]
-"""(text, key, quoted) -> the template, None when it could not be compiled (which has been reported)."""
+Compile = Callable[[str, str], Template | None]
+"""(text, key) -> the template, None when it could not be compiled (which has been reported)."""
+CompileCommand = Callable[[str, str, "str | None"], Command | None]
+"""(text, key, shell) -> the same for what a shell runs."""
 
 
 class Field:
@@ -54,35 +58,31 @@ def converted(template: Template, convert: Callable[[str], Any]) -> Callable[[Sc
 class FieldCompiler:
     """Makes a step's fields; constants go to ``constants`` as they are."""
 
-    def __init__(self, step: Step, compile: Compile) -> None:
+    def __init__(self, step: Step, compile: Compile, compile_command: CompileCommand) -> None:
         self.step = step
         self.compile = compile
+        self.compile_command = compile_command
         self.constants: dict[str, Any] = {}
         self.fields: list[Field] = []
 
-    def scalar(
-        self, attribute: str, value: Any, key: str, convert: Callable[[str], Any], quoted: bool = False
-    ) -> None:
+    def scalar(self, attribute: str, value: Any, key: str, convert: Callable[[str], Any]) -> None:
         """A field of one value; without a template the recipe has converted it already."""
         if not has_template(value):
             self.constants[attribute] = value
             return
-        template = self.compile(value, key, quoted)
+        template = self.compile(value, key)
         if template is not None:
             self.fields.append(Field(attribute, [template], converted(template, convert)))
 
-    def texts(
-        self, attribute: str, values: list[Any], key: str, convert: Callable[[str], Any], quoted: bool = False
-    ) -> None:
-        """A field of a list; a template that comes to a list is as many items (not where they are quoted)."""
+    def texts(self, attribute: str, values: list[Any], key: str, convert: Callable[[str], Any]) -> None:
+        """A field of a list; a template that comes to a list is as many items."""
         if not has_template(values):
             self.constants[attribute] = values
             return
         items: list[Any] = []
         for number, value in enumerate(values):
             if has_template(value):
-                place = f"{key}[{number}]"
-                value = self.compile(value, place if place in self.step.marks else key, quoted)
+                value = self.compile(value, self._place(key, number))
                 if value is None:
                     return
             items.append(value)
@@ -93,13 +93,60 @@ class FieldCompiler:
             for item in items:
                 if not isinstance(item, Template):
                     out.append(item)
-                elif quoted:
-                    out.append(item.render(scope))
                 else:
                     out += _converted_all(item, item.texts(scope), convert)
             return out
 
         self.fields.append(Field(attribute, templates, render))
+
+    def _place(self, key: str, number: int) -> str:
+        """The key path of an item of a list, or of what stands for a list of one."""
+        place = f"{key}[{number}]"
+        return place if place in self.step.marks else key
+
+    def command(self, shell: str | None) -> None:
+        """The text of a shell step, which ``shell`` runs."""
+        text = self.step.run
+        if not has_template(text):
+            self.constants["command"] = text
+            return
+        assert text is not None
+        command = self.compile_command(text, "run", shell)
+        if command is None:
+            return
+        by = self.compile(shell, "shell") if shell is not None and has_template(shell) else None
+        templates: list[Template] = [command] if by is None else [command, by]
+
+        def render(scope: Scope) -> str:
+            return command.run_by(
+                shell if by is None else by.render(scope), for_command(scope, command.names)
+            )
+
+        self.fields.append(Field("command", templates, render))
+
+    def commands(self, attribute: str, texts: list[str], key: str) -> None:
+        """A list of texts that the default shell runs."""
+        if not has_template(texts):
+            self.constants[attribute] = texts
+            return
+        items: list[str | Command] = []
+        for number, text in enumerate(texts):
+            if has_template(text):
+                command = self.compile_command(text, self._place(key, number), None)
+                if command is None:
+                    return
+                items.append(command)
+            else:
+                items.append(text)
+        commands = [item for item in items if isinstance(item, Command)]
+
+        def render(scope: Scope) -> list[str]:
+            return [
+                item if isinstance(item, str) else item.run_by(None, for_command(scope, item.names))
+                for item in items
+            ]
+
+        self.fields.append(Field(attribute, list(commands), render))
 
     def tree(self, attribute: str, value: Any, key: str) -> None:
         """A field of text, lists and maps at any depth."""
@@ -114,7 +161,7 @@ class FieldCompiler:
     def _compile_tree(self, value: Any, key: str, templates: list[Template]) -> Any:
         """``value`` with Template for text that has one; None when any of them cannot be compiled."""
         if isinstance(value, str) and TEMPLATE_OPEN in value:
-            template = self.compile(value, key, False)
+            template = self.compile(value, key)
             if template is not None:
                 templates.append(template)
             return template
@@ -151,11 +198,10 @@ def _render_tree(value: Any, scope: Scope) -> Any:
     return value
 
 
-def compile_late(step: Step, compile: Compile) -> FieldCompiler:
+def compile_late(step: Step, compile: Compile, compile_command: CompileCommand) -> FieldCompiler:
     """Everything that is rendered once inputs and outputs are known."""
-    made = FieldCompiler(step, compile)
-    script = step.run is not None and step.run.startswith("#!")
-    made.scalar("command", step.run, "run", str, quoted=not script)
+    made = FieldCompiler(step, compile, compile_command)
+    made.command(step.shell)
     made.scalar("shell", step.shell, "shell", str)
     made.scalar("retries", step.retries, "retries", scalars.to_count)
     made.scalar("retry_delay", step.retry_delay, "retry_delay", scalars.to_duration)
@@ -169,14 +215,14 @@ def compile_late(step: Step, compile: Compile) -> FieldCompiler:
     made.scalar("function", step.function, "function", str)
     made.texts("depends_on", step.depends_on, "depends_on", str)
     made.texts("runs_on", step.runs_on, "runs_on", str)
-    made.texts("fingerprint", step.fingerprint, "fingerprint", str, quoted=True)
+    made.commands("fingerprint", step.fingerprint, "fingerprint")
     made.texts("ctx_has_keys", step.success.ctx_has_keys, "success.ctx_has_keys", str)
     made.texts("exit_codes", step.success.exit_codes or [0], "success.exit_codes", scalars.to_exit_code)
     made.tree("args", step.args, "args")
     if step.when is None or not has_template(step.when):
         made.constants["when"] = step.when is None or holds(step.when)
     else:
-        template = compile(step.when, "when", False)
+        template = compile(step.when, "when")
         if template is not None:
             made.fields.append(Field("when", [template], lambda scope: _holds(template, scope)))
     return made
@@ -192,6 +238,6 @@ def compile_map(values: Mapping[str, Any], key: str, compile: Compile) -> dict[s
     out: dict[str, Any] = {}
     for name, value in values.items():
         if has_template(value):
-            value = compile(value, f"{key}.{name}", False) or ""
+            value = compile(value, f"{key}.{name}") or ""
         out[name] = value
     return out

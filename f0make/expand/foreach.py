@@ -94,7 +94,7 @@ class ForeachExpander:
         return None
 
     def _compile(self, text: str, key: str) -> Template:
-        template = Template(text, key, False, self.state.plan.odd_steps)
+        template = Template(text, key, self.state.plan.odd_steps)
         for error in template.unknown(("config", "env", "steps")):
             raise error
         return template
@@ -175,7 +175,7 @@ class ForeachExpander:
         text = str(entry.values[0])
         captured: set[str] = set()
         if has_template(text):
-            template = Template(text, key, False, self.state.plan.odd_steps)
+            template = Template(text, key, self.state.plan.odd_steps)
             for error in template.unknown((*entry.variables, "config", "env", "steps")):
                 raise error
             out = []

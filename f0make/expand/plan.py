@@ -10,6 +10,7 @@ from f0make.expand.paths import PathError, Paths
 from f0make.expand.problems import Problems
 from f0make.model import PathDecl, Step
 from f0make.template.access import RESERVED
+from f0make.template.command import Command
 from f0make.template.render import Template, TemplateError
 
 _EARLY = frozenset({"config", "env", "resources", "steps", "step"})
@@ -53,17 +54,31 @@ class StepPlan:
             for plan in self.outputs
             if (flags := compile_map(_flags(plan.decl), _base(plan.decl), self.compile))
         }
-        late = compile_late(step, self.compile)
+        late = compile_late(step, self.compile, self.compile_command)
         self.constants = late.constants
         self.late = late.fields
         self._constant_paths(paths)
         self._check_names()
         self._find_dependence()
 
-    def compile(self, text: str, key: str, quoted: bool) -> Template | None:
+    def compile(self, text: str, key: str) -> Template | None:
         """The template of ``text``; None, and a problem, when it is none."""
         try:
-            return Template(text, key, quoted, self.odd_steps)
+            return Template(text, key, self.odd_steps)
+        except TemplateError as error:
+            self._problems.template(self.step, error)
+            return None
+
+    def compile_command(self, text: str, key: str, shell: str | None) -> Command | None:
+        """The template of ``text``, which ``shell`` runs; None, and a problem, when it is none.
+
+        Where ``shell`` holds a template itself, the text is read when that is known.
+        """
+        try:
+            command = Command(text, key, self.odd_steps)
+            if shell is None or not has_template(shell):
+                command.read(shell)
+            return command
         except TemplateError as error:
             self._problems.template(self.step, error)
             return None
@@ -71,7 +86,7 @@ class StepPlan:
     def _path(self, decl: PathDecl) -> PathPlan | None:
         if not has_template(decl.text):
             return PathPlan(decl, None)
-        template = self.compile(decl.text, decl.key, False)
+        template = self.compile(decl.text, decl.key)
         return None if template is None else PathPlan(decl, template)
 
     def _constant_paths(self, paths: Paths) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from f0make.model import Instance
 from f0make.template.access import Missing, suggestion
-from f0make.template.values import NamedPaths, OnePath, PathList, to_texts
+from f0make.template.values import NamedPaths, OnePath, PathList, path_for_command, to_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,26 +27,40 @@ class StepsView:
         self._ask = ask
         self._is_pattern = is_pattern
         self._views: dict[str, StepView] = {}
+        self._commands: StepsView | None = None
+        self._convert: Callable[[PathList], PathList] | None = None
+
+    def for_commands(self) -> StepsView:
+        """The same with paths as commands get them."""
+        if self._commands is None:
+            self._commands = StepsView(list(self._names), self._ask, self._is_pattern)
+            self._commands._convert = paths_for_command
+        return self._commands
 
     def template_get(self, name: str) -> StepView:
         """The view of one step. Raises Missing."""
         if name not in self._names:
             raise Missing(f"no step is called `{name}`", suggestion(name, self._names))
         if name not in self._views:
-            self._views[name] = StepView(name, self._ask, self._is_pattern(name))
+            self._views[name] = StepView(name, self._ask, self._is_pattern(name), self._convert)
         return self._views[name]
 
     def forget(self, name: str) -> None:
         """Drop what was gathered of a step: its instances have changed."""
         self._views.pop(name, None)
+        if self._commands is not None:
+            self._commands.forget(name)
 
 
 class StepView:
     """One step, all its instances in the order of the foreach or some of them."""
 
-    def __init__(self, name: str, ask: Ask, pattern: bool) -> None:
+    def __init__(
+        self, name: str, ask: Ask, pattern: bool, convert: Callable[[PathList], PathList] | None
+    ) -> None:
         self.name = name
         self._pattern = pattern
+        self._convert = convert
         self.template_no_text = f"`steps.{name}` is not a value: write `steps.{name}.outputs`"
         self._ask = ask
         self._all: dict[str, PathList] = {}
@@ -62,8 +76,13 @@ class StepView:
             )
         instances = self._ask(self.name, attribute, None)
         if attribute not in self._all:
-            self._all[attribute] = gather(instances, attribute)
+            self._all[attribute] = self.gather(instances, attribute)
         return self._all[attribute]
+
+    def gather(self, instances: Sequence[Instance], attribute: str) -> PathList:
+        """The paths of ``instances``, as they are wanted here."""
+        paths = gather(instances, attribute)
+        return paths if self._convert is None else self._convert(paths)
 
     def template_call(self, *values: Any, **wanted: Any) -> Narrowed:
         """Those instances whose variables have these values (one, or any of a list). Raises Missing."""
@@ -117,7 +136,7 @@ class Narrowed:
             raise Missing(
                 f"`{attribute}` is not defined for a step", suggestion(attribute, ("outputs", "inputs"))
             )
-        return gather(self._view.select(self._wanted, attribute), attribute)
+        return self._view.gather(self._view.select(self._wanted, attribute), attribute)
 
 
 def gather(instances: Sequence[Instance], attribute: str) -> PathList:
@@ -150,3 +169,30 @@ def own_paths(instance: Instance, attribute: str) -> list[str]:
     if len(declared) == 1 and len(paths) == 1 and declared[0].key in (attribute, f"{attribute}.path"):
         return OnePath(paths)
     return paths
+
+
+def for_command(scope: Mapping[str, Any], names: frozenset[str]) -> Mapping[str, Any]:
+    """``scope`` for a text that a shell runs and that uses ``names``: no path begins with `-`."""
+    changed: dict[str, Any] = {}
+    for name in ("inputs", "outputs"):
+        if name in names and isinstance(paths := scope.get(name), list) and _dashed(paths):
+            changed[name] = paths_for_command(paths)
+    if "steps" in names and isinstance(steps := scope.get("steps"), StepsView):
+        changed["steps"] = steps.for_commands()
+    return {**scope, **changed} if changed else scope
+
+
+def _dashed(paths: Sequence[str]) -> bool:
+    return any(path.startswith("-") or "/-" in path for path in paths)
+
+
+def paths_for_command(paths: list[str]) -> PathList:
+    """``paths``, of any kind of list, as commands get them."""
+    found = list(map(path_for_command, paths))
+    if isinstance(paths, NamedPaths):
+        named = {
+            name: path_for_command(value) if isinstance(value, str) else list(map(path_for_command, value))
+            for name, value in paths.named.items()
+        }
+        return NamedPaths(found, named)
+    return OnePath(found) if isinstance(paths, OnePath) else PathList(found)

@@ -14,7 +14,7 @@ from jinja2.runtime import Undefined
 from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
 from f0make.template.quote import quote
-from f0make.template.values import Raw, to_text
+from f0make.template.values import Json, PathText, Quoted, Raw, path_for_command, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def settle(value: Any) -> Any:
             items.append(settled)
         return items
     if isinstance(value, str):
-        if type(value) is not str and not isinstance(value, Raw):
+        if type(value) is not str and not isinstance(value, (Raw, Quoted, Json, PathText)):
             value = str(value)
         check_text(len(value))
     elif type(value).__name__ in ("dict_keys", "dict_values", "dict_items"):
@@ -192,6 +192,12 @@ def _leading(function: Any) -> int:
 def filters(own: dict[str, Any]) -> dict[str, Any]:
     """The filters that expressions have, out of Jinja2's ``own``."""
     chosen: dict[str, Any] = {name: own[name] for name in _FROM_JINJA if name in own}
+    to_json = chosen["tojson"]
+
+    def as_json(*arguments: Any, **named: Any) -> Json:
+        return Json(to_json(*arguments, **named))
+
+    chosen["tojson"] = update_wrapper(as_json, to_json)
     chosen.update(raw=_raw, quote=_quote, sum=_sum, basename=_basename, dirname=_dirname, _concat=_concat)
     chosen.update(_slice=_slice, _contains=_contains, _weighed=_weighed)
     return {name: guarded(name, function, _leading(function)) for name, function in chosen.items()}
@@ -211,8 +217,8 @@ def _raw(value: Any) -> Raw:
     return Raw(to_text(value))
 
 
-def _quote(value: Any) -> Raw:
-    return Raw(quote(value))
+def _quote(value: Any) -> Quoted:
+    return Quoted(quote(value))
 
 
 def _sum(values: Any, start: Any = 0) -> Any:
@@ -225,7 +231,10 @@ def _sum(values: Any, start: Any = 0) -> Any:
 
 
 def _basename(value: Any) -> str:
-    return to_text(value).rpartition("/")[2]
+    name = to_text(value).rpartition("/")[2]
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return path_for_command(name) if isinstance(value, PathText) else name
 
 
 def _dirname(value: Any) -> str:

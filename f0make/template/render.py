@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from f0make.later import later
 from f0make.template.access import EvaluationError, unknown_name
-from f0make.template.quote import quote, quote_text
 from f0make.template.scan import ScanError, scan
 from f0make.template.simple import compile_simple
-from f0make.template.values import Broken, NotText, to_text, to_texts
+from f0make.template.values import Broken, Misplaced, NotText, to_text, to_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,18 +60,17 @@ class Piece:
 
 
 class Template:
-    """A text with expressions. ``quoted``: values are quoted for the shell."""
+    """A text with expressions; values are inserted as they are."""
 
-    __slots__ = ("_around", "key", "names", "parts", "quoted", "single", "text")
+    __slots__ = ("_around", "key", "names", "parts", "single", "text")
 
-    def __init__(self, text: str, key: str = "", quoted: bool = False, steps: Iterable[str] = ()) -> None:
+    def __init__(self, text: str, key: str = "", steps: Iterable[str] = ()) -> None:
         """``key`` is the place inside the step; ``steps`` are step names that are no identifiers.
 
         Raises TemplateError for a `${{` without end and for what is no expression.
         """
         self.text = text
         self.key = key
-        self.quoted = quoted
         self.parts: list[str | Piece] = []
         try:
             found = scan(text)
@@ -84,7 +82,7 @@ class Template:
             self.parts.append(part if isinstance(part, str) else self._piece(part.source, part.offset, steps))
         self.names: frozenset[str] = frozenset().union(*(piece.names for piece in self.pieces()))
         self.single = len(self.parts) == 1 and not isinstance(self.parts[0], str)
-        self._around = None if quoted else _around(self.parts)
+        self._around = _around(self.parts)
         """The commonest of all, a text with one variable in it: what stands before it, its name, what follows."""
 
     def _piece(self, source: str, offset: int, steps: Iterable[str]) -> Piece:
@@ -141,37 +139,32 @@ class Template:
             if type(plain) is str:
                 return f"{before}{plain}{after}"
         out = []
-        quoted = self.quoted
         try:
             for part in self.parts:
-                if type(part) is str:
+                if isinstance(part, str):
                     out.append(part)
                     continue
-                bare = part.bare  # type: ignore[union-attr]
-                value = scope.get(bare) if bare is not None else None
-                if type(value) is str:
-                    out.append(quote_text(value) if quoted else value)
-                elif quoted and (path := _one_path(value)) and not part.broken:  # type: ignore[union-attr]
-                    out.append(quote_text(path))
-                else:
-                    out.append(self.convert(part, scope, quote if quoted else to_text))  # type: ignore[arg-type]
+                value = scope.get(part.bare) if part.bare is not None else None
+                out.append(value if type(value) is str else self.convert(part, scope, to_text))
         except (TemplateError, Broken) as error:
-            self._explain(scope, error)
+            self._explain(scope, error, [to_text] * len(self.pieces()))
             raise
         return "".join(out)
 
-    def _explain(self, scope: Scope, first: TemplateError | Broken) -> None:
+    def _explain(
+        self, scope: Scope, first: TemplateError | Broken, writers: Sequence[Callable[[Any], str]]
+    ) -> None:
         """Raise everything that is wrong with the expressions as one TemplateError; return if all is said.
 
         ``first`` is what ended the rendering. Where that is the fault of another text, which is told once, it
-        is among what is raised.
+        is among what is raised. ``writers``: how each value is written.
         """
         errors: list[TemplateError] = []
         if isinstance(first, TemplateError) and first.template is not self:
             errors.append(first)
-        for piece in self.pieces():
+        for piece, write in zip(self.pieces(), writers, strict=True):
             try:
-                self.convert(piece, scope, to_text)
+                self.convert(piece, scope, write)
             except TemplateError as error:
                 errors.append(error)
             except Broken:
@@ -202,6 +195,8 @@ class Template:
             raise self._at(piece, error.message, error.hint) from None
         except NotText as error:
             raise self._at(piece, f"{error} in `{piece.source.strip()}`") from None
+        except Misplaced as error:
+            raise self._at(piece, error.message, error.hint) from None
 
     def fail(self, message: str, hint: str = "") -> TemplateError:
         """An error about the text as a whole, placed at its first expression."""
@@ -210,15 +205,6 @@ class Template:
 
     def _at(self, piece: Piece, message: str, hint: str = "") -> TemplateError:
         return TemplateError(self, piece.offset, message, hint)
-
-
-def _one_path(value: Any) -> str:
-    """The commonest of what is no text, `inputs` or `outputs` with a single path; "" for anything else."""
-    if isinstance(value, list) and len(value) == 1:
-        only = value[0]
-        if type(only) is str and "\0" not in only:
-            return only
-    return ""
 
 
 def _around(parts: list[str | Piece]) -> tuple[str, str, str] | None:

@@ -13,6 +13,18 @@ class NotText(ValueError):
     """A value that has no form as text, such as a map."""
 
 
+MISPLACED_HINT = 'hand it over as a variable of `env:` ("$NAME"), or write `| raw` to insert it as it is'
+
+
+class Misplaced(Exception):
+    """A value that no quoting makes right where it stands: why, and what to do."""
+
+    def __init__(self, message: str, hint: str = MISPLACED_HINT) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 class Broken(Exception):
     """A value that could not be made for a reason that has already been reported: nothing more is said."""
 
@@ -41,6 +53,31 @@ class Raw(str):
     """Text that is inserted as it is, even where values are quoted."""
 
     __slots__ = ()
+
+
+class Quoted(str):
+    """What `| quote` comes to: a word of a POSIX shell."""
+
+    __slots__ = ()
+
+
+class Json(str):
+    """What `| tojson` comes to: a literal of Python, JavaScript and R."""
+
+    __slots__ = ()
+
+
+class PathText(str):
+    """A path as a command gets it: what is made of it by `basename` is a path too, and never begins with `-`."""
+
+    __slots__ = ()
+
+
+def path_for_command(path: str) -> str:
+    """``path`` so that no command takes it, or its last name, for an option: `./-x` for `-x`."""
+    if path.startswith("-"):
+        return PathText(f"./{path}")
+    return PathText(path) if "/-" in path else path
 
 
 class Row(dict[str, str]):

@@ -1,0 +1,161 @@
+"""Text that a shell or an interpreter runs: each value is written so that it arrives as itself, or refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from f0make.later import later
+from f0make.model import DEFAULT_SHELL
+from f0make.template.quote import quote, quote_text
+from f0make.template.render import Piece, Scope, Template, TemplateError
+from f0make.template.simple import Simple
+from f0make.template.values import Broken, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from f0make.template.shelltext.spot import Refusal
+
+Write: TypeAlias = "Callable[[Any], str]"
+"""A value as text for its place. Raises NotText, Misplaced and Broken."""
+
+_PLAIN = later(
+    r"[ \t\n]*(?:cp|mv|ln|cat|touch|mkdir|cc|gcc|g\+\+|sort|head|tail|wc|echo)"
+    r"(?:[ \t]+(?:[\w./-][\w./:,@%+-]*|\0))+[ \t\n]*",
+    re.ASCII,
+)
+"""A simple command that evaluates none of its arguments, with values that are words by themselves."""
+
+_MAY_BE_NUMBER = later(
+    r"\b(?:raw|int|float|length|count|wordcount|sum|abs|round|min|max|first|last|if|resources|attempt|index|find|"
+    r"rfind|config|range)\b|[-+*/%]"
+)
+"""An expression with one of these may come to a number, or to raw text."""
+_NUMBERS = frozenset({"resources", "attempt", "config"})
+"""Names under which there may be numbers."""
+
+
+class Command(Template):
+    """A text with expressions that a shell, or the interpreter of a `#!` script, runs."""
+
+    __slots__ = ("_readings", "_steps")
+
+    def __init__(self, text: str, key: str = "", steps: Iterable[str] = ()) -> None:
+        """Raises TemplateError as Template does."""
+        super().__init__(text, key, steps)
+        self._around = None
+        self._readings: dict[str | None, list[Write] | None] = {}
+
+    def read(self, shell: str | None) -> list[Write] | None:
+        """How each value is written where ``shell`` runs the text; None where each is a plain word.
+
+        Raises TemplateError for values that no quoting makes right; it has one error for each.
+        """
+        if shell == DEFAULT_SHELL:
+            shell = None
+        if shell not in self._readings:
+            self._readings[shell] = self._read(shell)
+        return self._readings[shell]
+
+    def _read(self, shell: str | None) -> list[Write] | None:
+        text = "".join(part if isinstance(part, str) else "\0" for part in self.parts)
+        if text.count("\0") != len(self.pieces()):
+            raise self.fail("this holds a NUL character, which no command can hold")
+        places = _places(text, shell)
+        return None if places is None else self._checked(places)
+
+    def _checked(self, places: list[tuple[Write, Refusal | None]]) -> list[Write]:
+        """The writers; raise what is wrong with any value whatever it will be."""
+        errors = []
+        writers: list[Write] = []
+        for piece, (write, refusal) in zip(self.pieces(), places, strict=True):
+            if refusal is not None and not piece.names:
+                write = to_text  # `${{ '${{' }}`: no value, but a way to write this text
+            elif refusal is not None and not piece.broken and not _may_pass(piece, refusal):
+                error = refusal.error()
+                errors.append(self._at(piece, error.message, error.hint))
+            writers.append(write)
+        if errors:
+            errors[0].others += errors[1:]
+            raise errors[0]
+        return writers
+
+    def run_by(self, shell: str | None, scope: Scope) -> str:
+        """The text for one instance. Raises TemplateError and Broken as `render` does."""
+        writers = self.read(shell)
+        out: list[str] = []
+        number = 0
+        try:
+            for part in self.parts:
+                if isinstance(part, str):
+                    out.append(part)
+                    continue
+                if writers is not None:
+                    out.append(self.convert(part, scope, writers[number]))
+                else:
+                    out.append(self._word(part, scope))
+                number += 1
+        except (TemplateError, Broken) as error:
+            self._explain(scope, error, writers or [quote] * len(self.pieces()))
+            raise
+        return "".join(out)
+
+    def render(self, scope: Scope) -> str:
+        """The text for the default shell."""
+        return self.run_by(None, scope)
+
+    def _word(self, piece: Piece, scope: Scope) -> str:
+        """A value that is a word by itself."""
+        value = scope.get(piece.bare) if piece.bare is not None else None
+        if type(value) is str:
+            return quote_text(value)
+        if isinstance(value, list) and len(value) == 1 and type(value[0]) is str and not piece.broken:
+            return quote_text(value[0]) if "\0" not in value[0] else self.convert(piece, scope, quote)
+        return str(self.convert(piece, scope, quote))
+
+
+@lru_cache(maxsize=1024)
+def _places(text: str, shell: str | None) -> list[tuple[Write, Refusal | None]] | None:
+    """For each NUL of ``text``, how a value is written there, and why none can stand there; None for plain words."""
+    if text.startswith("#!"):
+        from f0make.template.scripts import read_script
+
+        return [(place.write, place.refusal) for place in read_script(text)]
+    if shell is None and _PLAIN.fullmatch(text):
+        return None
+    from f0make.template.shelltext.dialect import Dialect, dialect_of
+
+    words = _split(shell)
+    dialect = dialect_of(words) if words else Dialect("bash", certain=False)
+    if dialect is None:
+        from f0make.template.scripts import read_code
+
+        return [(place.write, place.refusal) for place in read_code(text, words)]
+    from f0make.template.shelltext.grammar import read
+
+    return [(spot.write, spot.refusal) for spot in read(text, dialect)]
+
+
+def _split(shell: str | None) -> list[str]:
+    """The words of ``shell``, none for the default."""
+    if shell is None:
+        return []
+    from shlex import split
+
+    try:
+        return split(shell) or [shell]
+    except ValueError:
+        return [shell]
+
+
+def _may_pass(piece: Piece, refusal: Refusal) -> bool:
+    """Whether a value of ``piece`` may be one that stands at a place which refuses others: raw text, a number."""
+    evaluate = piece.evaluate
+    if not isinstance(evaluate, Simple):
+        return _MAY_BE_NUMBER.search(piece.source) is not None
+    if evaluate.filter == "raw":
+        return True
+    return evaluate.filter is None and evaluate.root in _NUMBERS and refusal.kind != "other"

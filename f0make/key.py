@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Goes into every key; raised when the same recipe must get new keys."""
 
 Parts: TypeAlias = "dict[str, Any]"

@@ -43,10 +43,11 @@ def test_tokens_of_each_kind(tmp_path: Path) -> None:
     tool = sha(b"hello") + "x"
     assert contents.token("plain") == sha(b"hello")
     assert contents.token("tool") == tool
-    assert contents.token("link") == f"@{sha(b'tool')}+{tool}"
-    assert contents.token("chain") == f"@{sha(os.fsencode(tmp_path / 'link'))}+{tool}"
-    assert contents.token("lost") == f"@{sha(b'nowhere')}+-"
-    assert contents.token("loop") == f"@{sha(b'loop')}+-"
+    assert contents.token("link") == contents.token("chain") == tool
+    assert contents.token("lost") is None and contents.token("loop") is None
+    assert contents.own("link") == f"@{sha(b'tool')}"
+    assert contents.own("chain") == f"@{sha(os.fsencode(tmp_path / 'link'))}"
+    assert contents.own("lost") == f"@{sha(b'nowhere')}"
     assert contents.token("absent") is None
     assert contents.token("plain/below") is None
     assert contents.token("a\0b") is None
@@ -70,7 +71,8 @@ def test_a_directory_is_its_sorted_entries(tmp_path: Path) -> None:
     assert contents.tree(str(tree)) == wanted
     assert contents.tree("absent") == {} == contents.tree("d/a.sh")
     (tmp_path / "dl").symlink_to("d")
-    assert contents.token("dl") == f"@{sha(b'd')}+{sha(lines)}/"
+    assert contents.token("dl") == f"{sha(lines)}/"
+    assert contents.own("dl") == f"@{sha(b'd')}"
     rows = contents.rows()
     assert rows["d/sub"][0] == signature.of(os.lstat(tree / "sub"))
     assert rows["d/sub"][1] is None

@@ -66,7 +66,7 @@ def test_a_path_belongs_to_whoever_names_it_or_a_directory_around_it() -> None:
         Instance("1", step, {}, ["out/a", "d/e/f"], [Output("tree", directory=True)]),
         Instance("2", step, {}, ["tree/x"], []),
     ]
-    known = direct(enumerate(named), {2: ["d/e/hidden"]})
+    known = direct(enumerate(named), {2: ["d/e/hidden"]}, lambda path: ())
     paths = ["d", "d/e/f", "d/e/hidden", "d/e", "out/a", "out", "tree/x", "tree/y/z", "/abs/d/f", "/abs", "o"]
     found = dict(zip(paths, map(set, owners_of(paths, known)), strict=True))
     assert found == {
@@ -84,5 +84,5 @@ def test_a_path_belongs_to_whoever_names_it_or_a_directory_around_it() -> None:
     }
     assert made(found["tree/y/z"]) and not made(found["d"])
     assert nodes(found["d/e/hidden"]) == {0, 2}
-    everywhere = direct([(7, Instance("7", step, {}, ["."], []))], {})
+    everywhere = direct([(7, Instance("7", step, {}, ["."], []))], {}, lambda path: ())
     assert [set(s) for s in owners_of(["a/b", "c", "/else"], everywhere)] == [{14}, {14}, set()]

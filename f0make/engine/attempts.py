@@ -13,6 +13,7 @@ from f0make.execution.lognames import log_name
 from f0make.files.sha import sha256
 from f0make.lean import dataclass, field
 from f0make.model import Instance
+from f0make.plan.decide import ABSENT, SETTLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Attempts:
         self._by_token: dict[str, Attempt] = {}
         self.missing_reads: dict[str, set[str]] = {}
         """Instance name -> context keys that it asked for and that were not there."""
+        self.discovered: dict[str, list[str]] = {}
+        """Instance name -> what its attempt in this run discovered, where that is anything."""
         self._saved_sources: set[str] = set()
         self._started = 0
         state = os.path.join(run.session.workspace, ".f0make")
@@ -133,6 +136,7 @@ class Attempts:
             from f0make.engine.retention import forget_attempts
 
             forget_attempts(bundle.log, self.retries(instance))
+        self._look_at_inputs(node)
         run.outputs.clear(instance.outputs, here=not bundle.host and not run.elsewhere)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
@@ -141,6 +145,14 @@ class Attempts:
         attempt.bundle, attempt.number, attempt.open = bundle, number, True
         self._by_name[instance.name] = self._by_token[token] = attempt
         return bundle
+
+    def _look_at_inputs(self, node: int) -> None:
+        """Note the signatures of the inputs that were not looked at when ``node`` was decided: they were brought back."""
+        verdict, contents = self._run.verdicts[node], self._run.session.contents
+        for path in verdict.inputs:
+            if path not in verdict.seen:
+                contents.token(path)
+                verdict.seen[path] = contents.seen(path)
 
     def _pack(self, bundle: Bundle, inputs: Mapping[str, str]) -> None:
         from f0make.remote import needs
@@ -151,7 +163,7 @@ class Attempts:
     def _keep_here(self, bundle: Bundle) -> None:
         from f0make.remote import needs
 
-        bundle.stays = needs.stays(bundle, self._run.session.store.made.get)
+        bundle.stays = needs.stays(bundle, self._run.session.store.made.get, self._run.session.contents)
 
     def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.
@@ -165,12 +177,18 @@ class Attempts:
         closing: dict[str, Any] = {"instance": attempt.instance.name, "token": attempt.bundle.token}
         run.session.store.append_fail(closing if failed else {**closing, "lost": True})
 
-    def changed_input(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
-        """An input that is not what it was when the attempt began, None when all are."""
+    def changed_input(self, node: int, attempt: Attempt, outcome: Outcome) -> str | None:
+        """An input whose signature is not what it was when it was hashed for the decision, None when all are.
+
+        Not only the contents count: one that changed and changed back may have been read in between.
+        """
         run = self._run
-        for path, token in inputs.items():
-            if run.tokens.of(path) != token:
-                return path
+        signature_of = run.session.contents.signature
+        for path, seen in run.verdicts[node].seen.items():
+            for name, signature in seen:
+                if signature_of(name) != signature:
+                    return path
+        inputs = run.verdicts[node].inputs
         started = int(outcome.started * 1e9)
         for path in self._discovered(attempt, outcome, inputs):
             # What another step made is known by its record; of other files only the clock can tell.
@@ -217,11 +235,13 @@ class Attempts:
             token = outcome.outputs.get(path) or self._inside(outcome, path)
             if token is not None:
                 contents.learn(path, signature[:5], token, signature[5])
-        discovered = {}
-        for path in self._discovered(attempt, outcome, run_inputs):
-            token = run.tokens.of(path)
-            if token is not None:
-                discovered[path] = token
+        discovered = {p: run.tokens.of(p) or ABSENT for p in self._discovered(attempt, outcome, run_inputs)}
+        # What other results of this key read and was not there for this one might have made it another.
+        for path in run.verdicts[node].known - discovered.keys() - run_inputs.keys():
+            if run.decider.discovered.token_of(path) is None:
+                discovered[path] = ABSENT
+        if discovered:
+            self.discovered[instance.name] = list(discovered)
         record = record_of(
             instance,
             run.verdicts[node],
@@ -232,6 +252,8 @@ class Attempts:
             sources=self._keep_sources(instance),
             test_meta=run.session.recipe.test_meta,
         )
+        if run.verdicts[node].disputed:
+            record[SETTLES] = True
         record.update(attempt.cost)
         run.session.store.append_record(record)
         if run.decider.shared is not None and outcome.stored and self._for_others(record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from f0make.cache.blobs import Blobs
     from f0make.cache.shared import SharedRecords
+    from f0make.files.contents import Seen
 
 
 class Kind(Enum):
@@ -51,6 +52,12 @@ class Verdict:
     wrong: list[Output] = field(default_factory=list)
     """Outputs that are not on disk as the record says (RESTORE: to be restored)."""
     changes: list[Change] = field(default_factory=list)
+    seen: dict[str, Sequence[Seen]] = field(default_factory=dict)
+    """RUN: each input -> the signatures that it had when it was hashed, of all that its content rests on."""
+    known: set[str] = field(default_factory=set)
+    """What the results that are known of this key have discovered."""
+    disputed: bool = False
+    """Several of them fit what is there, and differ: what comes of running counts from then on."""
     imported: bool = False
     """The record came from a shared cache and is not in this workspace's log yet."""
 
@@ -78,7 +85,8 @@ class Decider:
         """There is no record of anything, none will come while this decides, and every input was seen to be there:
         no key can be found, so none is made."""
         self._never: Verdict | None = None
-        self._discovered = Discovered(tokens)
+        self.discovered = Discovered(tokens)
+        """What lies now where records discovered something."""
 
     def decide(self, index: int) -> Verdict:
         """The verdict on the instance ``index``; reads files and records, changes nothing."""
@@ -107,6 +115,9 @@ class Decider:
             verdict.reason = "always runs"
         else:
             self._look_up(index, instance, verdict)
+        if verdict.kind is Kind.RUN:
+            contents, promised = self.session.contents, self.tokens.promised
+            verdict.seen = {path: contents.seen(path) for path in inputs if path not in promised}
         return verdict
 
     def _never_ran(self, instance: Instance) -> Verdict:
@@ -145,10 +156,14 @@ class Decider:
 
         def holding(records: Iterable[Record]) -> Record | None:
             found = [record for record in records if fits(record, declared)]
-            return matching(found, self._discovered.token_of, value_of)
+            for record in found:
+                verdict.known.update(record.get("discovered", ()))
+            best, disputed = matching(found, self.discovered.token_of, value_of)
+            verdict.disputed = verdict.disputed or disputed
+            return best
 
         record = holding(self.session.store.find(verdict.key))
-        if record is None and self.shared is not None:
+        if record is None and self.shared is not None and not verdict.disputed:
             found = self.shared.find(verdict.key)
             if found is None:
                 verdict.kind = Kind.ASKED
@@ -161,6 +176,8 @@ class Decider:
                 record = marks.tamed(record, umask.current())
         if record is None:
             self._explain(instance, verdict)
+            if verdict.disputed:
+                verdict.reason = "several recorded results fit what is there now, and differ"
             return
         verdict.record = record
         here = {output.path: self.tokens.on_disk(output.path) for output in instance.outputs}
@@ -184,7 +201,7 @@ class Decider:
 
     def _explain(self, instance: Instance, verdict: Verdict) -> None:
         latest = self.session.store.latest(instance.name)
-        found = {path: self._discovered.token_of(path) for path in (latest or {}).get("discovered", {})}
+        found = {path: self.discovered.token_of(path) for path in (latest or {}).get("discovered", {})}
         verdict.changes = differences(latest, verdict.parts, verdict.inputs, found)
         verdict.changes = self._with_code(instance, latest, verdict.changes)
         verdict.reason = reason_to_run(latest, verdict.changes)

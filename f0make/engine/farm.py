@@ -130,7 +130,7 @@ class Farm:
             run.reporter.note(
                 f"{attempt.instance.name}: {outcome.host}: {outcome.message}; it runs elsewhere"
             )
-        changed = run.attempts.changed_input(attempt, outcome, run.verdicts[node].inputs)
+        changed = run.attempts.changed_input(node, attempt, outcome)
         if not changed:
             run.enqueue(node)
             return

@@ -49,7 +49,7 @@ class Judge:
     def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""
         run = self._run
-        changed = run.attempts.changed_input(attempt, outcome, run.verdicts[node].inputs)
+        changed = run.attempts.changed_input(node, attempt, outcome)
         if changed:
             self._void(node, attempt, outcome, f"input {changed} changed while {attempt.instance.name} ran")
         else:
@@ -79,7 +79,7 @@ class Judge:
     def _succeeded(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         run = self._run
         instance, inputs = run.graph.instances[node], run.verdicts[node].inputs
-        changed = run.attempts.changed_input(attempt, outcome, inputs)
+        changed = run.attempts.changed_input(node, attempt, outcome)
         if changed:
             self._void(node, attempt, outcome, f"input {changed} changed while {instance.name} ran")
             return
@@ -101,7 +101,7 @@ class Judge:
         self.remember_writes(node, record)
         run.reporter.output(instance.name, attempt.bundle.log, False)
         verdict = run.verdicts[node]
-        verdict.parts, verdict.inputs, verdict.changes = {}, {}, []
+        verdict.parts, verdict.inputs, verdict.changes, verdict.seen = {}, {}, [], {}
         run.settle(node, State.RAN, verdict.reason, outcome=outcome)
         run.attempts.over(attempt)
 

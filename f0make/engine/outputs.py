@@ -54,8 +54,8 @@ class Outputs:
         if (made[:1] == "@") != (self.place.kind(path) == stat.S_IFLNK):
             return False
         present = self.tokens.on_disk(path)
-        # A link is its text, whatever it leads to.
-        return made == present or (made[:1] == "@" and present is not None and made[:65] == present[:65])
+        # A link is its text; before, its token went on with what it led to.
+        return made == present or (made[:1] == "@" and made[:65] == present)
 
     def guard(self, outputs: Sequence[Output], forced: bool) -> None:
         """Raise ProtectedOutput if one of ``outputs`` is there and protected, and nobody forces it."""
@@ -137,7 +137,7 @@ class Outputs:
     def _tree_there(self, path: str) -> Mapping[str, str] | None:
         """What lies in the directory ``path``; None where something in it cannot be read."""
         try:
-            return self.tokens.contents.tree(path)
+            return self.tokens.contents.own_tree(path)
         except OSError:
             return None
 
@@ -194,7 +194,7 @@ class Outputs:
         contents, have = self.tokens.contents, None
         kind = self.place.kind(path)
         if tree is not None and kind == stat.S_IFDIR and not self.ours(path) and self._tidy(path, tree):
-            have = contents.tree(path)
+            have = contents.own_tree(path)
         elif kind:
             self._take_away(path)
         clock = clock_ns()

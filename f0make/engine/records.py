@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from f0make.engine.decider import Verdict
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.model import Instance
+from f0make.plan.decide import SETTLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _OTHERS = frozenset(
             "sources",
         ),
         *("run", "attempt", "started", "seconds", "cpu_seconds", "peak_mem", "read", "written", "host"),
-        *("test_meta", "energy_kwh", "carbon_g"),
+        *(SETTLES, "test_meta", "energy_kwh", "carbon_g"),
     ]
 )
 """What is taken over of a record that another workspace made."""

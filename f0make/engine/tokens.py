@@ -36,7 +36,7 @@ class Tokens:
     def on_disk(self, path: str) -> str | None:
         """The token of what is on disk now at an output, whatever is promised; `STRANGE` for what cannot have one."""
         try:
-            return self.contents.token(path)
+            return self.contents.own(path)
         except OSError:
             return STRANGE
 

@@ -151,9 +151,7 @@ def _one(
     if stat.S_ISDIR(mode):
         raise Unfit(f"its output {path!r} is a directory, but the recipe declares a file (write {path}/)")
     if stat.S_ISLNK(mode):
-        from f0make.files.contents import Contents
-
-        outcome.outputs[path] = Contents(bundle.workspace).token(path) or "-"
+        outcome.outputs[path] = digest.link_token(full_path)
         texts[path] = os.readlink(full_path)
     elif stat.S_ISREG(mode):
         sig, token, clock, data = digest.read_stable(full_path, st)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from f0make.files import digest, signature
+from f0make.files import digest, signature, trail
 from f0make.files.atomic import write_atomic
 from f0make.files.signature import Signature
 from f0make.state import sealed
@@ -20,14 +19,16 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[Signature | None, str | None, bool]"
 """(signature, token, racy); no signature: the path does not exist. A directory's row has no token."""
 
+Seen: TypeAlias = "tuple[str, Signature | None]"
+"""A name and its signature, None where nothing was."""
+
 MAGIC = b"f0make signatures 2\n"
 SETTLE_BYTES = 256 << 20
 """Default budget of `settle`: about a quarter of a second of hashing."""
 
 _ABSENT: Row = (None, None, False)
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
-_HOPS = 40
-"""Symlinks followed at most, as Linux does (path_resolution(7))."""
+MOST_THROUGH_LINKS = 1_000_000
+"""Entries of one input directory that may be reached through links leading out of it."""
 
 
 class Contents:
@@ -46,13 +47,17 @@ class Contents:
         self._rows: dict[str, Row] = {} if rehash or known is None else dict(known)
         self._asked: dict[str, Row] = {}
         self._below: dict[str, list[str]] = {}
+        self._via: dict[str, dict[str, None]] = {}
         self._names: dict[str, list[str]] = {}
         self._dirty = False
         self.older: Callable[[str], Row | None] | None = None
         """Where a row of an earlier run is looked up that was not loaded."""
 
     def token(self, path: str) -> str | None:
-        """The token of ``path``, None when nothing is there. Raises FileError."""
+        """The content of ``path`` as an input, None when nothing is there. Raises FileError.
+
+        A link counts by what it leads to; one that leads nowhere is nothing. `via` says what that rests on.
+        """
         full = path if path[:1] == "/" else self._prefix + path
         try:
             st = os.lstat(full)
@@ -64,36 +69,71 @@ class Contents:
         if stat.S_ISDIR(st.st_mode):
             return digest.tree_token(self.tree(path))
         if stat.S_ISLNK(st.st_mode):
-            return self._link(path, full)
+            self._via[path] = {}
+            end = self._follow(path, path)
+            return None if end is None else self._end(path, end)
+        raise digest.kind_error(path, st.st_mode)
+
+    def own(self, path: str) -> str | None:
+        """The token of what lies at ``path`` itself, as an output: a link, and each in a directory, is its text.
+
+        None when nothing is there. Raises FileError.
+        """
+        full = path if path[:1] == "/" else self._prefix + path
+        try:
+            st = os.lstat(full)
+        except (OSError, ValueError) as error:
+            self._absent(path, error)
+            return None
+        if stat.S_ISREG(st.st_mode):
+            return self._file(path, full, st)
+        if stat.S_ISDIR(st.st_mode):
+            return digest.tree_token(self.own_tree(path))
+        if stat.S_ISLNK(st.st_mode):
+            return self._relink(path)
         raise digest.kind_error(path, st.st_mode)
 
     def tree(self, path: str) -> dict[str, str]:
-        """Relative path -> token of everything in the directory ``path`` (a symlink to one is followed).
+        """Relative path -> token of everything in the directory ``path`` as an input (a link to one is followed).
 
+        Links that stay inside count as their text, those that lead out as what they lead to: a file's token, or the
+        entries of the directory there. A link to nothing, or to a directory that it lies in, is its text.
         Empty when there is no directory. Raises FileError.
         """
-        full = self.root if path == "." else path if path[:1] == "/" else self._prefix + path
-        cut = 0 if path[:1] == "/" else len(self._prefix)
+        via = self._via[path] = {}
+        real = path
+        if os.path.islink(path if path[:1] == "/" else self._prefix + path):
+            end = self._follow(path, path)
+            if end is None:
+                return {}
+            real = end
+        left = [MOST_THROUGH_LINKS]
+        full = self.root if real == "." else real if real[:1] == "/" else self._prefix + real
+        top = os.path.realpath(full)
+        found = self._entries(path, real, top, (top,), left)
+        if not via:
+            del self._via[path]
+        return found
 
-        below = self._below[path] = []
+    def own_tree(self, path: str) -> dict[str, str]:
+        """Relative path -> token of everything in the directory ``path``; links are their texts. Raises FileError."""
+        return self._listing(path, path, digest.link_entry)
 
-        def hash_file(found: str, st: os.stat_result) -> str | None:
-            below.append(found[cut:])
-            return self._file(found[cut:], found, st)
+    def via(self, path: str) -> Iterable[str]:
+        """What the token of ``path`` rests on beyond itself and what lies in it: links passed, and where they lead."""
+        return self._via.get(path, ())
 
-        def visit(found: str, names: list[str]) -> None:
-            names.sort()
-            below.append(found[cut:] or ".")
-            self._directory(found[cut:] or ".", found, names, clock)
-
-        clock = signature.clock_ns()
-        try:
-            return digest.tree_entries(full, hash_file, visit)
-        except digest.FileError:
-            raise
-        except OSError as error:
-            self._absent(path, error)
-            return {}
+    def seen(self, path: str) -> Sequence[Seen]:
+        """The signatures with which everything was found that the token of ``path``, asked for before, rests on."""
+        below, via = self._below.get(path), self._via.get(path)
+        if below is None and via is None:
+            row = self._asked.get(path)
+            return ((path, row[0] if row is not None else None),)
+        names = dict.fromkeys((path, *(below or ())))
+        for name in via or ():
+            names[name] = None
+            names.update(dict.fromkeys(self._below.get(name, ())))
+        return [(name, row[0]) for name in names if (row := self._asked.get(name)) is not None]
 
     def knows(self, path: str) -> bool:
         """Whether the token of the regular file ``path`` can be told without reading it."""
@@ -118,6 +158,7 @@ class Contents:
 
     def forget(self, path: str) -> None:
         """Drop what this run knows about ``path``, and about everything in it when its tree was asked for."""
+        self._via.pop(path, None)
         for known in (path, *self._below.pop(path, ())):
             self._asked.pop(known, None)
             if self._rows.pop(known, None) is not None:
@@ -219,24 +260,99 @@ class Contents:
         self._put(path, (fresh, token, signature.is_racy(fresh, clock)))
         return token
 
-    def _link(self, path: str, full: str) -> str | None:
-        """Token of a symlink given directly: its own text and what stands at the end of the chain."""
-        first = self._relink(path)
-        if first is None:
-            return None
-        for _ in range(_HOPS):
+    def _listing(self, path: str, real: str, link: digest.OnLink) -> dict[str, str]:
+        """The entries of the directory ``real``, noted as what lies below ``path``; ``link`` says what links are."""
+        full = self.root if real == "." else real if real[:1] == "/" else self._prefix + real
+        cut = 0 if real[:1] == "/" else len(self._prefix)
+        below = self._below[path] = []
+
+        def hash_file(found: str, st: os.stat_result) -> str | None:
+            below.append(found[cut:])
+            return self._file(found[cut:], found, st)
+
+        def visit(found: str, names: list[str]) -> None:
+            names.sort()
+            below.append(found[cut:] or ".")
+            self._directory(found[cut:] or ".", found, names, clock)
+
+        clock = signature.clock_ns()
+        try:
+            return digest.tree_entries(full, hash_file, visit, link)
+        except digest.FileError:
+            raise
+        except OSError as error:
+            self._absent(real, error)
+            return {}
+
+    def _entries(
+        self, path: str, real: str, top: str, around: tuple[str, ...], left: list[int]
+    ) -> dict[str, str]:
+        """The entries of the directory ``real`` as part of the input ``path``.
+
+        ``top`` is where it really lies, ``around`` that of every directory in which links are followed at the moment,
+        ``left`` how many entries may still come through links.
+        """
+
+        def on_link(full: str, relative: str) -> str | dict[str, str]:
+            text = os.readlink(full)
+            own = "@" + digest.link_digest(text)
+            if trail.stays(top, relative, text):
+                return own
+            name = full if real[:1] == "/" else full[len(self._prefix) :]
+            end = self._follow(path, name)
+            if end is None:
+                return own
+            target = end if end[:1] == "/" else self._prefix + end
             try:
-                text = os.readlink(full)
-                path = text if text[:1] == "/" else os.path.join(os.path.dirname(path), text)
-                full = path if path[:1] == "/" else self._prefix + path
-                mode = os.lstat(full).st_mode
-            except (OSError, ValueError) as error:
-                self._absent(path, error)
-                return f"{first}+-"
-            if not stat.S_ISLNK(mode):
-                return f"{first}+{self.token(path) or '-'}"
-            self._relink(path)
-        return f"{first}+-"
+                st = os.lstat(target)
+            except OSError:
+                return own
+            if stat.S_ISREG(st.st_mode):
+                return self._file(end, target, st) or own
+            there = os.path.realpath(target)
+            if not stat.S_ISDIR(st.st_mode) or any(
+                one == there or one.startswith(there.rstrip("/") + "/") for one in around
+            ):
+                return own
+            found = self._entries(path, end, there, (*around, there), left)
+            left[0] -= len(found)
+            if left[0] < 0:
+                raise digest.FileError(
+                    f"the input {path!r} holds more than {MOST_THROUGH_LINKS:,} entries behind links that lead out of it"
+                )
+            return found
+
+        return self._listing(path if real == path else real, real, on_link)
+
+    def _follow(self, path: str, name: str) -> str | None:
+        """Where the link ``name`` leads, None for nowhere; what it went through is noted as `via` of ``path``."""
+        try:
+            found = trail.follow(self.root, name)
+        except OSError as error:
+            raise digest.read_error(name, error) from None
+        for link in (name, *found.links):
+            self._relink(link)
+        via = self._via.setdefault(path, {})
+        via.update(dict.fromkeys(found.names()))
+        if name != path:
+            via[name] = None
+        if found.missing is not None:
+            self._asked[found.missing] = _ABSENT
+        return found.end
+
+    def _end(self, path: str, end: str) -> str | None:
+        """The content of ``end``, to which the link ``path`` leads."""
+        full = end if end[:1] == "/" else self._prefix + end
+        try:
+            st = os.lstat(full)
+        except (OSError, ValueError) as error:
+            self._absent(end, error)
+            return None
+        if stat.S_ISREG(st.st_mode):
+            return self._file(end, full, st)
+        if stat.S_ISDIR(st.st_mode):
+            return digest.tree_token(self.tree(path))
+        raise digest.kind_error(path, st.st_mode)
 
     def _relink(self, path: str) -> str | None:
         """Read a symlink's text and note its row; None when it is none any more."""
@@ -279,7 +395,7 @@ class Contents:
         self._dirty = True
 
     def _absent(self, path: str, error: Exception) -> None:
-        if isinstance(error, OSError) and error.errno not in _NOT_THERE:
+        if isinstance(error, OSError) and error.errno not in trail.NOT_THERE:
             raise digest.read_error(path, error) from None
         if self._rows.pop(path, None) is not None:
             self._dirty = True

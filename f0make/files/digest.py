@@ -12,6 +12,10 @@ from f0make.files import signature
 from f0make.files.sha import sha256
 from f0make.files.signature import Signature
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 EMPTY_DIR = "/"
 """Token of an empty directory inside a tree."""
 
@@ -95,8 +99,17 @@ def link_digest(text: str) -> str:
 
 
 def link_token(path: str) -> str:
-    """Token that the symlink ``path`` has inside a tree: its target text is all that counts. Raises OSError."""
+    """Token of the symlink ``path`` itself: its target text is all that counts. Raises OSError."""
     return "@" + link_digest(os.readlink(path))
+
+
+def link_entry(path: str, relative: str) -> str | dict[str, str]:
+    """What a symlink in a directory of results comes to: its text. Raises OSError."""
+    return link_token(path)
+
+
+OnLink: TypeAlias = "Callable[[str, str], str | dict[str, str]]"
+"""(full path, path relative to the tree) of a symlink -> its token, or the entries that stand in its place."""
 
 
 def blob_of(token: str) -> str:
@@ -137,12 +150,25 @@ def read_error(path: str, error: OSError) -> FileError:
     return FileError(f"{path!r} cannot be read: {error.strerror or error} (check its permissions)")
 
 
+def _enter(found: dict[str, str], name: str, entry: str | dict[str, str]) -> None:
+    """Put what a link comes to into ``found`` at ``name``."""
+    if isinstance(entry, str):
+        found[name] = entry
+    elif entry:
+        found.update((f"{name}/{relative}", token) for relative, token in entry.items())
+    else:
+        found[name] = EMPTY_DIR
+
+
 def tree_entries(
     root: str,
     hash_file: Callable[[str, os.stat_result], str | None],
     visit: Callable[[str, list[str]], None] | None = None,
+    link: OnLink = link_entry,
 ) -> dict[str, str]:
     """Everything below the directory ``root``: relative path -> token, sorted.
+
+    ``link`` says what symlinks come to; none is followed here.
 
     ``hash_file(path, st)`` gives a regular file's token (None: it has just vanished); ``visit(path, names)``
     hears of each directory after it was listed. Raises FileError for what is no file, directory or symlink
@@ -178,7 +204,7 @@ def tree_entries(
                 elif stat.S_ISDIR(mode):
                     pending.append(path)
                 elif stat.S_ISLNK(mode):
-                    found[path[prefix:]] = link_token(path)
+                    _enter(found, path[prefix:], link(path, path[prefix:]))
                 else:
                     raise kind_error(path, mode)
             except (FileNotFoundError, NotADirectoryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 
 from f0make.files.digest import FileError
@@ -47,14 +48,20 @@ def touched(
                 found |= nodes(owners)
             continue
         try:
-            token = contents.token(path)
+            token = contents.own(path)
         except FileError:
             token = ""
-        if token is None and not made(owners):
-            return None  # an input is gone: that is an error before anything runs
+        if not made(owners) and (token is None or _another_kind(compiled, path, place, contents)):
+            return None  # an input is gone: that is an error before anything runs; globs tell kinds apart
         if token != (compiled.tokens[place] or None):
             found |= nodes(owners)
     return found
+
+
+def _another_kind(compiled: Compiled, path: str, place: int, contents: Contents) -> bool:
+    """Whether ``path`` is a file where it was a link, and so on."""
+    now = contents.signature(path)
+    return now is None or stat.S_IFMT(now[4]) != stat.S_IFMT(compiled.signature(place)[4])
 
 
 def _same_for_everybody(
@@ -64,7 +71,7 @@ def _same_for_everybody(
     known = compiled.index["listings"].get(path)
     if known is None:
         try:
-            return bool(compiled.tokens[place]) and contents.token(path) == compiled.tokens[place]
+            return bool(compiled.tokens[place]) and contents.own(path) == compiled.tokens[place]
         except FileError:
             return False
     fresh = contents.listed(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 
 from f0make.compact import dumper
@@ -111,11 +111,12 @@ def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
     """What is known of every path that the answer rests on; None when some of it is not sure."""
     contents = session.contents
     asked = contents.asked
-    paths = session.watched_files.union(*(i.inputs for i in instances))
-    paths.update(o.path for i in instances for o in i.outputs)
-    for path in paths:
+    for path in session.watched_files.union(*(i.inputs for i in instances)):
         if path not in asked:
             contents.token(path)
+    for path in {o.path for i in instances for o in i.outputs}:
+        if path not in asked:
+            contents.own(path)
     rows = contents.rows()
     for path, row in session.directory_rows.items():
         if contents.signature(path) != row[0]:
@@ -184,10 +185,8 @@ def _finish(
 ) -> dict[str, Any]:
     """The index of ``compiled``."""
     instances = [run.graph.instances[n] for n in numbers]
-    discovered = {
-        k: found for k, n in enumerate(numbers) if instances[k].depfile and (found := discovered_by(run, n))
-    }
-    known = direct(enumerate(instances), discovered)
+    discovered = {k: found for k, n in enumerate(numbers) if (found := discovered_by(run, n))}
+    known = direct(enumerate(instances), discovered, session.contents.via)
     root = session.workspace.rstrip("/") + "/"
     general = {path.removeprefix(root) for path in (*session.watched_files, *session.directory_rows)}
     # What was missing when the graph was made and is made by it now was expected to come.
@@ -240,13 +239,13 @@ def _times(spared: list[tuple[float, float]]) -> dict[str, bytes]:
     }
 
 
-def discovered_by(run: Run, node: int) -> list[str]:
+def discovered_by(run: Run, node: int) -> Iterable[str]:
     """The paths that the present result of ``node`` discovered."""
     verdict = run.verdicts.get(node)
-    record = verdict.record if verdict is not None and verdict.kind is not Kind.RUN else None
-    if record is None:
-        record = run.session.store.latest(run.graph.instances[node].name) or {}
-    return list(record.get("discovered", ()))
+    if verdict is not None and verdict.kind is not Kind.RUN and verdict.record is not None:
+        found: Iterable[str] = verdict.record.get("discovered", ())
+        return found
+    return run.attempts.discovered.get(run.graph.instances[node].name, ())
 
 
 def _events(run: Run, numbers: list[int]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 from f0make.model import Instance
 
@@ -15,8 +15,15 @@ Owners = dict[str, set[int]]
 """Path -> 2 x instance, and 1 more where the instance makes it."""
 
 
-def direct(instances: Iterable[tuple[int, Instance]], discovered: Mapping[int, Iterable[str]]) -> Owners:
-    """The owners of the paths that instances name, and of those ``discovered`` in a run of each."""
+def direct(
+    instances: Iterable[tuple[int, Instance]],
+    discovered: Mapping[int, Iterable[str]],
+    via: Callable[[str], Iterable[str]],
+) -> Owners:
+    """The owners of the paths that instances name, and of those ``discovered`` in a run of each.
+
+    ``via``: what else the content of a path that is read rests on, as `Contents.via`.
+    """
     found: Owners = {}
     for number, instance in instances:
         for path in (*instance.inputs, *discovered.get(number, ())):
@@ -24,6 +31,8 @@ def direct(instances: Iterable[tuple[int, Instance]], discovered: Mapping[int, I
                 found[path].add(2 * number)
             else:
                 found[path] = {2 * number}
+            for name in via(path):
+                found.setdefault(name, set()).add(2 * number)
         for output in instance.outputs:
             if output.path in found:
                 found[output.path].add(2 * number + 1)

@@ -106,9 +106,12 @@ def _rows(part: PartSession, run: Run) -> dict[str, Row] | None:
     """What is known now of every path that this run or a change has touched."""
     contents, compiled = part.contents, part.compiled
     for instance in part.graph.instances:
-        for path in (*instance.inputs, *(o.path for o in instance.outputs)):
+        for path in instance.inputs:
             if path not in contents.asked:
                 contents.token(path)
+        for output in instance.outputs:
+            if output.path not in contents.asked:
+                contents.own(output.path)
     rows = contents.rows()
     root = part.workspace.rstrip("/") + "/"
     rows = {path.removeprefix(root): row for path, row in rows.items()}
@@ -199,12 +202,8 @@ def _rewrite(
     """Other paths than before."""
     compiled = part.compiled
     head, index = _base(part, saved)
-    discovered = {
-        number: discovered_by(run, n)
-        for n, (number, instance) in enumerate(zip(part.numbers, part.graph.instances, strict=True))
-        if instance.depfile
-    }
-    known = direct(zip(part.numbers, part.graph.instances, strict=True), discovered)
+    discovered = {number: discovered_by(run, n) for n, number in enumerate(part.numbers)}
+    known = direct(zip(part.numbers, part.graph.instances, strict=True), discovered, part.contents.via)
     merged: dict[str, tuple[Any, str, Any]] = {}
     for place, path in enumerate(compiled.paths):
         number, at = divmod(place, CHUNK)

@@ -42,24 +42,68 @@ class Planned:
     changes: list[Change] = field(default_factory=list)
 
 
+ABSENT = "-"
+"""In a record's `discovered`: nothing was there."""
+SETTLES = "settles"
+"""In a record: it comes from a run made because several records of its key fitted and differed."""
+
+
 def matching(
     records: Sequence[Record],
     token_of: Callable[[str], str | None],
     value_of: Callable[[str], tuple[bool, Any]],
-) -> Record | None:
-    """The newest of ``records`` (all of one key) whose discoveries still hold.
+) -> tuple[Record | None, bool]:
+    """The newest of ``records`` (all of one key, newest first) whose discoveries still hold, and whether that is disputed.
 
-    ``token_of`` gives the present token of a path that a depfile named, ``value_of`` whether the context
-    holds a key, and its value.
+    It is disputed when several hold and differ in what they made: then none counts, and the instance must run. The
+    record of that run settles it: it counts against all older ones. ``token_of`` gives the present token of a path
+    that was discovered, ``value_of`` whether the context holds a key, and its value.
     """
+    tokens: dict[str, str | None] = {}
+
+    def is_as(path: str, token: str) -> bool:
+        if path not in tokens:
+            tokens[path] = token_of(path)
+        return tokens[path] == (None if token == ABSENT else token)
+
+    def holds(record: Record) -> bool:
+        return (
+            all(is_as(path, token) for path, token in record.get("discovered", {}).items())
+            and all(value_of(key) == (True, value) for key, value in record.get("reads", {}).items())
+            and not any(value_of(key)[0] for key in record.get("missing_reads", ()))
+        )
+
+    first: Record | None = None
+    settled: list[Record] = []
     for record in records:
-        if all(token_of(path) == token for path, token in record.get("discovered", {}).items()) and all(
-            value_of(key) == (True, value) for key, value in record.get("reads", {}).items()
-        ):
-            if any(value_of(key)[0] for key in record.get("missing_reads", ())):
-                continue
-            return record
-    return None
+        if first is not None and _same_result(first, record):
+            continue
+        if holds(record) and not any(_overrules(other, record, is_as) for other in settled):
+            if first is not None:
+                return None, True
+            first = record
+            if record.get(SETTLES):
+                break
+        if record.get(SETTLES):
+            settled.append(record)
+    return first, False
+
+
+def _same_result(one: Record, other: Record) -> bool:
+    return one["outputs"] == other["outputs"] and _writes(one) == _writes(other)
+
+
+def _writes(record: Record) -> list[tuple[Any, Any]]:
+    return [(write["key"], write["value"]) for write in record.get("writes", ())]
+
+
+def _overrules(settling: Record, older: Record, is_as: Callable[[str, str], bool]) -> bool:
+    """Whether ``older`` lost against ``settling``, and something that it knows nothing of and that one read is there."""
+    known = older.get("discovered", {})
+    return not _same_result(settling, older) and any(
+        token != ABSENT and path not in known and not is_as(path, ABSENT)
+        for path, token in settling.get("discovered", {}).items()
+    )
 
 
 def out_of_place(
@@ -107,12 +151,13 @@ def differences(
         ("discovered input", record.get("discovered", {}), discovered),
     ):
         for path in sorted({*before, *now}):
-            if before.get(path) != now.get(path):
+            old, new = (None if at.get(path) == ABSENT else at.get(path) for at in (before, now))
+            if old != new:
                 changes.append(
                     Change(
                         f"{label} {path}",
-                        _content(path in before, before.get(path)),
-                        _content(path in now, now.get(path)),
+                        _content(path in before, old),
+                        _content(path in now, new),
                     )
                 )
     return changes

@@ -40,7 +40,7 @@ _TEXT = 2000
 """Characters of a message that is shown to people."""
 _MOST_SLOTS = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}(?:\+(?:-|[0-9a-f]{64}[x/]?))?")
+_FILE = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}")
 _ENTRY = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}|/")
 _INTEGER = 2**63 - 1
 _YEAR_9999 = 253402300800.0

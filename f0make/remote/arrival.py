@@ -75,11 +75,6 @@ def _place_one(workspace: Workspace, path: str, outcome: Outcome, blobs: Blobs) 
         if isinstance(error, WrongTree):
             raise FileError(f"its output {path!r} is no directory that can be: {error}") from None
         raise
-    if token.startswith("@"):
-        from f0make.files.contents import Contents
-
-        # A link counts with what it leads to here.
-        outcome.outputs[path] = Contents(workspace.root).token(path) or "-"
     for file, (signature, sure) in written.items():
         outcome.signatures[file] = (*signature, FOREVER if sure else clock)
 

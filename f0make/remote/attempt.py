@@ -144,17 +144,6 @@ def _input(bundle: Bundle, path: str, below: Below, scratch: str, store: Store) 
     if os.path.lexists(target):
         return  # It came with a directory around it.
     below.make_parents(path)
-    if token.startswith("@"):
-        text = os.fsdecode(store.read(blob_of(token)))
-        token = token.partition("+")[2]
-        end = os.path.normpath(os.path.join(os.path.dirname(path), text))
-        if token in ("", "-") or not (os.path.isabs(text) or end == ".." or end.startswith("../")):
-            os.symlink(text, target)
-            target = os.path.join(work, end)
-            if token in ("", "-") or os.path.lexists(target):
-                return
-            below.make_parents(end)
-        # A link that leads out of the workspace leads nowhere here: its content stands in for it.
     if token.endswith("/"):
         os.mkdir(target)
         made = {""}
@@ -257,10 +246,10 @@ def _keep_left(inner: Bundle, outcome: Outcome, store: Store) -> None:
     contents = Contents(inner.workspace)
     for path, _ in inner.outputs:
         try:
-            token = contents.token(path)
-            if token is None or token == "-":
+            token = contents.own(path)
+            if token is None:
                 continue
-            tree = contents.tree(path) if token.endswith("/") else None
+            tree = contents.own_tree(path) if token.endswith("/") else None
             keep(inner.workspace, path, token, tree, store)
         except (OSError, BlobError, CacheUnusable):
             continue

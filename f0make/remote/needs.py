@@ -40,18 +40,20 @@ def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts:
                 bundle.modules[path] = digest
 
 
-def stays(bundle: Bundle, made: Callable[[str], str | None]) -> str:
+def stays(bundle: Bundle, made: Callable[[str], str | None], contents: Contents) -> str:
     """Why an input of ``bundle`` may not be sent to a host, empty when all may.
 
-    ``made`` gives the token of what f0make left at a path. A link that is a result may have been made by a host,
-    so as to be sent what it leads to.
+    ``made`` gives the token of what f0make left at a path. A link that is a result, or lies in one, may have been made
+    by a host, so as to be sent what it leads to. ``contents`` knows which links the inputs' contents rest on, also those
+    that lead out of an input directory.
     """
     from f0make.remote import escapes
 
     root, top = bundle.workspace, os.path.realpath(bundle.workspace)
     plain: dict[str, bool] = {}
     """Directory -> no link stands on the way to it."""
-    for path in [*bundle.contents, *bundle.modules]:
+    inside = [name for path in bundle.contents for name in contents.via(path)]
+    for path in [*bundle.contents, *bundle.modules, *inside]:
         above = os.path.dirname(path)
         if above not in plain:
             plain[above] = os.path.realpath(os.path.join(root, above)) == os.path.join(top, above).rstrip("/")
@@ -73,12 +75,6 @@ def sources(bundle: Bundle) -> dict[str, Source]:
         if path.startswith("/"):
             continue  # It lies outside of the workspace and does not travel.
         full = os.path.join(bundle.workspace, path)
-        if token.startswith("@"):
-            found[blob_of(token)] = _link(full, path)
-            token = token.partition("+")[2]
-            full = os.path.realpath(full)
-        if token in ("", "-"):
-            continue
         if not token.endswith("/"):
             found.setdefault(blob_of(token), full)
             continue
@@ -98,10 +94,7 @@ def digests(bundle: Bundle) -> dict[str, None]:
     found: dict[str, None] = {}
 
     def add(token: Token) -> None:
-        if token.startswith("@"):
-            found[blob_of(token)] = None
-            token = token.partition("+")[2]
-        if token not in ("", "-") and not token.endswith("/"):
+        if not token.endswith("/"):
             found[blob_of(token)] = None
 
     for path, token in bundle.contents.items():

@@ -48,6 +48,7 @@ MODULES = (
     "files/regular.py",
     "files/sha.py",
     "files/signature.py",
+    "files/trail.py",
     "files/workspace/__init__.py",
     "files/workspace/below.py",
     "files/workspace/marks.py",

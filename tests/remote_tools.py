@@ -119,6 +119,14 @@ class Remote(F0):
         """What `item` names, from outside."""
         return host.inside(f"work/{self.number}") if host in self.used else host.workdir
 
+    def workdir_there(self, host: Host) -> str:
+        """What `item` names, as the host sees it."""
+        return (
+            f"{host.layout.home}/work/{self.number}"
+            if host in self.used
+            else f"{host.layout.home}/.cache/f0make"
+        )
+
     def inside_any(self, host: Host, text: str) -> list[Path]:
         """The files below this test's workdir at ``host`` that hold ``text``."""
         files = (path for path in self.workdir(host).rglob("*") if path.is_file() and not path.is_symlink())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import hashlib
 import os
@@ -146,6 +147,27 @@ def test_python_3_9_runs_shell_and_python_steps(start: Callable[..., Shell]) -> 
     shell.send(pack.take())
     outcome = wire.outcome_of(shell.next(wire.OUTCOME))[0]
     assert outcome.ok and outcome.writes[0]["key"] == "k", outcome.message
+
+
+def imported(source: str) -> Iterator[str]:
+    """Modules of f0make that ``source`` imports as soon as it is imported itself."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("f0make"):
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("f0make"))
+
+
+def test_what_is_sent_holds_all_that_it_imports() -> None:
+    root = Path(shipped.__file__).parent.parent
+    sent = {name.removesuffix(".py").removesuffix("/__init__") for name in shipped.MODULES}
+    for name in shipped.MODULES:
+        for module in imported((root / name).read_text()):
+            path = module.removeprefix("f0make").lstrip(".").replace(".", "/")
+            there = (root / f"{path}.py").exists() or (root / path / "__init__.py").exists()
+            assert not there or not path or path in sent, f"{name} imports {module}, which is not sent"
 
 
 @pytest.mark.parametrize("version", ["3.7", "3.8", "2.7"])

@@ -525,7 +525,9 @@ def test_events_and_summary(remote: Remote) -> None:
     assert all(set(told) >= {"ran", "sent", "received"} for told in hosts.values())
     assert all(hosts[name]["sent"] > 0 and hosts[name]["received"] > 0 for name in ("h1", "h2"))
     at = ran_at(result)
-    assert at["s"] == "h1" and at["t"] == "h2"
+    assert at == {"s": "h1", "t": "h2", "u": "local"}
+    again = remote.there(jobs=1)
+    assert not ran_at(again), "what is current ran nowhere"
 
 
 def test_people_are_told_where_a_step_ran(remote: Remote, h1: Host) -> None:

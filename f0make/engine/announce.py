@@ -9,8 +9,8 @@ from f0make.options import Event, Reporter
 from f0make.state.store import Store
 
 
-def failure(reason: str, outcome: Outcome | None) -> Event:
-    """What the history keeps of an instance that failed: no record tells of it."""
+def failure(reason: str, outcome: Outcome | None, here: str = "") -> Event:
+    """What the history keeps of an instance that failed: no record tells of it. ``here`` is as in `Announcer`."""
     about: Event = {"reason": reason}
     if outcome is not None:
         about.update(started=outcome.started, seconds=round(outcome.seconds, 6))
@@ -18,15 +18,19 @@ def failure(reason: str, outcome: Outcome | None) -> Event:
         about.update(read=outcome.read, written=outcome.written)
         if outcome.exit_code is not None:
             about["exit_code"] = outcome.exit_code
-        if outcome.host:
-            about["host"] = outcome.host
+        if outcome.host or here:
+            about["host"] = outcome.host or here
     return about
 
 
 class Announcer:
-    """Buffers the `step` events of a run for ``reporter`` and lets them go after a flush of ``store``."""
+    """Buffers the `step` events of a run for ``reporter`` and lets them go after a flush of ``store``.
 
-    def __init__(self, store: Store, reporter: Reporter) -> None:
+    ``here`` is how this machine is called in a run with hosts, empty in others.
+    """
+
+    def __init__(self, store: Store, reporter: Reporter, here: str = "") -> None:
+        self.here = here
         self._store = store
         self._reporter = reporter
         self._events: list[Event] = []
@@ -48,8 +52,8 @@ class Announcer:
                         event[kind] = paths
             if outcome.exit_code is not None:
                 event["exit_code"] = outcome.exit_code
-            if outcome.host:
-                event["host"] = outcome.host
+            if outcome.host or self.here:
+                event["host"] = outcome.host or self.here
         self._events.append(event)
 
     def flush(self) -> OSError | None:

@@ -120,7 +120,7 @@ class Run:
         self.judge = Judge(self)
         self.growth = Growth(self)
         self.asking = Asking(shared, lambda: self.inbox.put(None), reporter.note)
-        self._announcer = Announcer(session.store, reporter)
+        self._announcer = Announcer(session.store, reporter, "local" if self.farm is not None else "")
         self.lay_out(session.graph)
 
     # -- the graph and its nodes -------------------------------------------------------------------------
@@ -460,7 +460,7 @@ class Run:
             self.steps[name] = state.value
         cost = self.attempts.cost(name) if outcome else None
         if state is State.FAILED:
-            self.failures[name] = {**failure(reason, outcome), **(cost or {})}
+            self.failures[name] = {**failure(reason, outcome, self._announcer.here), **(cost or {})}
         self._announcer.add(name, state, reason, outcome, cost)
 
     def _flush(self) -> None:

@@ -18,6 +18,7 @@ from f0make.files.digest import EMPTY_DIR, blob_of, tree_token
 from f0make.files.workspace import marks
 from f0make.remote import outbox, wire
 from f0make.remote.attempt import LONGEST_LOG
+from f0make.state.validate_record import valid_outputs
 
 LIMITS = {
     wire.UP: 64 << 10,
@@ -40,8 +41,6 @@ _TEXT = 2000
 """Characters of a message that is shown to people."""
 _MOST_SLOTS = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}")
-_ENTRY = re.compile(r"[0-9a-f]{64}x?|@[0-9a-f]{64}|/")
 _INTEGER = 2**63 - 1
 _YEAR_9999 = 253402300800.0
 _CENTURY = 100 * 366 * 86400.0
@@ -165,46 +164,25 @@ def check(bundle: Bundle, outcome: Outcome) -> None:
 def _outputs(bundle: Bundle, outcome: Outcome) -> None:
     declared = dict(bundle.outputs)
     outputs, trees = outcome.outputs, outcome.trees
-    _need(isinstance(outputs, dict) and isinstance(trees, dict), "its outputs are none")
+    _need(valid_outputs(outputs, trees), "its outputs are none")
     _need(outputs.keys() <= declared.keys(), "it reports outputs that its step does not have")
-    _need(trees.keys() <= outputs.keys(), "it reports directories that are no outputs")
     _need(not outcome.ok or outputs.keys() == declared.keys(), "a good result lacks an output")
     for path, token in outputs.items():
-        _need(isinstance(token, str), f"the output {path!r} has no content")
+        _need("+" not in token, f"the output {path!r} is more than a link's text")
         tree = trees.get(path)
-        if tree is None:
-            _need(_FILE.fullmatch(token) is not None, f"the content of the output {path!r} is none")
-            _need(not outcome.ok or not declared[path], f"the output {path!r} is no directory")
-        else:
-            _tree(path, tree)
-            _need(tree_token(tree) == token, f"the directory {path!r} is not what it says")
-            _need(not outcome.ok or declared[path], f"the output {path!r} is a directory")
+        _need(tree is None or tree_token(tree) == token, f"the directory {path!r} is not what it says")
+        _need(
+            not outcome.ok or declared[path] == (tree is not None), f"the output {path!r} is of another kind"
+        )
     noted = {"outputs": outputs, "trees": trees, "times": outcome.times, "modes": outcome.modes}
     _need(marks.sound(noted), "times or rights of its outputs are none")
 
 
-def _tree(path: str, tree: Any) -> None:
-    _need(isinstance(tree, dict), f"the directory {path!r} is none")
-    for relative, token in tree.items():
-        _need(isinstance(token, str) and _ENTRY.fullmatch(token) is not None, f"an entry of {path!r} is none")
-        parts = relative.split("/")
-        _need(
-            not {"", ".", ".."} & set(parts) and "\0" not in relative and len(relative) < LONGEST_LINK,
-            f"it reports an output with the name {relative[:200]!r}",
-        )
-        for n in range(1, len(parts)):
-            # A file below what is a file or a link would be written to wherever that leads.
-            _need(
-                "/".join(parts[:n]) not in tree, f"it reports {relative[:200]!r} below what is no directory"
-            )
-
-
 def _context(outcome: Outcome) -> None:
     _need(_are_texts(outcome.missing_reads), "its reads are none")
-    reads, writes = outcome.reads, outcome.writes
-    _need(isinstance(reads, dict), "its reads are none")
-    _need(isinstance(writes, list), "its writes are none")
-    for write in writes:
+    _need(isinstance(outcome.reads, dict), "its reads are none")
+    _need(isinstance(outcome.writes, list), "its writes are none")
+    for write in outcome.writes:
         _need(isinstance(write, dict) and write.keys() == {"key", "value", "who", "when"}, "a write is none")
         _need(isinstance(write["key"], str) and write["key"] != "", "a write has no key")
         _need(isinstance(write["who"], str), "a write is nobody's")

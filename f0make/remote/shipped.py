@@ -44,6 +44,7 @@ MODULES = (
     "files/atomic.py",
     "files/contents.py",
     "files/digest.py",
+    "files/regular.py",
     "files/keeping.py",
     "files/regular.py",
     "files/sha.py",

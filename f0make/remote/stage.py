@@ -1,7 +1,6 @@
 """Starting the agent through whatever shell the host's login gives: POSIX sh, then python3, then the zip.
 
-A login shell may print a greeting; everything before a line with an unforeseeable mark is passed over. The text
-that python3 gets is read by versions as old as 2.7, so that those can say what they are.
+A login shell may print a greeting; everything before a line with an unforeseeable mark is passed over.
 """
 
 from __future__ import annotations
@@ -13,64 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from f0make.remote.answers import line
-
-STAGE = """\
-import hashlib, json, os, sys
-def say(mark, **about):
-    os.write(1, ("\\n%s %s\\n" % (mark, json.dumps(about))).encode("ascii"))
-def load(mark, workdir, digest, size):
-    version = "%d.%d.%d" % tuple(sys.version_info[:3])
-    if sys.version_info < (3, 9):
-        return say(mark, state="old", python=version)
-    mask = os.umask(0o077)
-    workdir = os.path.join(os.path.expanduser("~"), os.path.expanduser(workdir))
-    path = os.path.join(workdir, "agent", digest + ".zip")
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        data = b""
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                data = file.read()
-        if hashlib.sha256(data).hexdigest() != digest:
-            say(mark, state="send")
-            parts = []
-            while size:
-                part = os.read(0, min(size, 65536))
-                if not part:
-                    return
-                parts.append(part)
-                size -= len(part)
-            data = b"".join(parts)
-            if hashlib.sha256(data).hexdigest() != digest:
-                return say(mark, state="broken", path=path)
-            aside = "%s.%d" % (path, os.getpid())
-            with open(aside, "wb") as file:
-                file.write(data)
-            os.replace(aside, path)
-        else:
-            os.utime(path)
-        room = os.statvfs(workdir)
-        if room.f_bavail * room.f_frsize < 1 << 16:
-            raise OSError(28, os.strerror(28), workdir)
-        with open("%s.%d" % (path, os.getpid()), "wb") as file:
-            file.write(b"0" * 4096)
-        os.unlink(file.name)
-    except OSError as error:
-        try:
-            os.unlink("%s.%d" % (path, os.getpid()))
-        except OSError:
-            pass
-        full = error.errno in (28, 122)
-        return say(mark, state="full" if full else "unusable", path=workdir, reason=error.strerror)
-    os.umask(mask)
-    sys.dont_write_bytecode = True
-    sys.path[0] = path
-    sys.argv[1:] = []
-    say(mark, state="ready", python=version)
-    from f0make.remote import agent
-    os._exit(agent.main(workdir))
-load(**json.loads(base64.b64decode(sys.argv[2]).decode("ascii")))
-"""
+from f0make.remote.foothold import STAGE
 
 
 class NotStarted(Exception):
@@ -102,10 +44,11 @@ def command(mark: str, workdir: str, digest: str, size: int) -> str:
     given = json.dumps({"mark": mark, "workdir": workdir, "digest": digest, "size": size})
     about = base64.b64encode(given.encode("ascii")).decode("ascii")
     code = base64.b64encode(STAGE.encode("ascii")).decode("ascii")
-    start = "import sys,base64;exec(base64.b64decode(sys.argv[1]))"
+    # Nothing is imported from the directory where the login ends, nor from where variables of the host lead.
+    start = "import sys;sys.path.pop(0);import base64;exec(base64.b64decode(sys.argv[1]))"
     return (
         f"exec sh -c 'command -v python3 >/dev/null 2>&1 || {{ echo; echo {mark} nopython; exit 0; }}; "
-        f'exec python3 -c "{start}" {code} {about}\''
+        f'exec python3 -E -s -X utf8 -c "{start}" {code} {about}\''
     )
 
 
@@ -175,6 +118,11 @@ def _explain(host: str, about: dict[str, str]) -> str:
         return f"{host}: its python3 is Python {about.get('python')}, f0make needs 3.9 or newer (install it there as python3)"
     if state == "full":
         return f"{host}: the disk of {path} is full (make room, or set workdir to another directory)"
+    if state == "unsafe":
+        return (
+            f"{host}: {path} {about.get('reason')}, so nothing there can be trusted "
+            "(set workdir to a directory of your own)"
+        )
     if state == "unusable":
         return (
             f"{host}: {path} cannot be written to: {about.get('reason')} (set workdir to another directory)"

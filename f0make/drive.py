@@ -82,6 +82,7 @@ def drive(
         with _signals(run):
             _take_over(session, run)
             _clean_up_crash(session, run)
+            _refuse_protected(session, run, means)
             run.run()
     finally:
         if means.shared is not None:
@@ -96,6 +97,23 @@ def drive(
     save(run, summary, recipe_path, targets, started)
     reporter.summary(summary)
     return _result(run, summary)
+
+
+def _refuse_protected(session: Session, run: Run, means: Means) -> None:
+    """Fail, before anything starts, what would have to replace a protected output whatever the steps before it make."""
+    outputs = [
+        o for n in run.progress.wanted if run.progress.is_instance(n) for o in run.graph.instances[n].outputs
+    ]
+    protected = [output for output in outputs if output.protected]
+    if not protected or run.outputs.protected_among(protected) is None:
+        return
+    from f0make.engine.outputs import refusal
+    from f0make.engine.planning import foresee
+
+    for planned in foresee(session, run.options, means.blobs, means.shared):
+        node = run.graph.by_name.get(planned.instance.name)
+        if planned.protected and planned.certain and node is not None:
+            run.fail(node, refusal(planned.protected))
 
 
 def _tell_start(run: Run, recipe_path: str, jobs: int) -> None:

@@ -137,6 +137,7 @@ class Attempts:
 
             forget_attempts(bundle.log, self.retries(instance))
         self._look_at_inputs(node)
+        run.outputs.guard(instance.outputs, node in run.decider.forced)
         run.outputs.clear(instance.outputs, here=not bundle.host and not run.elsewhere)
         run.session.store.append_begin(
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}

@@ -28,6 +28,11 @@ class ProtectedOutput(Exception):
     """A protected output would be replaced without `--force`."""
 
 
+def refusal(path: str) -> str:
+    """Why an instance does not run whose protected output lies at ``path``. Pure."""
+    return f"output {path} is protected and would be replaced (run it with --force)"
+
+
 class Outputs:
     """The files of instances in the workspace, as f0make's own or the user's."""
 
@@ -61,9 +66,7 @@ class Outputs:
         """Raise ProtectedOutput if one of ``outputs`` is there and protected, and nobody forces it."""
         output = None if forced else self.protected_among(outputs)
         if output is not None:
-            raise ProtectedOutput(
-                f"output {output.path} is protected and would be replaced (run it with --force)"
-            )
+            raise ProtectedOutput(refusal(output.path))
 
     def protected_among(self, outputs: Sequence[Output]) -> Output | None:
         """The first of ``outputs`` that is protected and there, as f0make left it."""

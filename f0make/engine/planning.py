@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from f0make.engine.contexts import Contexts
-from f0make.engine.decider import Decider, Kind
+from f0make.engine.decider import Decider, Kind, Verdict
 from f0make.engine.fingerprints import Recorded
+from f0make.engine.outputs import Outputs
 from f0make.engine.tokens import Tokens
 from f0make.model import Instance
 from f0make.options import RunOptions
@@ -28,7 +29,7 @@ def plan(
     """
     finished: frozenset[str] = frozenset()
     while True:
-        planned = _walk(session, options, blobs, shared)
+        planned = foresee(session, options, blobs, shared)
         status = {p.instance.name: p.status for p in planned}
         ready = {
             after
@@ -47,9 +48,10 @@ def plan(
         session.build(finished)
 
 
-def _walk(
+def foresee(
     session: Session, options: RunOptions, blobs: Blobs | None, shared: SharedRecords | None
 ) -> list[Planned]:
+    """The same for the graph as it is now."""
     graph = session.graph
     tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
     decider = Decider(session, tokens, contexts, blobs, shared, Recorded(session.store))
@@ -60,6 +62,7 @@ def _walk(
     if options.only:
         wanted &= session.selected("--only", options.only)
     left_out = session.selected("--skip", options.skip)
+    outputs = Outputs(session, tokens, "", lambda text: None)
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
@@ -85,6 +88,8 @@ def _walk(
             continue
         planned = Planned(instance, verdict.kind.value, verdict.reason, verdict.changes)
         found[node] = planned
+        if node not in decider.forced:
+            _foresee_protected(planned, verdict, outputs)
         record = verdict.record
         if verdict.kind in (Kind.RUN, Kind.BLOCKED):
             planned.status = "run"
@@ -102,6 +107,16 @@ def _walk(
             contexts.settle(node, instance.step.name, record.get("writes", ()))
     _demand_temps(session, decider, found, reruns)
     return [found[node] for node in graph.order if node in found]
+
+
+def _foresee_protected(planned: Planned, verdict: Verdict, outputs: Outputs) -> None:
+    """Note the protected output that stands in the way of what ``verdict`` says."""
+    replaced = planned.instance.outputs if verdict.kind is Kind.RUN else verdict.wrong
+    if verdict.kind is not Kind.CURRENT and any(output.protected for output in replaced):
+        output = outputs.protected_among(replaced)
+        if output is not None:
+            # Without a key something that it depends on is not known yet.
+            planned.protected, planned.certain = output.path, bool(verdict.key)
 
 
 def _in_waves(nodes: list[int], later: dict[int, str], shared: SharedRecords | None) -> Iterator[int]:

@@ -40,6 +40,18 @@ class Planned:
     """``run``, ``restore``, ``current`` or ``skip``."""
     reason: str
     changes: list[Change] = field(default_factory=list)
+    protected: str = ""
+    """A protected output that would be replaced: a run refuses to. With ``certain`` before anything starts."""
+    certain: bool = True
+    """It will be so whatever the steps before it make."""
+
+    @property
+    def why(self) -> str:
+        """The reason, and what stands against it."""
+        if not self.protected:
+            return self.reason
+        stops = "a run stops there" if self.certain else "a run stops there if it must be replaced"
+        return f"{self.reason}; output {self.protected} is protected: {stops} (--force {self.instance.name})"
 
 
 ABSENT = "-"

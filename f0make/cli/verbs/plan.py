@@ -54,7 +54,13 @@ def _print_json(
         {"event": "start", "recipe": recipe, "instances": len(planned), "plan": True}
     ]
     lines += [
-        {"event": "step", "step": entry.instance.name, "status": entry.status, "reason": entry.reason}
+        {
+            "event": "step",
+            "step": entry.instance.name,
+            "status": entry.status,
+            "reason": entry.why,
+            **({"protected": entry.protected} if entry.protected else {}),
+        }
         for entry in planned
     ]
     # a plan's summary has the fields of a run's too: nothing ran
@@ -75,6 +81,9 @@ def _print_text(
     if not options.quiet:
         work = tally["run"] or tally["restore"]
         print(f"f0make: {'' if work else 'nothing to do: '}{counts(tally, PLANNED)}", file=sys.stderr)
+        for entry in planned:
+            if entry.protected and entry.certain:
+                print(f"f0make: a run refuses to replace {shown(entry.protected)}", file=sys.stderr)
         if predicted:
             energy = energy_words(predicted["predicted_energy_kwh"], predicted["predicted_carbon_g"])
             took = duration(predicted["predicted_seconds"])
@@ -84,5 +93,5 @@ def _print_text(
 
 def plan_line(entry: Planned) -> str:
     """`run      count[book=moby]  (input texts/moby.txt changed)`."""
-    reason = f"  ({shown(entry.reason)})" if entry.reason else ""
+    reason = f"  ({shown(entry.why)})" if entry.reason else ""
     return f"{entry.status:<8} {shown(entry.instance.name)}{reason}"

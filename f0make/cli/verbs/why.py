@@ -31,7 +31,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
                 "event": "why",
                 "step": entry.instance.name,
                 "status": entry.status,
-                "reason": entry.reason,
+                "reason": entry.why,
                 "changes": [{"part": c.part, "old": c.old, "new": c.new} for c in entry.changes],
             }
             print(json.dumps(event))

@@ -84,16 +84,22 @@ def test_a_python_step_that_never_lets_go(tmp_path: Path) -> None:
 
 
 def test_a_group_is_known_by_pid_and_start(tmp_path: Path) -> None:
-    """A process without the marker is found by the journal, and spared when the pid belongs to another now."""
+    """A step that has dropped the marker is found by the journal and its log; others are spared whatever the journal says."""
     run = tmp_path / ".f0make" / "run"
     run.mkdir(parents=True)
+    (run.parent / "logs").mkdir()
     before = host.now()
     processes = [
-        subprocess.Popen(["env", "-i", "sleep", "60"], start_new_session=True, stdin=subprocess.DEVNULL)
-        for _ in range(2)
+        subprocess.Popen(
+            ["env", "-i", "sleep", "60"],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=(run.parent / "logs" / name).open("w") if name else None,
+        )
+        for name in ("a.log", "b.log", "")
     ]
     after = host.now()
-    old, stranger = (p.pid for p in processes)
+    old, stranger, victim = (p.pid for p in processes)
     until(lambda: all(b"sleep" in Path(f"/proc/{p}/cmdline").read_bytes() for p in (old, stranger)))
     header = f"f0make-run-1 {host.boot()} {before} 1 1\n"
     try:
@@ -105,6 +111,14 @@ def test_a_group_is_known_by_pid_and_start(tmp_path: Path) -> None:
         )
         assert kill_leftovers(str(tmp_path)) == 0
         assert alive(old)
+        # Planted: the journal is right about the pid and its start, and names it as a worker, too.
+        for planted in (
+            f"{header}{victim} {before} {after}\n",
+            f"f0make-run-1 {host.boot()} {before} {victim} {host.facts(victim)[4]}\n0 0 0\n",
+        ):
+            (run / f"worker-{victim}").write_text(planted)
+            assert kill_leftovers(str(tmp_path)) == 0
+            assert alive(victim)
         (run / "worker-1").write_text(f"{header}{old} {before} {after}\n")
         assert kill_leftovers(str(tmp_path)) == 1
         assert not alive(old) and alive(stranger)

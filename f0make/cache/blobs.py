@@ -70,6 +70,7 @@ class Blobs:
         self._count = itertools.count(1)
         self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._ready = False
+        self._ways: set[str] = set()
         self._in_use = InUse(directory)
         self.verified: set[str] = set()
         """Blobs whose bytes this process has written and hashed a moment ago: `fetch` does not read them for that."""
@@ -85,14 +86,25 @@ class Blobs:
         if self.readonly:
             raise CacheUnusable(f"the cache {self.directory!r} was opened for reading")
         try:
-            os.makedirs(self._cas, exist_ok=True)
-            os.makedirs(self._tmp, exist_ok=True)
+            for place in (self._cas, self._tmp):
+                os.makedirs(place, exist_ok=True)
+                self.check_way(place)
             if not os.access(self._tmp, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._tmp)
         except OSError as error:
             raise self._unusable(error) from None
         self._in_use.hold(create=True)
         self._ready = True
+
+    def check_way(self, place: str) -> None:
+        """Refuse to write into the directory ``place`` of the cache where that is a link: it could lead anywhere.
+
+        Asked once for each. Raises CacheUnusable.
+        """
+        if place not in self._ways:
+            if os.path.islink(place):
+                raise CacheUnusable(f"{place!r} is a link, and in a cache f0make follows none")
+            self._ways.add(place)
 
     def close(self) -> None:
         """Tell `upkeep.gc` that this process needs nothing more (the end of the process tells it, too)."""
@@ -307,7 +319,11 @@ class Blobs:
         return name, self._copy(source, size, digest, name, executable)
 
     def _copy(self, source: int, size: int, digest: str, name: str, executable: bool) -> int:
-        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o777 if executable else 0o666)
+        fd = os.open(
+            name,
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0),
+            0o777 if executable else 0o666,
+        )
         try:
             try:
                 _check_room(source, fd, size, digest)
@@ -386,6 +402,7 @@ class Blobs:
 
     def _place(self, temporary: str, digest: str) -> None:
         target = self.path(digest)
+        self.check_way(os.path.dirname(target))
         try:
             os.replace(temporary, target)
         except FileNotFoundError:

@@ -102,6 +102,8 @@ class ActionCache:
         place = self._place(key)
         try:
             os.makedirs(place, exist_ok=True)
+            if any(map(os.path.islink, (self._root, os.path.dirname(place), place))):
+                raise CacheUnusable(f"{place!r} is reached by a link, and in a cache f0make follows none")
             write_atomic(os.path.join(place, variant_of(record)), log.encode("record", record))
         except OSError as error:
             if error.errno in NO_ROOM:

@@ -42,7 +42,7 @@ def note_use(directory: str, hits: int, misses: int) -> None:
     if not (hits or misses) or not os.path.isdir(directory):
         return
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             os.write(fd, log.encode("use", {"hits": hits, "misses": misses}))
             long = os.fstat(fd).st_size > _USAGE_LIMIT
@@ -148,6 +148,8 @@ def _two_levels(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 def _list(directory: str) -> list[os.DirEntry[str]]:
     try:
+        if os.path.islink(directory):
+            return []  # Nothing that f0make made: it may lead anywhere.
         with os.scandir(directory) as listing:
             return list(listing)
     except OSError:

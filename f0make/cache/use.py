@@ -45,7 +45,7 @@ class InUse:
         except ImportError:
             return False
         try:
-            fd = os.open(self._path, flags, 0o666)
+            fd = os.open(self._path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except OSError:
             return False
         try:

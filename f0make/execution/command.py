@@ -11,6 +11,7 @@ from f0make.lean import dataclass, field
 from f0make.model import DEFAULT_SHELL
 
 _FALLBACK = ("sh", "-eu")
+_SCRIPT = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 LONGEST_ARGUMENT = 131072 - 1
 """Bytes, without the final NUL: MAX_ARG_STRLEN of execve(2), 32 pages of 4 KiB."""
 
@@ -151,10 +152,10 @@ def _without_c(words: list[str]) -> list[str]:
 def _write(script: str, text: str) -> str:
     data = os.fsencode(text)
     try:
-        fd = os.open(script, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o700)
+        fd = os.open(script, _SCRIPT, 0o700)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(script), exist_ok=True)
-        fd = os.open(script, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o700)
+        fd = os.open(script, _SCRIPT, 0o700)
     with open(fd, "wb") as file:
         file.write(data)
     return script

@@ -21,6 +21,7 @@ VARIABLE = "F0MAKE_WORKSPACE"
 """Environment variable of every process of a step; holds the ids of the workspaces it works for, ``:`` between."""
 
 _FORMAT = "f0make-run-1"
+_NEW = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _STEP = 48
 """Bytes of the fixed-size line that names the current process group."""
 _SLACK = 1
@@ -51,7 +52,7 @@ class Journal:
         self._at = len(header)
         self._fd = -1
         try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            self._fd = os.open(self.path, _NEW, 0o666)
             os.pwrite(self._fd, header.encode("ascii") + b"0 0 0".ljust(_STEP - 1) + b"\n", 0)
         except OSError:
             pass
@@ -108,6 +109,8 @@ def kill_leftovers(workspace: str) -> int:
     """
     directory = os.path.join(workspace, RUN)
     try:
+        if os.path.islink(directory):
+            return 0
         names = os.listdir(directory)
     except OSError:
         return 0
@@ -118,7 +121,7 @@ def kill_leftovers(workspace: str) -> int:
     files = [os.path.join(directory, n) for n in names if n.startswith(("run-", "worker-"))]
     if not files:
         return 0
-    entries = [(os.path.basename(path), read(path)) for path in files]
+    entries = [(path, read(path)) for path in files]
     own = workspace_id(workspace)
     spared = ending.ancestors(os.getpid())
     seen: set[int] = set()
@@ -146,23 +149,32 @@ def _logs(directory: str) -> str:
 
 
 def _leftovers(entries: Iterable[tuple[str, Entry | None]], own: str) -> list[int]:
+    """The processes that ``entries`` (path, what it says) lead to, and that are leftovers by their own witness.
+
+    The journal only says where to look: anybody may have written it. A worker holds its file of the journal open; of a
+    step's processes one at least carries the workspace's marker or writes to a log of the workspace.
+    """
     known = host.everyone()
     boot = host.boot()
     roots: set[int] = set()
     since: int | None = None
-    for name, entry in entries:
+    for path, entry in entries:
+        name = os.path.basename(path)
         if entry is None:
             since = 0
             continue
         if entry.boot != boot:
             continue
         since = entry.since if since is None else min(since, entry.since)
-        if name.startswith("worker-") and entry.pid in known and known[entry.pid][4] == entry.stamp:
+        alive = entry.pid in known and known[entry.pid][4] == entry.stamp
+        if name.startswith("worker-") and alive and host.holds(entry.pid, path):
             roots.add(entry.pid)
         leader = known.get(entry.group)
         if leader is not None and entry.before - _SLACK <= leader[4] <= entry.after + _SLACK:
-            roots.add(entry.group)
-            roots.update(pid for pid, about in known.items() if entry.group in (about[2], about[3]))
+            group = {pid for pid, about in known.items() if entry.group in (about[2], about[3])}
+            logs = _logs(os.path.realpath(os.path.dirname(path)))
+            if any(host.marked(pid, VARIABLE, own) or host.writes_into(pid, logs) for pid in group):
+                roots |= group
     if since is not None:
         roots.update(
             pid

@@ -14,6 +14,7 @@ if TYPE_CHECKING or sys.platform == "linux":
         boot,
         everyone,
         facts,
+        holds,
         kill,
         marked,
         no_children,
@@ -26,6 +27,7 @@ if TYPE_CHECKING or sys.platform == "linux":
         tree_memory,
         wait_exit,
         watch,
+        writes_into,
     )
 else:
     from f0make.execution.portable import (
@@ -36,6 +38,7 @@ else:
         boot,
         everyone,
         facts,
+        holds,
         kill,
         marked,
         no_children,
@@ -48,6 +51,7 @@ else:
         tree_memory,
         wait_exit,
         watch,
+        writes_into,
     )
 
 __all__ = [
@@ -58,6 +62,7 @@ __all__ = [
     "boot",
     "everyone",
     "facts",
+    "holds",
     "kill",
     "marked",
     "no_children",
@@ -70,4 +75,5 @@ __all__ = [
     "tree_memory",
     "wait_exit",
     "watch",
+    "writes_into",
 ]

@@ -181,6 +181,33 @@ def marked(pid: int, variable: str, value: str) -> bool:
     )
 
 
+def holds(pid: int, path: str) -> bool:
+    """Whether the process ``pid`` has the file ``path`` open; False where that cannot be seen."""
+    try:
+        wanted = os.lstat(path)
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                st = os.stat(f"/proc/{pid}/fd/{name}")
+            except OSError:
+                continue
+            if (st.st_dev, st.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+    except OSError:
+        pass
+    return False
+
+
+def writes_into(pid: int, directory: str) -> bool:
+    """Whether ``pid`` has a file in ``directory`` (absolute, without links) as its output or error stream."""
+    for stream in (1, 2):
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{stream}").startswith(directory + "/"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
 def no_children() -> bool:
     """Whether this process has no child at all, living or dead."""
     try:

@@ -119,6 +119,27 @@ def marked(pid: int, variable: str, value: str) -> bool:
         return False
 
 
+def holds(pid: int, path: str) -> bool:
+    """Whether the process ``pid`` has the file ``path`` open; False where that cannot be seen."""
+    import psutil
+
+    try:
+        return any(os.path.samefile(entry.path, path) for entry in psutil.Process(pid).open_files())
+    except (psutil.Error, OSError):
+        return False
+
+
+def writes_into(pid: int, directory: str) -> bool:
+    """Whether ``pid`` has a file in ``directory`` open to write to."""
+    import psutil
+
+    try:
+        files = psutil.Process(pid).open_files()
+    except (psutil.Error, OSError):
+        return False
+    return any(entry.fd in (1, 2) and entry.path.startswith(directory + os.sep) for entry in files)
+
+
 def no_children() -> bool:
     """Whether this process has no child at all, living or dead."""
     import psutil

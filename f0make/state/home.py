@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from f0make.errors import StateError
 
 NAME = ".f0make"
-_OWN = ("run", "logs", "snapshots", "displaced", "failed")
-"""Directories in it that f0make writes to."""
+_WITHIN = ("", "cache")
+"""Directories of the state that hold a few names, each of which must be what f0make makes there itself."""
 
 
 def path_of(workspace: str, *names: str) -> str:
@@ -29,20 +29,49 @@ def unusable(workspace: str, error: OSError) -> StateError:
     )
 
 
+def check(workspace: str) -> None:
+    """Refuse a state directory that holds links: f0make makes none there, and would write to what they lead to.
+
+    The directory itself may be a link, to one that belongs to whom the link belongs to. Raises UsageError.
+    """
+    place = path_of(workspace)
+    try:
+        if os.path.islink(place) and os.stat(place).st_uid not in (os.geteuid(), os.lstat(place).st_uid):
+            _refuse(place, "a link to somebody else's directory")
+        for name in _WITHIN:
+            with os.scandir(os.path.join(place, name)) as listing:
+                for entry in listing:
+                    if entry.is_symlink() and not (name == "" and entry.name == "cache"):
+                        _refuse(entry.path, "a symbolic link")
+        root = os.path.join(place, "cache")
+        if os.path.islink(root) and os.stat(root).st_uid not in (os.geteuid(), os.lstat(root).st_uid):
+            _refuse(root, "a link to somebody else's directory")
+    except (OSError, AttributeError):
+        return  # What is not there holds no link; what cannot be read is told of by who needs it.
+
+
+def _refuse(path: str, what: str) -> None:
+    from f0make.errors import UsageError
+
+    raise UsageError(
+        f"{os.path.abspath(path)} is {what}; f0make follows none in its state, where it makes none: "
+        "look at what brought it there, and remove it"
+    )
+
+
 def prepare(workspace: str) -> str:
-    """Make `.f0make`, for its owner only, and its `.gitignore`; the directory's path. Raises StateError."""
+    """Make `.f0make`, for its owner only, and its `.gitignore`; the directory's path.
+
+    Raises StateError, and UsageError for links in it.
+    """
     place = path_of(workspace)
     ignore = os.path.join(place, ".gitignore")
+    check(workspace)
     try:
         try:
             os.mkdir(place, 0o700)
         except FileExistsError:
             _tighten(place)
-        for name in _OWN:
-            if os.path.islink(os.path.join(place, name)):
-                raise OSError(
-                    40, "it is a link, and f0make follows none there (remove it)", f"{place}/{name}"
-                )
         if not os.path.lexists(ignore):
             fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:

@@ -31,7 +31,9 @@ def rewrite(journal: Journal) -> None:
     """Replace the log by one that says the same in fewer lines; without space the old one stays."""
     temporary = f"{journal.path}.new"
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
+        with open(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb"
+        ) as file:
             file.write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
             for line in _kept(journal):
                 file.write(line)

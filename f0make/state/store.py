@@ -28,7 +28,9 @@ class Store:
     """
 
     def __init__(self, workspace: str, readonly: bool = False, recipe: str = UNKNOWN) -> None:
-        if not readonly:
+        if readonly:
+            home.check(workspace)
+        else:
             home.prepare(workspace)
         self.recipe = recipe
         self._owner = {"recipe": recipe} if recipe != UNKNOWN else {}

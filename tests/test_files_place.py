@@ -152,7 +152,7 @@ def test_files_and_links_come_back(tmp_path: Path, blobs: Blobs) -> None:
     contents = Contents(root)
     tokens = {}
     for path in ("out/tool\udcff", "out/empty", "out/l"):
-        token = contents.token(path)
+        token = contents.own(path)
         assert token is not None
         tokens[path] = token
         keeping.keep(root, path, token, None, blobs)
@@ -160,7 +160,7 @@ def test_files_and_links_come_back(tmp_path: Path, blobs: Blobs) -> None:
     Workspace(root).remove("out")
     for path, token in tokens.items():
         signatures = Workspace(root).restore(path, token, None, blobs)
-        assert contents.token(path) == token
+        assert contents.own(path) == token
         found = {file: signature for file, (signature, _) in signatures.items()}
         assert found == ({} if path == "out/l" else {path: contents.signature(path)})
     assert not list((tmp_path / ".f0make").glob("run/*"))

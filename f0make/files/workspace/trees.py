@@ -16,7 +16,7 @@ def check(tree: Mapping[str, str]) -> None:
     seen: dict[str, None] = {"": None}
     for path in tree:
         name = path.rpartition("/")[2]
-        if name in ("", ".", "..") or "\0" in name:
+        if path[:1] == "/" or name in ("", ".", "..") or "\0" in name:
             raise WrongTree(f"it has an entry {path!r}")
         above = path.rpartition("/")[0]
         while above not in seen:

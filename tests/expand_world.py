@@ -34,6 +34,10 @@ class World:
     def expand(self, recipe: str, *targets: str, finished: tuple[str, ...] = ()) -> Expansion:
         """Expand ``recipe`` (YAML, dedented)."""
         (self.root / "recipe.yaml").write_text(textwrap.dedent(recipe).lstrip("\n"), encoding="utf-8")
+        return self.expand_file(*targets, finished=finished)
+
+    def expand_file(self, *targets: str, finished: tuple[str, ...] = ()) -> Expansion:
+        """Expand the recipe that was written before."""
         loaded = load_recipe("recipe.yaml", str(self.root))
         self.facts = DiskFacts(str(self.root), self.made.get)
         return expand(loaded, self.facts, targets=targets, finished=frozenset(finished))

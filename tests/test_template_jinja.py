@@ -194,3 +194,51 @@ def test_what_is_within_the_limits_is_done() -> None:
     paths = [f"out/some/longer/directory/sample_{n:06d}.counts.txt" for n in range(30_000)]
     assert len(evaluate("p | map('basename') | join(' ')", p=paths)) == 30_000 * 25 - 1
     assert len(evaluate("'ab' * 1000000")) == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a[1:3]", "bc"),
+        ("a[::-1]", "dcba"),
+        ("l[1:]", ["y"]),
+        ("'b' in a", True),
+        ("'x' not in l", False),
+        ("1 < 2 < 3", True),
+        ("a == 'abcd' and l|length >= 2", True),
+        ("'%s-%03d' % (a, 7)", "abcd-007"),
+        ("l|join('-') ~ a.split('b')[0]", "x-ya"),
+    ],
+)
+def test_what_is_charged_still_means_the_same(source: str, expected: object) -> None:
+    assert Compiled(source)({"a": "abcd", "l": ["x", "y"]}) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1e400",
+        "[1e400]",
+        "'1e400'|float",
+        "1e308 * 10",
+        "'%s' % m.get",
+        "m.get|string",
+        "[m.get]|string",
+        "m.get ~ ''",
+        "m.get == 1",
+    ]
+    + [
+        "'{}'.format(m.get)",
+        "m[m.get]",
+        "range|string",
+        "'\\ud800'",
+        "('%(k)s' * 9000000) % m",
+        "1 in 2 in 3",
+        "2[1:2]",
+        "u[1:2]",
+    ],
+)
+def test_what_is_no_value_or_no_number_is_an_error(source: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        Compiled(source)({"m": {"k": "v" * 100}})
+    assert "object at" not in caught.value.message

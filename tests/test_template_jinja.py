@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from f0make.template.access import Missing
+from f0make.template.access import EvaluationError, Missing
 from f0make.template.jinja import BadExpression, Compiled
 from f0make.template.values import Row
 
@@ -226,8 +226,6 @@ def test_what_is_charged_still_means_the_same(source: str, expected: object) -> 
         "[m.get]|string",
         "m.get ~ ''",
         "m.get == 1",
-    ]
-    + [
         "'{}'.format(m.get)",
         "m[m.get]",
         "range|string",

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from execution_support import alive, pid_in, until
 
+from f0make.engines import shipment
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.remote import outbox, shipped, stage, wire
 
@@ -160,10 +161,13 @@ def imported(source: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name.startswith("f0make"))
 
 
-def test_what_is_sent_holds_all_that_it_imports() -> None:
+@pytest.mark.parametrize(
+    "names", [shipped.MODULES, (*shipped.MODULES, *shipment.MORE)], ids=["ssh", "engines"]
+)
+def test_what_is_sent_holds_all_that_it_imports(names: tuple[str, ...]) -> None:
     root = Path(shipped.__file__).parent.parent
-    sent = {name.removesuffix(".py").removesuffix("/__init__") for name in shipped.MODULES}
-    for name in shipped.MODULES:
+    sent = {name.removesuffix(".py").removesuffix("/__init__") for name in names}
+    for name in names:
         for module in imported((root / name).read_text()):
             path = module.removeprefix("f0make").lstrip(".").replace(".", "/")
             there = (root / f"{path}.py").exists() or (root / path / "__init__.py").exists()

@@ -113,7 +113,7 @@ class TwoStores:
         """Give what ``outcome`` names to the server, if that is how contents travel; what fails makes it lost."""
         if self._server is None:
             return
-        from f0make.remote.arrival import wanted
+        from f0make.remote.named import wanted
 
         for digest in wanted(outcome):
             if not self._server.store(digest, self._kept):

@@ -63,7 +63,8 @@ class DaskCluster:
         self._ring = ring
         try:
             if self._local is not None:
-                self._client = _connect(self._local.start(), None)
+                url, credentials = self._local.start()
+                self._client = _connect(url, _with(credentials))
             elif self._address.url.startswith("tls://"):
                 # Before Dask is imported, which takes a while, unless its configuration must say how.
                 given = bool(self._address.ca)
@@ -324,6 +325,13 @@ class DaskCluster:
 
     def _why_gone(self) -> str:
         return f"the connection to the Dask scheduler at {self._address.url or 'this machine'} is lost"
+
+
+def _with(credentials: dict[str, str]) -> Any:
+    """TLS with certificates and a key as text."""
+    from distributed.security import Security
+
+    return Security(require_encryption=True, **credentials)
 
 
 def _configured() -> Any:

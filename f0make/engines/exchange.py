@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.engines.contents import Paired
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.remote import arrival, needs
+from f0make.remote import arrival, named, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ class Exchange:
         store = self._blobs
         if bundle.store is not None and self._cache is not None:
             store = Paired(self._cache.directory, self._blobs) if self.shared else self._cache
-        wanted = arrival.wanted(outcome)
+        wanted = named.wanted(outcome)
         if not self.shared:
             for digest in wanted:
                 if not store.has(digest):

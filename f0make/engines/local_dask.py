@@ -6,6 +6,7 @@ not be started from every program that uses f0make as a library.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,8 +29,8 @@ class LocalDask:
         self._directory = directory
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> str:
-        """The address of its scheduler. Raises UnreachableError."""
+    def start(self) -> tuple[str, dict[str, str]]:
+        """The address of its scheduler, and what `Security` wants to be let in there. Raises UnreachableError."""
         shutil.rmtree(self._directory, ignore_errors=True)
         os.makedirs(self._directory)
         said = os.path.join(self._directory, "stderr")
@@ -44,13 +45,14 @@ class LocalDask:
                 text=True,
             )
         assert self._process.stdout is not None
-        address = self._process.stdout.readline().strip()
-        if not address:
+        told = self._process.stdout.readline().strip()
+        if not told:
             with open(said, encoding="utf-8", errors="replace") as file:
                 last = file.read().strip().rpartition("\n")[2]
             self.stop()
             raise UnreachableError(f"--backend dask: its LocalCluster cannot be started: {last}")
-        return address
+        address, credentials = json.loads(told)
+        return str(address), dict(credentials)
 
     def stop(self) -> None:
         """End it, and all that is left of it."""
@@ -75,22 +77,39 @@ _START = (
 
 
 def main(argv: list[str]) -> None:
-    """Run a LocalCluster until standard input is closed; print the address of its scheduler."""
+    """Run a LocalCluster until standard input is closed; print the address of its scheduler, and how to be let in.
+
+    Whoever may connect to a scheduler may run commands as its user. So it speaks TLS with a certificate made for this
+    run, which it also asks of everybody who connects, and listens on the loopback interface, without a dashboard.
+    """
     import dask
     from distributed import LocalCluster
+    from distributed.security import Security
 
     jobs, directory = int(argv[0]), argv[1]
     os.chdir(directory)
-    dask.config.set({"temporary-directory": directory})
+    os.chmod(directory, 0o700)
+    nothing: dict[str, list[str]] = {
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
+    dask.config.set({"temporary-directory": directory, **nothing})
+    security = Security.temporary()
     cluster: Any = LocalCluster(
         n_workers=jobs,
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
+        worker_dashboard_address=None,
+        host="127.0.0.1",
+        protocol="tls://",
+        security=security,
         local_directory=directory,
         memory_limit=0,
     )
-    print(cluster.scheduler_address, flush=True)
+    cluster.scheduler.http_server.stop()
+    names = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+    print(json.dumps([cluster.scheduler_address, {n: getattr(security, n) for n in names}]), flush=True)
     sys.stdin.read()
     cluster.close(timeout=2)
     os._exit(0)

@@ -23,6 +23,8 @@ def check(options: RunOptions) -> None:
     address = _address(options)
     if address is not None:
         installed.check(address.engine)
+        if not address.url:
+            installed.check_guarded(address.engine)
 
 
 def _address(options: RunOptions) -> Address | None:

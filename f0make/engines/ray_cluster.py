@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -67,6 +68,10 @@ class RayCluster:
     def _connect(self) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if not self._address.url:
+            # Whoever may connect to Ray may run commands as its user: here only who has this run's token.
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+            os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
         import ray
 
         more: dict[str, Any] = {}

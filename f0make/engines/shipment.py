@@ -11,12 +11,12 @@ from typing import Any
 
 from f0make.remote.shipped import archive
 
-_MORE = (
+MORE = (
     *("engines/__init__.py", "engines/child.py", "engines/contents.py"),
-    *("execution/frames.py", "remote/arrival.py"),
+    *("execution/frames.py", "remote/named.py"),
     *("cache/http/__init__.py", "cache/http/action.py", "cache/http/address.py", "cache/http/client.py"),
     *("cache/http/credentials.py", "cache/http/deadline.py", "cache/http/opening.py", "cache/http/pool.py"),
-    *("cache/http/server.py", "cache/http/sound.py", "cache/http/trouble.py"),
+    *("cache/http/server.py", "cache/http/trouble.py"),
 )
 """What a child needs beside the modules that run steps on hosts: also standard library only, read by Python 3.9."""
 
@@ -37,6 +37,6 @@ def module() -> tuple[str, str]:
     from hashlib import sha256
 
     source = files("f0make.engines").joinpath("glue.py").read_text(encoding="utf-8")
-    packed = b85encode(archive(_MORE)[1]).decode("ascii")
+    packed = b85encode(archive(MORE)[1]).decode("ascii")
     source += f'\n\nfrom base64 import b85decode  # noqa: E402\n\nARCHIVE = b85decode("{packed}")\n'
     return f"f0make_worker_{sha256(source.encode()).hexdigest()[:16]}", source

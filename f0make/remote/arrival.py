@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from f0make.cache.blobs import BlobError
 from f0make.errors import F0makeError
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.files.signature import FOREVER, clock_ns
 from f0make.files.workspace import marks
 from f0make.files.workspace.place import FileError, Workspace
@@ -24,21 +22,6 @@ if TYPE_CHECKING:
 _SKEW = 2.0
 """Seconds by which the clocks of two machines may differ, and a result be on its way, without that being seen."""
 _CENTURY = 3e9
-
-
-def wanted(outcome: Outcome) -> dict[str, None]:
-    """The digests of the outputs and the log that must be here before `place`, in order."""
-    return dict.fromkeys(named(outcome))
-
-
-def named(outcome: Outcome) -> Iterator[str]:
-    """The same, each as often as something has that content."""
-    for path, token in outcome.outputs.items():
-        for entry in outcome.trees[path].values() if path in outcome.trees else (token,):
-            if entry != EMPTY_DIR:
-                yield blob_of(entry)
-    if outcome.log:
-        yield outcome.log
 
 
 def place(bundle: Bundle, outcome: Outcome, blobs: Blobs) -> None:

@@ -11,7 +11,7 @@ from f0make.cache.blobs import BlobMissing, Blobs, CacheUnusable
 from f0make.execution import collect
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.workspace.marks import private_blobs
-from f0make.remote import arrival, escapes
+from f0make.remote import arrival, escapes, named
 from f0make.remote.transit import Transit
 
 
@@ -20,7 +20,7 @@ def bring_home(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
 
     Raises BlobError, FileError and OSError.
     """
-    often = Counter(arrival.named(outcome))
+    often = Counter(named.named(outcome))
     try:
         with transit.giving(digest for digest, times in often.items() if times == 1):
             _place(bundle, outcome, transit)
@@ -36,7 +36,7 @@ def _place(bundle: Bundle, outcome: Outcome, transit: Transit) -> None:
     _keep_log(bundle, outcome, transit)
     blobs: Blobs = transit
     _refuse_links(bundle, outcome, transit)
-    digests = list(arrival.wanted(outcome))
+    digests = list(named.wanted(outcome))
     if outcome.ok and bundle.store is not None:
         blobs = Blobs(bundle.store)
         try:

@@ -14,7 +14,7 @@ from f0make.cache.blobs import Blobs
 from f0make.cache.private import PRIVATE
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.groups import VARIABLE
-from f0make.remote import answers, arrival, needs, outbox, stage, wire
+from f0make.remote import answers, named, needs, outbox, stage, wire
 from f0make.remote.channel import Channel
 from f0make.remote.connection import Connection, Unreachable, reason_of
 from f0make.remote.hosts import Host, Patience
@@ -185,7 +185,7 @@ class Link:
             self._pending.clear()
         for pending in left:
             if pending.outcome is not None:
-                self._transit.expect_no_more(arrival.wanted(pending.outcome))
+                self._transit.expect_no_more(named.wanted(pending.outcome))
         return [pending.bundle for pending in left]
 
     def close(self) -> None:
@@ -313,7 +313,7 @@ class Link:
         outcome.host = self.host.name
         outcome.discovered = [p for p in outcome.discovered if not p.startswith("/") or os.path.isfile(p)]
         pending.outcome = outcome
-        wanted = arrival.wanted(outcome)
+        wanted = named.wanted(outcome)
         self._transit.expect(wanted)
         # What a failed step left does not go through the cache.
         store = pending.bundle.store if outcome.ok else None

@@ -79,6 +79,7 @@ def drive(
         watch(run.scheduler.monitor)
     _tell_start(run, recipe_path, means.jobs)
     try:
+        session.hash_large_together(means.jobs, reporter.note, lambda: bool(run.interrupted))
         with _signals(run):
             _take_over(session, run)
             _clean_up_crash(session, run)

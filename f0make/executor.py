@@ -104,7 +104,7 @@ class Executor:
             return None
         if look.unfinished:
             self._go_ahead()
-        part = open_part(options, self.workspace, look)
+        part = open_part(options, self.workspace, look, self.reporter.note)
         if part is None:
             self._early.stop()
         return part
@@ -142,6 +142,7 @@ class Executor:
     ) -> tuple[Graph, list[Planned]]:
         """The graph, grown as far as it can be without running anything, and the plan over it."""
         from f0make.engine.planning import plan
+        from f0make.execution.cores import usable_cores
         from f0make.session import Session
 
         wanted = list(targets) or list(self.options.targets)
@@ -151,6 +152,7 @@ class Executor:
             for text in session.notes:
                 self.reporter.note(text)
             blobs, shared = self._caches(create=False)
+            session.hash_large_together(usable_cores(), self.reporter.note)
             planned = plan(session, self.options, blobs, shared)
             return session.graph, planned
         finally:
@@ -159,11 +161,13 @@ class Executor:
     def why(self, recipe_path: str | os.PathLike[str], target: str) -> list[Planned]:
         """The decisions for what ``target`` (a step, an instance or a file) stands for."""
         from f0make.engine.planning import plan
+        from f0make.execution.cores import usable_cores
         from f0make.session import Session
 
         session = Session.open(os.fspath(recipe_path), self.options, targets=[target])
         try:
             blobs, shared = self._caches(create=False)
+            session.hash_large_together(usable_cores(), self.reporter.note)
             planned = plan(session, self.options, blobs, shared)
             names = {session.graph.instances[i].name for i in session.resolve(target)}
             return [p for p in planned if p.instance.name in names]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
@@ -405,6 +405,23 @@ class Session:
         if self.pending and any(self._made_later(target) for target in self.targets):
             roots += [i for name in self.pending.values() for i in self.graph.by_step.get(name, [])]
         return self.graph.closure(roots)
+
+    def hash_large_together(
+        self, jobs: int, tell: Callable[[str], None], stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Let the first large file that must be read bring all others with it (see `files.prehash`)."""
+
+        def paths() -> Iterator[str]:
+            for instance in self.instances(sorted(self.wanted())):
+                yield from instance.inputs
+                yield from (output.path for output in instance.outputs)
+
+        def hook(first: str) -> None:
+            from f0make.files.prehash import Prehash
+
+            Prehash(self.contents, paths, jobs, tell, stopped)(first)
+
+        self.contents.before_large = hook
 
     def _made_later(self, target: str) -> bool:
         """Whether ``target`` can only be an instance or a file that does not exist before the graph grows."""

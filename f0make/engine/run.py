@@ -255,7 +255,8 @@ class Run:
         except ProtectedOutput as error:
             self.fail(node, str(error))
         except OSError as error:
-            self.os_error(node, error)
+            if not self.interrupted:  # Else it is as undecided as what comes after it.
+                self.os_error(node, error)
 
     def os_error(self, node: int, error: OSError) -> None:
         """A file could not be read or written: this instance has failed; a full disk ends the run."""

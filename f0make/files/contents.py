@@ -52,6 +52,8 @@ class Contents:
         self._dirty = False
         self.older: Callable[[str], Row | None] | None = None
         """Where a row of an earlier run is looked up that was not loaded."""
+        self.before_large: Callable[[str], None] | None = None
+        """Called once, with its path, before the first large file is read: see `files.prehash`."""
 
     def token(self, path: str) -> str | None:
         """The content of ``path`` as an input, None when nothing is there. Raises FileError.
@@ -134,6 +136,10 @@ class Contents:
             names[name] = None
             names.update(dict.fromkeys(self._below.get(name, ())))
         return [(name, row[0]) for name in names if (row := self._asked.get(name)) is not None]
+
+    def full(self, path: str) -> str:
+        """Where ``path`` is for the system."""
+        return path if path[:1] == "/" else self._prefix + path
 
     def knows(self, path: str) -> bool:
         """Whether the token of the regular file ``path`` can be told without reading it."""
@@ -250,6 +256,12 @@ class Contents:
             if row[0] == sig:
                 self._asked[path] = row
                 return row[1]
+        if st.st_size >= digest.LARGE and self.before_large is not None:
+            hook, self.before_large = self.before_large, None
+            hook(path)
+            if self.knows(path):
+                self._asked[path] = self._rows[path]
+                return self._rows[path][1]
         try:
             fresh, token, clock, _ = digest.read_stable(full, st)
         except OSError as error:

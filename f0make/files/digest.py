@@ -23,6 +23,8 @@ _BUFFER = 1 << 20
 _WORTH_A_TICK = 4 << 20
 """Bytes; reading more than this takes longer than waiting for the clock to move on (about 4 ms)."""
 _ATTEMPTS = 3
+LARGE = 8 << 20
+"""Bytes from which a file is worth a thread of its own to hash it: about 5 ms."""
 SMALL = 64 << 10
 """Bytes; a file up to this size is read at once, and its bytes can be kept for storing them."""
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from f0make.errors import StateError
 from f0make.files.contents import Contents
@@ -220,8 +220,13 @@ class PartSession(Session):
         super().close()
 
 
-def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | None:
-    """The part of the request's graph that the changes in ``look`` reach; None when the full way must tell."""
+def open_part(
+    options: RunOptions, workspace: str, look: Look, tell: Callable[[str], None]
+) -> PartSession | None:
+    """The part of the request's graph that the changes in ``look`` reach; None when the full way must tell.
+
+    ``tell`` takes a line for a person about what is being waited for.
+    """
     place = workspace.rstrip("/") + "/"
     try:
         compiled = Compiled.read(look.kept, look.paths, place)
@@ -229,6 +234,7 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
             return None
         contents = Contents(workspace)
         contents.older = compiled.row
+        contents.before_large = _together(contents, look, tell)
         store = Store(workspace, recipe=compiled.kept["known_as"])
     except OSError:
         return None
@@ -241,6 +247,18 @@ def open_part(options: RunOptions, workspace: str, look: Look) -> PartSession | 
         if session is None:
             store.close()
     return session
+
+
+def _together(contents: Contents, look: Look, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Hash the large ones of all changed files when the first of them is met."""
+
+    def hook(first: str) -> None:
+        from f0make.execution.cores import usable_cores
+        from f0make.files.prehash import Prehash
+
+        Prehash(contents, lambda: look.changed, usable_cores(), tell)(first)
+
+    return hook
 
 
 def _open(

@@ -24,6 +24,7 @@ def look(
     error. Raises what `Session.open` raises.
     """
     from f0make.engine.planning import plan
+    from f0make.execution.cores import usable_cores
     from f0make.executor import Executor
     from f0make.session import Session
 
@@ -33,6 +34,7 @@ def look(
         executor.check_request(session, placed)
         for text in session.warnings + session.expansion.warnings:
             reporter.note(text)
+        session.hash_large_together(usable_cores(), reporter.note)
         planned = plan(session, options, *executor._caches(create=False))
         for text in unknowns(session, planned):
             reporter.note(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from f0make.cache.blobs import BlobCorrupt
 from f0make.engine.handover import Handover
@@ -181,19 +181,22 @@ class Outputs:
         except trees.WrongTree as error:
             raise BlobCorrupt("", f"its record is damaged: {error}") from None
         made = {}
+        written: set[str] = set()
         for output in wrong:
             token = record["outputs"][output.path]
-            self._restore(output.path, token, recorded.get(output.path), blobs, record)
+            written.update(self._restore(output.path, token, recorded.get(output.path), blobs, record))
             self.tokens.keep(output.path)
             self.protect([output])
             made[output.path] = token
+        self._date_others(record, written)
         if not self.store.knows(made, instance.name):
             self.handover.take(made)
             self.store.append_made(made, instance.name, record["key"])
 
     def _restore(
         self, path: str, token: str, tree: Mapping[str, str] | None, blobs: Blobs, record: Mapping[str, Any]
-    ) -> None:
+    ) -> Iterable[str]:
+        """Bring one output back; the files that were written."""
         contents, have = self.tokens.contents, None
         kind = self.place.kind(path)
         if tree is not None and kind == stat.S_IFDIR and not self.ours(path) and self._tidy(path, tree):
@@ -212,6 +215,21 @@ class Outputs:
             # Every byte was compared with the digest on its way in.
             for file, (signature, sure) in written.items():
                 contents.learn(file, signature, token, FOREVER if sure else clock)
+        return written
+
+    def _date_others(self, record: Mapping[str, Any], written: set[str]) -> None:
+        """Give the files of ``record`` that were there already its times, too: those of one step keep their order."""
+        if not record.get("times"):
+            return
+        from f0make.files.workspace.dating import recorded
+
+        contents = self.tokens.contents
+        for path, token, time in recorded(record):
+            known = None if path in written else contents.signature(path)
+            if known is not None and known[1] != time:
+                seen = self.place.set_time(path, known, time)
+                if seen is not None:
+                    contents.learn(path, seen, token)
 
     def _tidy(self, path: str, tree: Mapping[str, str]) -> bool:
         """Displace what was added to or altered in an output directory; False where that cannot be told."""

@@ -32,21 +32,29 @@ def first_times(made: Mapping[str, int], before: Mapping[str, int]) -> dict[str,
     """The mtimes that files should have which a step has just made; those that stay are left out.
 
     ``made``: path -> mtime now. ``before``: for those whose content was there already, the time at which it was made
-    first. A file gets that time unless it would then be older than one that the step made before it: the order in
-    which the files of a step were made always stays.
+    first. A file gets that time unless it would then be older than one that the step made before it, or that time is
+    still to come: the order in which the files of a step were made always stays.
     """
     found: dict[str, int] = {}
     newest: int | None = None
     for now, paths in _groups(made):
         wanted = [before.get(path, now) for path in paths]
         same = len(paths) == 1 or all(path in before for path in paths)
-        if not same or (newest is not None and min(wanted) < newest):
+        if not same or max(wanted) > now or (newest is not None and min(wanted) < newest):
             wanted = [now] * len(paths)
         for path, time in zip(paths, wanted, strict=True):
             if time != now:
                 found[path] = time
         newest = max(wanted) if newest is None else max(newest, *wanted)
     return found
+
+
+def recorded(record: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """(path, token, mtime in ns) of every file that ``record`` has the time of."""
+    tokens = dict(_files(record.get("outputs", {}), record.get("trees", {})))
+    for path, time in flat(record.get("times") or {}):
+        if path in tokens:
+            yield path, tokens[path], time
 
 
 def _groups(made: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:

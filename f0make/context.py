@@ -1,15 +1,16 @@
-"""`Context`: the values that python steps share, and who set them."""
+"""`Context`: the values that python steps share, and who set them.
+
+Every interpreter of a python step reads this module, whichever it is (Python 3.9 and later): it imports nothing that
+a workspace could shadow, and nothing else of f0make.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Mapping
-
-from f0make.errors import F0makeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 
@@ -17,12 +18,12 @@ _DIGITS = 1000
 _DEPTH = 150
 """What a record may hold: `f0make.compact` reads no longer numbers, and nothing that is nested deeper than a little more."""
 _MOST = 10**_DIGITS
-
+_INFINITY = float("inf")
 ALL_KEYS = ""
 """Stands in `Context.reads` for "the list of keys was asked for"; no key can be empty."""
 
 
-class ContextError(F0makeError):
+class ContextError(Exception):
     """A read of what only a step that is no ancestor sets."""
 
 
@@ -181,7 +182,7 @@ def _safe(key: str, value: Any, depth: int) -> Any:
             raise TypeError(f"context value of {key!r} holds a number of more than {_DIGITS} digits")
         return int(value)
     if isinstance(value, float):
-        if not math.isfinite(value):
+        if value != value or value in (_INFINITY, -_INFINITY):
             raise TypeError(f"context value of {key!r} holds {value!r}, which JSON cannot express")
         return float(value)
     if isinstance(value, (list, tuple)):

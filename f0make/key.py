@@ -38,6 +38,8 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
     if instance.module is not None:
         parts["function"] = f"{instance.module}:{instance.function}"
         parts["code"] = code
+        if instance.python:
+            parts["python"] = instance.python
         for name, value in sorted(instance.args.items()):
             parts[f"args.{name}"] = value
     for name, value in sorted(instance.env.items()):

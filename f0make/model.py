@@ -88,6 +88,8 @@ class Step:
     combine: str = "product"
     env: dict[str, str] = field(default_factory=dict)
     shell: str | None = None
+    python: str | None = None
+    """The interpreter of a python step, a path or a command."""
     resources: dict[str, float | int | str] = field(default_factory=dict)
     """cpu as a number, mem and disk in bytes, every other name as an integer."""
     retries: int | str = 0
@@ -170,6 +172,7 @@ class Instance:
     args: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     shell: str | None = None
+    python: str | None = None
     resources: dict[str, float | int] = field(default_factory=dict)
     retries: int = 0
     retry_delay: float = 0.0

@@ -6,7 +6,6 @@ Opened read-only it changes nothing on disk.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -23,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from f0make.code.bases import CodeBases
     from f0make.code.digest import CodeFacts
     from f0make.expand.expansion import Expansion
     from f0make.files.contents import Contents, Row
@@ -58,6 +58,8 @@ class Session:
         self.warnings: list[str] = []
         self.code: dict[str, CodeFacts] = {}
         """Instance name -> what its python code comes to."""
+        self._rendered_args: dict[str, dict[str, Any]] = {}
+        """Instance name -> the arguments of a python step before they got the types that its code asks for."""
         self.setters: dict[str, set[str]] = {}
         """Context key -> instances whose code sets it by a literal name."""
         self._opinions: Opinions | None = None
@@ -282,13 +284,14 @@ class Session:
         if not instances:
             return []
         from f0make.code.check import check_step
-        from f0make.code.digest import CodeBase
 
         problems: list[Problem] = []
-        base = CodeBase(self.workspace, [self.workspace, *(p for p in sys.path if p)], self._code_cache)
+        bases = self._code_bases()
         for instance in instances:
+            base = bases.of(instance)
             typed, facts, found = check_step(base, instance)
             problems += found
+            self._rendered_args[instance.name] = instance.args
             instance.args = typed
             self.code[instance.name] = facts
             known = base.shape(instance.module or "")
@@ -296,6 +299,39 @@ class Session:
                 self.setters.setdefault(key, set()).add(instance.name)
             self.watched_files.update(facts.files, facts.watched_missing)
         return problems
+
+    def _code_bases(self) -> CodeBases:
+        from f0make.code.bases import CodeBases
+
+        return CodeBases(self.workspace, os.environ, self._code_cache)
+
+    def code_of(self, instance: Instance) -> CodeFacts | None:
+        """What the python code of ``instance`` comes to now, read anew when a file of it has changed.
+
+        None for a step without code. Raises RecipeError for code that is wrong now.
+        """
+        facts = self.code.get(instance.name)
+        if facts is None or facts.changed() is None:
+            return facts
+        facts, problems = self._read_code(instance)
+        if problems:
+            raise RecipeError(problems)
+        self.code[instance.name] = facts
+        self.watched_files.update(facts.files, facts.watched_missing)
+        return facts
+
+    def _read_code(self, instance: Instance) -> tuple[CodeFacts, list[Problem]]:
+        base = self._code_bases().of(instance)
+        args = self._rendered_args.get(instance.name)
+        if args is None:
+            facts = base.facts(instance.module or "", instance.function or "")
+            return facts, facts.problems
+        from f0make.code.check import check_step
+
+        typed, facts, problems = check_step(base, replace(instance, args=args))
+        if not problems:
+            instance.args = typed
+        return facts, problems
 
     def _unknown_names(self) -> list[Problem]:
         """`depends_on` that a template rendered to something that is no step."""

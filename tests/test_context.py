@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.context import ALL_KEYS, Context, ContextError, Paths, StepView
-from f0make.errors import F0makeError
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -118,11 +117,8 @@ def test_keys() -> None:
 
 def test_foreign_keys() -> None:
     ctx = Context({"mine": 1}, foreign={"theirs": "train"}, step=StepView("report"))
-    with pytest.raises(
-        ContextError, match=r"'theirs' is set by step 'train'.*depends_on of 'report'"
-    ) as caught:
+    with pytest.raises(ContextError, match=r"'theirs' is set by step 'train'.*depends_on of 'report'"):
         ctx.get("theirs", "default")
-    assert isinstance(caught.value, F0makeError)
     assert ctx.keys() == ["mine"]
     ctx.set("theirs", 2)
     assert ctx.get("theirs") == 2

@@ -20,8 +20,8 @@ open("f0make.zip", "wb").write(module.ARCHIVE)
 sys.path.insert(0, "f0make.zip")
 import zipfile
 for file in zipfile.ZipFile("f0make.zip").namelist():
-    # macOS's part of `host` is imported there only.
-    if file.startswith("f0make/") and file.endswith(".py") and "portable" not in file:
+    # macOS's part of `host` is imported there only; `runtime` is a program of its own, made of files.
+    if file.startswith("f0make/") and file.endswith(".py") and "portable" not in file and "/runtime/" not in file:
         importlib.import_module(file[:-3].replace("/", ".").replace(".__init__", ""))
 assert all(m.__file__.startswith("f0make.zip") for n, m in sys.modules.items() if n.startswith("f0make."))
 print(len(sys.modules))

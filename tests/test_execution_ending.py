@@ -117,7 +117,7 @@ def test_kill_a_python_step(lab: Lab) -> None:
     child = pid_in(lab.path / "child")
     lab.backend.kill(bundle.token)
     outcome = lab.outcome()
-    assert (outcome.ok, outcome.message, outcome.lost) == (False, "killed by SIGKILL", False)
+    assert (outcome.ok, outcome.message, outcome.lost) == (False, "killed by SIGTERM", False)
     assert not alive(child)
 
 

@@ -253,29 +253,15 @@ def test_modules_of_the_workspace_come_first_but_do_not_break_the_worker(
     assert outcome.ok, outcome.message
 
 
-def test_children_end_with_the_step(lab: Lab) -> None:
+def test_a_child_that_ends_by_itself_is_waited_for(lab: Lab) -> None:
     outcome = call(
         lab,
         "import subprocess\ndef f():\n"
-        "    child = subprocess.Popen(['sleep', '300'])\n"
+        "    child = subprocess.Popen(['sh', '-c', 'sleep 0.4; echo all > whole'])\n"
         "    open('child', 'w').write(f'{child.pid}\\n')\n",
+        outputs=["whole"],
     )
-    assert outcome.ok and not alive(pid_in(lab.path / "child"))
-
-
-def test_threads_of_a_step_do_not_run_on(lab: Lab) -> None:
-    source = (
-        "import threading, time\n"
-        "def tick():\n"
-        "    while True:\n"
-        "        open('/proc/self/cwd/ticks', 'a').write('x'); time.sleep(0.01)\n"
-        "def f(): threading.Thread(target=tick).start()\n"
-    )
-    assert call(lab, source.replace("start()", "start(); time.sleep(0.1)")).ok
-    assert call(lab, "def f(): pass\n").ok
-    size = (lab.path / "ticks").stat().st_size
-    time.sleep(0.1)
-    assert (lab.path / "ticks").stat().st_size == size
+    assert outcome.ok and not alive(pid_in(lab.path / "child")) and lab.read("whole") == "all\n"
 
 
 def test_measures(lab: Lab) -> None:
@@ -305,7 +291,12 @@ def test_timeout(lab: Lab, body: str) -> None:
 def test_a_step_may_clean_up_when_its_time_is_up(lab: Lab) -> None:
     outcome = call(
         lab,
-        "import time\ndef f():\n    try: time.sleep(60)\n    finally: open('cleaned', 'w').close()\n",
+        "import signal, sys, time\n"
+        "def f():\n"
+        "    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "    try: time.sleep(60)\n"
+        "    finally: open('cleaned', 'w').close()\n",
         timeout=0.2,
     )
     assert outcome.message == "timed out after 0.2 s" and (lab.path / "cleaned").exists()

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from f0make.code.find import Finder, Source
+from f0make.code.interpreter import STARTED_WITH
 from f0make.code.shape import Shape, read_shape
 from f0make.errors import Problem, Where
+from f0make.files.signature import Signature, clock_ns, is_racy
+from f0make.files.signature import of as signature_of
 from f0make.regular_file import MODULE, read_regular
 
 NOT_THE_USERS = frozenset({".f0make", "site-packages", "dist-packages"})
 """Directories inside a workspace whose modules are installed, not written there."""
+
+Stamp = tuple[Signature, str, bool]
+"""Signature of a file as it was read, SHA-256 of its bytes, and whether it may since have changed under that signature."""
 
 RUNNING_PACKAGE = "f0make"
 """Always the f0make that runs, loaded before any step: never a module of the workspace."""
@@ -32,10 +38,25 @@ class CodeFacts:
     """Path -> bytes of the file, to show later which line changed."""
     files: list[str] = field(default_factory=list)
     """Absolute paths of the files read."""
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    """Absolute path -> what it was when it was read."""
     watched_missing: list[str] = field(default_factory=list)
     """Absolute paths in the workspace that do not exist and would change the answer if they did."""
     problems: list[Problem] = field(default_factory=list)
     """What is wrong with the code; without a place when it is not in the code itself."""
+
+    def changed(self) -> str | None:
+        """The path of a file of it that has changed since it was read, or has appeared; None when all is as it was.
+
+        A change there and back counts: the step may have seen what was between.
+        """
+        for path, (signature, digest, racy) in self.stamps.items():
+            try:
+                if signature_of(os.stat(path)) != signature or (racy and _digest(path) != digest):
+                    return path
+            except OSError:
+                return path
+        return next((path for path in self.watched_missing if os.path.lexists(path)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,7 @@ class Loaded:
     shape: Shape | None
     """None for compiled modules and where ``error`` is set."""
     error: SyntaxError | OSError | None = None
+    stamp: Stamp | None = None
 
 
 class CodeBase:
@@ -114,13 +136,16 @@ class CodeBase:
     def _read(self, path: str) -> Loaded:
         import hashlib
 
+        clock = clock_ns()
         try:
+            signature = signature_of(os.stat(path))
             data = read_regular(path, MODULE)
         except OSError as error:
             return Loaded(b"", "", None, error)
         content = hashlib.sha256(data).hexdigest()
+        stamp = (signature, content, is_racy(signature, clock))
         if not path.endswith(".py"):
-            return Loaded(data, content, None)
+            return Loaded(data, content, None, None, stamp)
         shape = Shape.from_plain(self._cache.get(content))
         if shape is None:
             try:
@@ -129,9 +154,9 @@ class CodeBase:
                 told = (
                     error if isinstance(error, SyntaxError) else SyntaxError("nested too deeply to be read")
                 )
-                return Loaded(data, content, None, told)
+                return Loaded(data, content, None, told, stamp)
             self._cache[content] = shape.as_plain()
-        return Loaded(data, shape.digest, shape)
+        return Loaded(data, shape.digest, shape, None, stamp)
 
 
 class _Walk:
@@ -174,7 +199,13 @@ class _Walk:
     def _visit(self, name: str, certain: bool) -> None:
         import sys
 
-        if name in self.seen or name in sys.builtin_module_names or name.partition(".")[0] == RUNNING_PACKAGE:
+        top = name.partition(".")[0]
+        if (
+            name in self.seen
+            or name in sys.builtin_module_names
+            or top in STARTED_WITH
+            or top == RUNNING_PACKAGE
+        ):
             return
         self.seen.add(name)
         self._watch(name)
@@ -196,9 +227,18 @@ class _Walk:
             self.facts_found.problems.append(broken_module(label, loaded.error))
         self.facts_found.modules[label] = loaded.digest
         self.facts_found.sources[label] = loaded.data
+        if loaded.stamp is not None:
+            self.facts_found.stamps[source.path] = loaded.stamp
         if loaded.shape is not None:
             for name, unconditional in imported_names(source, loaded.shape, self.base):
                 self._ask(name, certain and unconditional)
+
+
+def _digest(path: str) -> str:
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def code_digest(

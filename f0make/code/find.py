@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SOURCE_SUFFIX = ".py"
+SCRIPTLETS = "scriptlets"
+"""The package of which one part comes with f0make, whatever else an interpreter finds."""
+SHIPPED = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The directory that f0make and its ``scriptlets`` were installed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Finder:
         if not tail or name.startswith("."):
             return None
         if not parent:
-            return self._search(name, tail, [(root, root) for root in self.roots])
+            roots = self.roots if name != SCRIPTLETS or SHIPPED in self.roots else [*self.roots, SHIPPED]
+            return self._search(name, tail, [(root, root) for root in roots])
         package = self.locate(parent)
         if package is None or not package.portions:
             return None
@@ -135,8 +140,7 @@ def search_roots(workspace: str, path: Sequence[str] | None = None) -> list[str]
     """
     import sys
 
-    shipped = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    entries = [workspace, *(path if path is not None else sys.path), shipped]
+    entries = [workspace, *(path if path is not None else sys.path), SHIPPED]
     seen: set[str] = set()
     roots = []
     for entry in entries:

@@ -4,13 +4,18 @@
 ``{"!frozenset": […]}``, dates, times and decimal numbers as text, a member
 of an enum as ``{"!enum": [module, name, value]}``, a map whose keys are not all text as ``{"!dict": [[key, value], …]}``. A map of the
 user's that looks like one of these is kept as ``{"!map": {…}}``. So keys, records and bundles hold plain
-values, and whoever calls the step needs no knowledge of its annotations.
+values, and whoever calls the step needs no knowledge of its annotations. Read by the interpreter of each step: nothing
+is imported that a workspace could shadow, but where a value asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 MARK = "!"
 
@@ -55,10 +60,9 @@ def _path(text: str) -> Any:
 
 def _enum(member: list[Any]) -> Any:
     """The member of an enum, whose module is imported here, where the step runs."""
-    from importlib import import_module
-
     module, name, value = member
-    return import_module(module).__dict__[name](value)
+    __import__(module)
+    return vars(sys.modules[module])[name](value)
 
 
 def _moment(kind: str) -> Callable[[str], Any]:

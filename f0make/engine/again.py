@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 
 from f0make.errors import RecipeError
 from f0make.model import Instance
@@ -29,11 +29,11 @@ def for_attempt(session: Session, instance: Instance, number: int) -> Instance:
         raise CannotAttempt(f"attempt {number} cannot be made: {error}") from None
     if again is instance or again.module is None or again.args is instance.args:
         return again
+    from f0make.code.bases import CodeBases
     from f0make.code.check import check_step
-    from f0make.code.digest import CodeBase
 
-    roots = [session.workspace, *(path for path in sys.path if path)]
-    again.args, _, problems = check_step(CodeBase(session.workspace, roots, {}), again)
+    bases = CodeBases(session.workspace, os.environ, {})
+    again.args, _, problems = check_step(bases.of(again), again)
     if problems:
         raise CannotAttempt(f"attempt {number} cannot be made: {problems[0]}")
     return again

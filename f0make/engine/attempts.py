@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from f0make.code.bases import CodeBases
+    from f0make.code.digest import CodeFacts
     from f0make.engine.run import Run
 
 MOST_CHANGES = 2
@@ -34,6 +36,8 @@ class Attempt:
     number: int = 0
     failures: int = 0
     changes: int = 0
+    code: CodeFacts | None = None
+    """What the python code was keyed as."""
     open: bool = False
     """Between the start and the outcome."""
     cost: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +61,7 @@ class Attempts:
         self.discovered: dict[str, list[str]] = {}
         """Instance name -> what its attempt in this run discovered, where that is anything."""
         self._saved_sources: set[str] = set()
+        self._bases: CodeBases | None = None
         self._started = 0
         state = os.path.join(run.session.workspace, ".f0make")
         self._logs = os.path.join(state, "logs")
@@ -130,8 +135,9 @@ class Attempts:
             self._pack(bundle, run.verdicts[node].inputs)
         if run.options.strict or run.options.audit:
             bundle.guard = "strict" if run.options.strict else "audit"
-            facts = run.session.code.get(instance.name)
-            bundle.code = facts.files if facts is not None else []
+        facts = run.session.code.get(instance.name)
+        if facts is not None:
+            self._with_interpreter(bundle, instance, facts)
         if number == 1 and self.retries(instance):
             from f0make.engine.retention import forget_attempts
 
@@ -143,7 +149,7 @@ class Attempts:
             {"instance": instance.name, "token": token, "outputs": [o.path for o in instance.outputs]}
         )
         attempt = known or Attempt(instance, bundle)
-        attempt.bundle, attempt.number, attempt.open = bundle, number, True
+        attempt.bundle, attempt.number, attempt.open, attempt.code = bundle, number, True, facts
         self._by_name[instance.name] = self._by_token[token] = attempt
         return bundle
 
@@ -154,6 +160,18 @@ class Attempts:
             if path not in verdict.seen:
                 contents.token(path)
                 verdict.seen[path] = contents.seen(path)
+
+    def _with_interpreter(self, bundle: Bundle, instance: Instance, facts: CodeFacts) -> None:
+        """Say which interpreter runs the step of ``bundle``, and which files its code lies in."""
+        if self._bases is None:
+            from f0make.code.bases import CodeBases
+
+            self._bases = CodeBases(self._run.session.workspace, os.environ, {})
+        found = self._bases.interpreter(instance)
+        bundle.code = list(facts.files)
+        bundle.own_python = not found.declared
+        # What was found here says nothing of a host.
+        bundle.python = found.path if found.declared or not bundle.host else ""
 
     def _pack(self, bundle: Bundle, inputs: Mapping[str, str]) -> None:
         from f0make.remote import needs
@@ -178,6 +196,14 @@ class Attempts:
         closing: dict[str, Any] = {"instance": attempt.instance.name, "token": attempt.bundle.token}
         run.session.store.append_fail(closing if failed else {**closing, "lost": True})
 
+    def changed_code(self, attempt: Attempt) -> str | None:
+        """A module of the step that is not what it was when its key was made, None when all are."""
+        path = attempt.code.changed() if attempt.code is not None else None
+        if path is None:
+            return None
+        root = self._run.session.workspace.rstrip("/") + "/"
+        return path.removeprefix(root)
+
     def changed_input(self, node: int, attempt: Attempt, outcome: Outcome) -> str | None:
         """An input whose signature is not what it was when it was hashed for the decision, None when all are.
 
@@ -200,10 +226,36 @@ class Attempts:
         return None
 
     def _discovered(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> list[str]:
+        """What the step discovered beyond what it declares and what its key has."""
         if not outcome.discovered:
             return []
-        own = {path for path, _ in attempt.bundle.outputs}
-        return [p for p in dict.fromkeys(outcome.discovered) if p not in inputs and p not in own]
+        bundle = attempt.bundle
+        own = {path for path, _ in bundle.outputs}
+        root = self._run.session.workspace
+        keyed = {os.path.relpath(path, root) for path in attempt.code.files} if attempt.code else set()
+        trees = [path + "/" for path, directory in bundle.outputs if directory]
+        trees += [path + "/" for path, token in inputs.items() if token.endswith("/")]
+        return [
+            path
+            for path in dict.fromkeys(outcome.discovered)
+            if path not in inputs
+            and path not in own
+            and path not in keyed
+            and not path.startswith(tuple(trees))
+        ]
+
+    def _absent(self, attempt: Attempt, outcome: Outcome) -> list[str]:
+        """Where the step looked for modules in vain, but for what its key has, and where something is now."""
+        if not outcome.absent:
+            return []
+        root = self._run.session.workspace
+        watched = attempt.code.watched_missing if attempt.code is not None else ()
+        keyed = {os.path.relpath(path, root) for path in watched}
+        return [
+            path
+            for path in dict.fromkeys(outcome.absent)
+            if path not in keyed and self._run.tokens.of(path) is None
+        ]
 
     def objection(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:
         """Why a result that looks good must not count; None when nothing speaks against it."""
@@ -241,6 +293,7 @@ class Attempts:
         for path in run.verdicts[node].known - discovered.keys() - run_inputs.keys():
             if run.decider.discovered.token_of(path) is None:
                 discovered[path] = ABSENT
+        discovered.update(dict.fromkeys(self._absent(attempt, outcome), ABSENT))
         if discovered:
             self.discovered[instance.name] = list(discovered)
         record = record_of(

@@ -10,6 +10,7 @@ from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.discovered import Discovered
 from f0make.engine.tokens import Tokens
+from f0make.errors import RecipeError
 from f0make.files.keeping import blobs_of
 from f0make.key import Parts, declared_parts, key_of
 from f0make.lean import dataclass, field
@@ -106,7 +107,10 @@ class Decider:
             return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
         if self.nothing_known and index not in self.forced and not instance.always:
             return self._never_ran(instance)
-        facts = self.session.code.get(instance.name)
+        try:
+            facts = self.session.code_of(instance)
+        except RecipeError as error:
+            return Verdict(Kind.BLOCKED, str(error.problems[0]), inputs=inputs)
         parts = declared_parts(instance, facts.digest if facts else None, texts)
         verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)
         if index in self.forced:

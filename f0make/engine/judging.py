@@ -59,6 +59,10 @@ class Judge:
     def _failed(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         run = self._run
         instance = attempt.instance
+        edited = run.attempts.changed_code(attempt)
+        if edited and not outcome.disk_full and attempt.changes < MOST_CHANGES:
+            self._void(node, attempt, outcome, f"{edited} changed while {instance.name} ran")
+            return
         run.attempts.discard(attempt, keep=not outcome.disk_full)
         retries = run.attempts.retries(instance)
         if outcome.disk_full:
@@ -80,8 +84,10 @@ class Judge:
         run = self._run
         instance, inputs = run.graph.instances[node], run.verdicts[node].inputs
         changed = run.attempts.changed_input(node, attempt, outcome)
-        if changed:
-            self._void(node, attempt, outcome, f"input {changed} changed while {instance.name} ran")
+        edited = None if changed else run.attempts.changed_code(attempt)
+        if changed or edited:
+            what = f"input {changed}" if changed else edited
+            self._void(node, attempt, outcome, f"{what} changed while {instance.name} ran")
             return
         problem = run.attempts.objection(attempt, outcome, inputs)
         if problem:

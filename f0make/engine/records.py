@@ -75,6 +75,7 @@ def record_of(
         "read": max(outcome.read, 0),
         "written": max(outcome.written, 0),
         "host": outcome.host,
+        "python": outcome.python,
         "test_meta": dict(test_meta),
     }
     return {n: v for n, v in record.items() if v or n in _ALWAYS or type(v) in _NEVER_EMPTY}

@@ -18,12 +18,14 @@ from queue import Empty, SimpleQueue
 
 from f0make.cache.blobs import BlobError, CacheUnusable
 from f0make.engines import child
+from f0make.engines.answer import answer_of
 from f0make.engines.cluster import Cluster, Gone, Job, Reply
 from f0make.engines.exchange import CannotSend, Exchange
 from f0make.errors import NO_ROOM, F0makeError, UnreachableError
 from f0make.execution import frames, groups
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.digest import FileError
+from f0make.remote.wire import Garbled
 
 AHEAD = 64
 """Short steps that may wait in front of busy slots: so many hide the way to the cluster and back."""
@@ -287,17 +289,23 @@ class EngineBackend:
                 self._answer(bundle, os.fsdecode(address), message)
 
     def _answer(self, bundle: Bundle, address: str, message: bytes) -> None:
-        ((kind, about),) = frames.Frames().feed(message)
         self._useless_since = None
-        if kind in (child.BLIND, child.UNFIT):
+        try:
+            kind, about = answer_of(message, bundle)
+        except Garbled as error:
+            text = f"worker {address} answers what cannot be: {error}"
+            self._held |= self.careful
+            self._done(Outcome(bundle.token, False, text, started=time.time(), host=address))
+            return
+        if isinstance(about, Outcome):
+            about.host = address
+            self._came(bundle, about)
+        elif kind in (child.BLIND, child.UNFIT):
             self._unfit(bundle, address, about, kind == child.BLIND)
         elif kind == child.MISSING:
             self._missing(bundle, address, about)
         elif kind == child.ENDED:
             self._lost(bundle, f"worker {address} ended it")
-        elif isinstance(about, Outcome):
-            about.host = address
-            self._came(bundle, about)
         else:
             # Its process there was killed, or ended: it may have been the step's own doing, as it is here.
             self._done(Outcome(bundle.token, False, about, started=time.time(), host=address))

@@ -20,8 +20,8 @@ from typing import Any, Optional
 
 from f0make.cache.blobs import BlobError
 from f0make.engines.contents import TwoStores, Unseen
-from f0make.execution import ending, frames, host, pystep
-from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution import ending, frames, host
+from f0make.execution.bundle import Bundle
 from f0make.execution.runner import Runner
 from f0make.lean import dataclass
 from f0make.remote.attempt import run_attempt
@@ -73,10 +73,7 @@ class Child:
         self._kept = Workplace(place)
         self._sending = threading.Lock()
         self._runner: Optional[Runner] = None  # noqa: UP045 - Python 3.9
-        self._deadline: Optional[float] = None  # noqa: UP045 - Python 3.9
         self._bundle: Optional[Bundle] = None  # noqa: UP045 - Python 3.9
-        self._kill_at = 0.0
-        self._timed_out = False
 
     def serve(self) -> None:
         """Run bundles until the other end is closed."""
@@ -113,9 +110,6 @@ class Child:
 
     def _one(self, bundle: Bundle, stores: TwoStores, environ: Mapping[bytes, bytes]) -> None:
         assert self._runner is not None
-        self._timed_out = False
-        if bundle.kind == "python" and bundle.timeout is not None:
-            self._deadline = time.monotonic() + bundle.timeout
         self._bundle = bundle
         store = stores.keeping(bundle.store is not None)
         try:
@@ -125,17 +119,12 @@ class Child:
             self._send(MISSING, error.digest)
             return
         finally:
-            self._bundle = self._deadline = None
-        if self._timed_out and not outcome.ok:
-            outcome.message = f"timed out after {bundle.timeout:g} s"
-        last = self._runner.worn_out
-        self._send(frames.LAST_OUTCOME if last else frames.OUTCOME, outcome)
-        if last:
-            self._leave(0)
+            self._bundle = None
+        self._send(frames.OUTCOME, outcome)
 
     def _send(self, kind: bytes, about: Any) -> None:
         with self._sending:
-            self._line.sendall(frames.frame(kind, about))
+            self._line.sendall(frames.json_frame(kind, about))
 
     # The thread that looks on.
 
@@ -146,7 +135,6 @@ class Child:
         while os.getppid() == self._parent and not poll.poll(LOOK * 1000):
             if self._runner is not None:
                 self._runner.sample()
-            self._keep_time()
         self._end_step()
         self._look_for_orphan()
         self._leave(1)
@@ -157,30 +145,8 @@ class Child:
         while not self._orphaned() and time.monotonic() < until:
             time.sleep(0.02)
 
-    def _keep_time(self) -> None:
-        """A python step runs in this very process: TERM interrupts it, and if that does not help, all of it ends."""
-        now, bundle = time.monotonic(), self._bundle
-        if bundle is None:
-            self._kill_at = 0.0
-        elif self._kill_at and now >= self._kill_at:
-            ending.end(lambda: ending.descendants([os.getpid()]), 0.0)
-            if self._bundle is bundle:
-                text = f"timed out after {bundle.timeout:g} s"
-                self._send(frames.LAST_OUTCOME, Outcome(bundle.token, False, text, started=time.time()))
-                self._leave(0)
-        elif self._deadline is not None and now >= self._deadline:
-            self._deadline, self._timed_out, self._kill_at = None, True, now + GRACE
-            self._tell_step()
-
-    def _tell_step(self) -> None:
-        ending.send(ending.descendants([os.getpid()]), signal.SIGTERM)
-        if self._bundle is not None and self._bundle.kind == "python":
-            os.kill(os.getpid(), signal.SIGTERM)
-
     def _end_step(self) -> None:
         """TERM to every process of the step, KILL after a while."""
-        if self._bundle is not None and self._bundle.kind == "python":
-            os.kill(os.getpid(), signal.SIGTERM)
         ending.end(lambda: ending.descendants([os.getpid()]), GRACE)
 
     def _orphaned(self) -> bool:
@@ -189,7 +155,6 @@ class Child:
         return os.getppid() != self._parent or about is None or about[1] != self._worker
 
     def _leave(self, code: int) -> None:
-        # Threads that a step left would keep an orderly exit waiting for ever.
         alone = self._orphaned()  # Then nobody else tidies up.
         shutil.rmtree(self._home if alone else self._place, ignore_errors=True)
         try:
@@ -218,7 +183,7 @@ def main(argv: list[str]) -> None:
     line = socket.socket(fileno=fd)
     line.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.signal(signal.SIGTERM, ending.stay)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import pickle
 import select
@@ -307,7 +308,7 @@ def probe(path: str, text: str, answer: str) -> str:
 
 def message_of(kind: bytes, text: str) -> bytes:
     """A message with a text, as f0make reads it."""
-    data = pickle.dumps(text, 4)
+    data = json.dumps(text).encode("ascii")
     return _HEAD.pack(len(data), kind) + data
 
 

@@ -77,7 +77,11 @@ class Bundle:
     guard: str = ""
     """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""
     code: list[str] = field(default_factory=list)
-    """Only for a watched python step: absolute paths of its source files."""
+    """Absolute paths of a python step's source files, as far as they are known."""
+    python: str = ""
+    """The interpreter of a python step: an absolute path; empty: the one that f0make itself runs in."""
+    own_python: bool = True
+    """Where ``python`` is not there, the one that f0make itself runs in will do."""
 
 
 @dataclass(slots=True)
@@ -106,7 +110,11 @@ class Outcome:
     modes: dict[str, int | dict[str, int]] = field(default_factory=dict)
     """The same for permission bits, where they are not what the umask gives (see `files.workspace.marks`)."""
     discovered: list[str] = field(default_factory=list)
-    """Prerequisites that the depfile names, normalised like inputs."""
+    """Prerequisites that the depfile names, and code that a python step used, normalised like inputs."""
+    absent: list[str] = field(default_factory=list)
+    """Paths at which a python step looked for modules in vain."""
+    python: str = ""
+    """The version of a python step's interpreter, as ``3.11``."""
     reads: dict[str, Any] = field(default_factory=dict)
     """Context keys read -> value seen (absent keys are in ``missing_reads``)."""
     missing_reads: list[str] = field(default_factory=list)

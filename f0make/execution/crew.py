@@ -90,7 +90,7 @@ class Crew:
         if self._doubtful:
             self._settle()
         self.hand_out()
-        if self.starved or (bundle.kind == "python" and bundle.timeout is not None):
+        if self.starved:
             return False
         return not self._short_of_forked() and (not self._queue or len(self._loky) >= self._jobs)
 
@@ -134,7 +134,7 @@ class Crew:
             self._too_large.add(bundle.token)
         if busy + queued < self._jobs:
             for slot in self._loky:
-                if slot.ready and slot.bundle is None and not slot.last:
+                if slot.ready and slot.bundle is None:
                     if self._jobserver is not None:
                         slot.token = self._jobserver.purse.take()
                         self.starved = slot.token is None
@@ -211,13 +211,10 @@ class Crew:
             if kind == frames.READY:
                 slot.ready, slot.pid = True, about
                 self._failed_starts = 0
-            elif kind == frames.FINISHED:
-                slot.deadline = None
             elif kind in (frames.RETURNED, frames.STARVED):
                 self.starved |= kind == frames.STARVED
                 self._put_back([self._pool.returned(about) if self._pool is not None else None])
             else:
-                slot.last = kind == frames.LAST_OUTCOME
                 self._report(slot, about)
 
     def _report(self, slot: Slot, outcome: Outcome) -> None:
@@ -301,19 +298,14 @@ class Crew:
 
     def patience(self) -> float | None:
         """Seconds until the next deadline, None when there is none."""
-        times = [t for s in self.slots for t in (s.deadline, s.kill_at) if t is not None]
+        times = [slot.kill_at for slot in self.slots if slot.kill_at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def keep_time(self) -> None:
-        """End what has passed its deadline."""
+        """Kill what was told to end and has not."""
         for slot in self.slots:
-            if slot.deadline is None and slot.kill_at is None:
-                continue
-            now = time.monotonic()
-            if slot.kill_at is not None and now >= slot.kill_at:
+            if slot.kill_at is not None and time.monotonic() >= slot.kill_at:
                 slot.kill_step()
-            elif slot.deadline is not None and now >= slot.deadline and slot.bundle is not None:
-                slot.end_step(f"timed out after {slot.bundle.timeout:g} s")
 
     def kill(self, token: str) -> None:
         """End the attempt ``token``, wherever it is."""

@@ -17,6 +17,10 @@ _PATIENCE = 5.0
 """Seconds that a killed process may take to be gone (it may be writing its memory to a core file)."""
 
 
+def stay(signum: int, frame: object) -> None:
+    """A handler of SIGTERM for workers, which end when they are told over their line; no step inherits it."""
+
+
 def descendants(roots: Iterable[int], known: Mapping[int, Facts] | None = None) -> dict[int, Facts]:
     """Every living process below ``roots``, the roots themselves left out."""
     known = host.everyone() if known is None else known

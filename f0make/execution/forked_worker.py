@@ -13,7 +13,7 @@ from f0make.execution.board import Board
 from f0make.execution.jobserver.purse import Purse, Token
 from f0make.execution.settings import Settings
 
-_SOON_NEEDED = ("f0make.execution.pystep", "hashlib", "resource")
+_SOON_NEEDED = ("hashlib", "resource")
 _PATIENCE = 5.0
 """Seconds until f0make must be the parent of this process."""
 

@@ -1,7 +1,8 @@
 """Messages between f0make and its workers: a length, one letter for the kind, and pickled fields.
 
 Only fields travel, not dataclasses by name: that is several times cheaper. Both ends are the same program on
-the same machine, and the socket is known to nobody else.
+the same machine, neither has run any code of a step, and the socket is known to nobody else. What comes from other
+machines is JSON instead (`json_frame`).
 """
 
 from __future__ import annotations
@@ -28,11 +29,7 @@ SETTINGS = b"S"
 READY = b"R"
 """The worker can take a bundle; holds its pid."""
 BUNDLE = b"B"
-FINISHED = b"F"
-"""The command of a python step has ended; what follows is not covered by its timeout."""
 OUTCOME = b"O"
-LAST_OUTCOME = b"L"
-"""An outcome, after which the worker ends itself because the step left something in it."""
 RETURNED = b"T"
 """From a forked worker: the number of a queued bundle that it has taken and will not run."""
 STARVED = b"N"
@@ -50,7 +47,7 @@ def frame(kind: bytes, payload: Any = None) -> bytes:
     """``payload`` ready to be sent."""
     if kind == BUNDLE:
         payload = _bundle_fields(payload)
-    elif kind in (OUTCOME, LAST_OUTCOME):
+    elif kind == OUTCOME:
         payload = _outcome_fields(payload)
     data = dumps(payload, 5)
     return _HEAD.pack(len(data), kind) + data
@@ -72,6 +69,14 @@ def queued_bundle(message: memoryview) -> Bundle:
     return Bundle(*loads(message[_NUMBER.size :]))
 
 
+def json_frame(kind: bytes, payload: Any = None) -> bytes:
+    """``payload`` (an outcome, or what JSON can hold) ready to be sent to whom this process need not be trusted by."""
+    from json import dumps as json_of
+
+    data = json_of(_outcome_fields(payload) if kind == OUTCOME else payload).encode("ascii")
+    return _HEAD.pack(len(data), kind) + data
+
+
 class Frames:
     """Takes messages out of a stream of bytes."""
 
@@ -91,7 +96,7 @@ class Frames:
             del self._buffer[:end]
             if kind == BUNDLE:
                 payload = Bundle(*payload)
-            elif kind in (OUTCOME, LAST_OUTCOME):
+            elif kind == OUTCOME:
                 payload = Outcome(*payload)
             found.append((kind, payload))
         return found

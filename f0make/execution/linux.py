@@ -135,11 +135,11 @@ def reset_peak() -> None:
 
 
 class IoCounter:
-    """Bytes read and written by this process and the children it has waited for (proc(5), rchar and wchar)."""
+    """Bytes read and written by a process (0: this one) and the children it has waited for (proc(5), rchar, wchar)."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int = 0) -> None:
         try:
-            self._fd = os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = os.open(f"/proc/{pid or 'self'}/io", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             self._fd = -1
 
@@ -152,6 +152,10 @@ class IoCounter:
             return int(fields[1]), int(fields[3])
         except (OSError, ValueError, IndexError):
             return 0, 0
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def oom_kills() -> int:

@@ -167,7 +167,7 @@ class LocalBackend:
         """Token of each running attempt -> its worker's process id, and whether the step runs inside of it."""
         with self._lock:
             running = [(slot.bundle, slot.pid) for slot in self._crew.slots]
-        return {bundle.token: (pid, bundle.kind == "python") for bundle, pid in running if bundle and pid}
+        return {bundle.token: (pid, False) for bundle, pid in running if bundle and pid}
 
     def stop(self, grace: float) -> None:
         """End everything; returns within ``grace`` + 1 seconds.
@@ -291,13 +291,12 @@ class LocalBackend:
             host.set_reaper(False)
 
     def _end_steps(self, grace: float) -> None:
-        """TERM, wait while outcomes come in, KILL: every descendant of a worker, and workers that run python."""
+        """TERM, wait while outcomes come in, KILL: every descendant of a worker."""
 
         def find() -> list[int]:
             self._listen(0)
             slots = self._crew.slots
-            running = [s.pid for s in slots if s.bundle is not None and s.bundle.kind == "python"]
-            return [*running, *ending.descendants([s.pid for s in slots if s.pid])]
+            return list(ending.descendants([s.pid for s in slots if s.pid]))
 
         ending.end(find, grace, 0.7)
         # What ended by itself may still be on its way as an outcome.

@@ -63,8 +63,6 @@ class LokySlot(Slot):
         """Hand ``bundle`` to the idle worker; a worker that has just died is found out when its line closes."""
         self._bundle, self._sent = bundle, host.now()
         self.reason, self.kill_at = "", None
-        limited = bundle.kind == "python" and bundle.timeout is not None
-        self.deadline = time.monotonic() + (bundle.timeout or 0.0) if limited else None
         try:
             self.line.sendall(frames.frame(frames.BUNDLE, bundle))
         except OSError:

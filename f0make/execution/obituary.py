@@ -23,12 +23,11 @@ class Obituaries:
         from f0make.execution.runner import signal_name
 
         outcome = Outcome(bundle.token, False, started=time.time())
-        whose = "" if bundle.kind == "python" else "its worker process was "
         if code is None:
             outcome.message = "its worker process ended for an unknown reason"
         elif code < 0:
             outcome.signal = -code
-            outcome.message = f"{whose}killed by {signal_name(-code)}"
+            outcome.message = f"its worker process was killed by {signal_name(-code)}"
             if -code == signal.SIGKILL and host.oom_kills() > self._oom:
                 outcome.message += "; the kernel killed processes because memory ran out"
         else:

@@ -95,9 +95,15 @@ def reset_peak() -> None:
 class IoCounter:
     """Bytes read and written by this process and its children, counted in blocks of 512 (getrusage(2))."""
 
+    def __init__(self, pid: int = 0) -> None:
+        self._own = not pid
+
     def read(self) -> tuple[int, int]:
-        """(read, written) so far."""
+        """(read, written) so far; nothing is known of another process."""
         import resource
+
+        if not self._own:
+            return 0, 0
 
         own = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -68,7 +68,7 @@ def run(
     larger than it; `Ended.peak_mem` cannot be less.
     """
     before = host.now()
-    pid = (start or _start)(launch, environ, output)
+    pid = (start or begin)(launch, environ, output)
     if note is not None:
         note(pid, before, host.now())
     timed_out = False
@@ -93,7 +93,8 @@ def run(
     return ended
 
 
-def _start(launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
+def begin(launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
+    """Start ``launch`` in a group of its own, both outputs to ``output``: its process. Raises OSError."""
     try:
         return _spawn(launch.program, launch.argv, environ, output)
     except OSError as error:
@@ -158,27 +159,34 @@ def _step_processes(since: int) -> list[int]:
     return [pid for pid, about in ending.descendants([os.getpid()]).items() if about[4] >= since - 1]
 
 
-def end_session(session: int, since: int, daemons: bool = False) -> bool:
+def left_of(session: int, since: int, everything: bool, spared: Container[int] = ()) -> list[int]:
+    """What is left of the step ``session`` below this process (see `end_session`), but for ``spared``."""
+    me = os.getpid()
+    sessions = {session, os.getsid(0)} if host.REAPER else {session}
+    known = host.everyone()
+    below = ending.descendants([me], known) if host.REAPER else known
+    return [
+        pid
+        for pid, about in below.items()
+        if pid != me
+        and pid not in spared
+        and (everything or about[2] == session or about[3] in sessions)
+        and about[4] >= since - 1
+    ]
+
+
+def end_session(session: int, since: int, daemons: bool = False, spared: Container[int] = ()) -> bool:
     """End what is left of the step ``session`` below this process; whether there was anything that had to be told.
 
     That is everything in its group or session and, where steps share this process's session, in that one; what
     has a session of its own (a daemon) stays, but with ``daemons`` (as far as the system tells whose it is):
-    what a step that failed has left would go on writing to outputs that are made again.
+    what a step that failed has left would go on writing to outputs that are made again. ``spared`` are processes
+    of f0make's own.
     """
-    me = os.getpid()
-    sessions = {session, os.getsid(0)} if host.REAPER else {session}
     everything = daemons and host.REAPER
 
     def find() -> list[int]:
-        known = host.everyone()
-        below = ending.descendants([me], known) if host.REAPER else known
-        return [
-            pid
-            for pid, about in below.items()
-            if pid != me
-            and (everything or about[2] == session or about[3] in sessions)
-            and about[4] >= since - 1
-        ]
+        return left_of(session, since, everything, spared)
 
     until = time.monotonic() + _LINGER
     pause = 0.001

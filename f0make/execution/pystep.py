@@ -1,303 +1,156 @@
-"""Python steps, run inside the worker: find the code, call it, and put back whatever it changed."""
+"""Python steps, from the worker's side: each runs in a process of its own, which no other step has touched.
+
+The process is forked from a warm interpreter that has executed no step's code, or, where that is not right, started
+afresh. It ends as Python programs end; only then this worker, in which no code of a step ever runs, looks at what the
+step has made.
+"""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FunctionType
+import tempfile
+from collections.abc import Callable
 
+from f0make.execution import ending, host, process
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.interpreters import CannotStart, Interpreters, Warm, options
+from f0make.execution.step_attempt import Attempt
+from f0make.execution.step_home import Home
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Any
-
-    from f0make.context import Context
-
-# `_signal` answers without making an enum of each answer.
-_SIGNALS = sorted(map(int, signal.valid_signals()))
+FORKS = host.REAPER
+"""Whether interpreters fork. Elsewhere their orphans are not found, and macOS's libraries do not bear it."""
 
 
-class Interrupted(BaseException):
-    """The worker was asked to end while a python step was running in it."""
+class PythonSteps:
+    """Runs the python steps of one worker, one after the other.
 
-
-class StepError(Exception):
-    """The step is wrong in a way that needs no traceback; the text is the outcome's message."""
-
-
-class _State:
-    running = False
-
-
-_state = _State()
-
-
-def on_term(signum: int, frame: object) -> None:
-    """The worker's handler of SIGTERM: only a python step is ended by it, and may clean up."""
-    if _state.running:
-        raise Interrupted
-
-
-def interruptible(running: bool) -> None:
-    """Whether SIGTERM is meant for a step now."""
-    _state.running = running
-
-
-def run(bundle: Bundle, outcome: Outcome, environ: dict[bytes, bytes], output: int) -> None:
-    """Run the python step of ``bundle`` and note in ``outcome`` how it went.
-
-    What it prints, from python or from C, goes to the descriptor ``output``. The current directory,
-    environment, `sys.path`, signal handlers, umask and standard streams are as before when this returns.
+    ``note`` hears of each process group, ``hint`` says more of a signal that killed one.
     """
-    from f0make.context import Context, Paths, StepView
 
-    step = StepView(
-        bundle.step,
-        Paths(bundle.inputs, bundle.named_inputs),
-        Paths([path for path, _ in bundle.outputs], bundle.named_outputs),
-        bundle.resources,
-        bundle.attempt,
-        bundle.instance,
-    )
-    ctx = Context(bundle.context, foreign=bundle.foreign_keys, step=step)
-    with _streams(output), _surroundings(bundle.workspace, environ):
-        outcome.message = _guarded(bundle, ctx, outcome)
-    outcome.ok = not outcome.message
-    outcome.reads, outcome.missing_reads, outcome.writes = ctx.reads, ctx.missing_reads, ctx.writes
+    def __init__(self, note: Callable[[int, int, int], None] | None, hint: Callable[[int], str]) -> None:
+        self._note = note
+        self._hint = hint
+        self._interpreters = Interpreters()
+        self._home = Home()
+        self._io = host.IoCounter()
+        self.alone = True
+        """Nothing is left of the last step."""
+        self.warm: Warm | None = None
+        """What the running step was forked from."""
 
+    def rest(self) -> None:
+        """End what is kept warm: what runs next must find this process without children."""
+        self._interpreters.close()
 
-def _guarded(bundle: Bundle, ctx: Context, outcome: Outcome) -> str:
-    """Run the step; why it failed, empty on success."""
-    me = os.getpid()
-    try:
-        return _judged(bundle, ctx, outcome)
-    finally:
-        _state.running = False
-        if os.getpid() != me:
-            # A child that the step forked came back here; it must not go on as a second worker.
-            _flush(sys.stdout, sys.stderr)
-            os._exit(1)
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.rest()
+        self._home.close()
 
+    def run(self, bundle: Bundle, outcome: Outcome, environ: dict[bytes, bytes], log: int, name: str) -> None:
+        """Run the step of ``bundle`` and note in ``outcome`` how it went. ``name`` is this attempt's in this worker.
 
-def _judged(bundle: Bundle, ctx: Context, outcome: Outcome) -> str:
-    from f0make.execution.modules import workspace_first
-
-    try:
-        _state.running = True
-        with workspace_first(bundle.workspace):
-            code = _code(_call(bundle, ctx))
-        if code not in bundle.exit_codes:
-            outcome.exit_code = code
-            return f"returned {code}"
-    except StepError as error:
-        print(f"f0make: {error}", file=sys.stderr)
-        return str(error)
-    except SystemExit as error:
-        return _exited(error, bundle, outcome)
-    except Interrupted:
-        outcome.signal = signal.SIGTERM
-        return "killed by SIGTERM"
-    except BaseException as error:
-        outcome.disk_full = isinstance(error, OSError) and _no_room(error)
-        return _told(error)
-    outcome.exit_code = code
-    return ""
-
-
-def _call(bundle: Bundle, ctx: Context) -> Any:
-    from f0make.code.rebuild import rebuild
-
-    found = _find(bundle)
-    if not isinstance(found, type):
-        if not callable(found):
-            raise StepError(
-                f"{bundle.module}.{bundle.function} is no function and no class, but {found!r:.80}"
-            )
-        args = {name: rebuild(value) for name, value in bundle.args.items()}
-        if "ctx" not in args and _takes_ctx(found):
-            args["ctx"] = ctx
-        return found(**args)
-    from scriptlets.core.base import BaseScriptlet
-
-    if not issubclass(found, BaseScriptlet):
-        raise StepError(
-            f"class {bundle.function} of {bundle.module} is not derived from BaseScriptlet "
-            "(from scriptlets.core.base import BaseScriptlet)"
-        )
-    params = _defaults(found) | {name: rebuild(value) for name, value in bundle.args.items()}
-    scriptlet = found()
-    scriptlet.validate(ctx, params)
-    return scriptlet.run(ctx, params)
-
-
-def _find(bundle: Bundle) -> Any:
-    from importlib import import_module
-
-    if not bundle.module or not bundle.function:
-        raise StepError("the step names no module and function")
-    module = import_module(bundle.module)
-    try:
-        return getattr(module, bundle.function)
-    except AttributeError:
-        where = getattr(module, "__file__", None) or bundle.module
-        raise StepError(f"module {bundle.module} ({where}) has no {bundle.function}") from None
-
-
-def _takes_ctx(function: Callable[..., Any]) -> bool:
-    if isinstance(function, FunctionType) and not function.__dict__:
-        code = function.__code__  # what `inspect.signature` would come to
-        named = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
-        return "ctx" in named
-    import inspect
-
-    try:
-        parameter = inspect.signature(function).parameters.get("ctx")
-    except (TypeError, ValueError):
-        return False
-    return parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY
-
-
-def _defaults(scriptlet: type) -> dict[str, Any]:
-    """Defaults of the nested ``class Params``, its bases included."""
-    from copy import deepcopy
-
-    params = getattr(scriptlet, "Params", None)
-    if not isinstance(params, type):
-        return {}
-    found: dict[str, Any] = {}
-    for base in reversed(params.__mro__):
-        for name in vars(base).get("__annotations__", {}):
-            if hasattr(params, name):
-                found[name] = deepcopy(getattr(params, name))
-    return found
-
-
-def _code(result: Any) -> int:
-    if result is None:
-        return 0
-    if isinstance(result, int) and not isinstance(result, bool):
-        return int(result)
-    kind = type(result).__name__
-    if hasattr(result, "close") and hasattr(result, "send"):
-        result.close()
-        raise StepError(f"it returned a {kind}: a step must be a plain function, not async and without yield")
-    raise StepError(
-        f"it returned {result!r:.80} ({kind}): a step must return None, or a number, 0 for success"
-    )
-
-
-def _exited(error: SystemExit, bundle: Bundle, outcome: Outcome) -> str:
-    if error.code is None or isinstance(error.code, int):
-        outcome.exit_code = int(error.code or 0) & 0xFF
-    else:
-        print(error.code, file=sys.stderr)
-        outcome.exit_code = 1
-    return "" if outcome.exit_code in bundle.exit_codes else f"exit code {outcome.exit_code}"
-
-
-def _told(error: BaseException) -> str:
-    """Write the traceback, from the step's own code on, to the log; one line for the message."""
-    import traceback
-
-    try:
-        shown = _own_frames(error.__traceback__)
-        traceback.print_exception(type(error), error, shown)
-        text = "".join(traceback.format_exception_only(type(error), error)).strip()
-    except Exception:
-        text = type(error).__name__
-    if isinstance(error, SyntaxError):
-        text = f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
-    module, _, rest = text.partition(": ")
-    lines = (module.rpartition(".")[2] + (": " + rest if rest else "")).splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _own_frames(tb: TracebackType | None) -> TracebackType | None:
-    here = os.path.dirname(os.path.abspath(__file__)) + os.sep
-    while tb is not None:
-        name = tb.tb_frame.f_code.co_filename
-        if not name.startswith((here, "<frozen importlib")) and "importlib" not in name:
-            break
-        tb = tb.tb_next
-    return tb
-
-
-def _no_room(error: OSError) -> bool:
-    from f0make.errors import NO_ROOM
-
-    return error.errno in NO_ROOM
-
-
-@contextmanager
-def _streams(output: int) -> Iterator[None]:
-    """Send descriptors 1 and 2, and python's own streams, to ``output``."""
-    streams = sys.stdin, sys.stdout, sys.stderr
-    _flush(*streams[1:])
-    saved = [os.dup(fd) for fd in (0, 1, 2)]
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    try:
-        yield
-    finally:
-        _flush(sys.stdout, sys.stderr, *streams[1:])
-        sys.stdin, sys.stdout, sys.stderr = streams
-        for fd, copy in enumerate(saved):
-            os.dup2(copy, fd)
-            os.close(copy)
-
-
-def _flush(*streams: Any) -> None:
-    for stream in streams:
+        What it prints goes to the descriptor ``log``. Raises OSError.
+        """
+        news, theirs = os.pipe()
+        os.set_blocking(news, False)
+        attempt = Attempt(bundle, outcome, environ, log, news)
+        argv = [_interpreter(bundle), *options(environ)]
         try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            continue
+            argv.append(self._home.main(bundle.scratch))
+            if bundle.guard:
+                self._watched(attempt, argv, theirs, name)
+            elif FORKS:
+                self._forked(attempt, argv, theirs)
+            else:
+                self._fresh(attempt, argv, theirs)
+        except CannotStart as error:
+            outcome.message = str(error)
+        else:
+            attempt.conclude(self._hint)
+        finally:
+            self.warm = None
+            os.close(news)
+            os.close(theirs)
+
+    def _forked(self, attempt: Attempt, argv: list[str], theirs: int) -> None:
+        warm = self._interpreters.take(argv, attempt.environ, attempt.log)
+        attempt.outcome.python = warm.version
+        if warm.single:
+            self._interpreters.drop(warm)
+            self._fresh(attempt, argv, theirs)
+            return
+        before = warm.io.read()
+        try:
+            pid = warm.begin(attempt.request(warm.environ), attempt.log, theirs)
+        except OSError:
+            # Something has ended it since: once more, with a new one.
+            self._interpreters.drop(warm)
+            warm = self._interpreters.take(argv, attempt.environ, attempt.log)
+            before = warm.io.read()
+            pid = warm.begin(attempt.request(warm.environ), attempt.log, theirs)
+        self.warm = warm
+        self._attend(attempt, pid, warm)
+        self._measure_io(attempt.outcome, before, warm.io.read())
+
+    def _fresh(self, attempt: Attempt, argv: list[str], theirs: int) -> None:
+        """Start an interpreter for this step alone."""
+        self.rest()
+        before = self._io.read()
+        with tempfile.TemporaryFile(dir=attempt.bundle.scratch or None) as file:
+            launch = attempt.launch(argv, file.fileno(), theirs)
+            pid = process.begin(launch, attempt.environ, attempt.log)
+        self._attend(attempt, pid, None)
+        self._measure_io(attempt.outcome, before, self._io.read())
+
+    def _watched(self, attempt: Attempt, argv: list[str], theirs: int, name: str) -> None:
+        """The same under watch: the interpreter itself starts under it, and has nothing open from before."""
+        from f0make.execution.guard.watch import Watch
+
+        self.rest()
+        before = self._io.read()
+        watch = Watch(attempt.bundle, attempt.environ, name)
+        try:
+            with tempfile.TemporaryFile(dir=attempt.bundle.scratch or None) as file:
+                launch = attempt.launch(argv, file.fileno(), theirs)
+                pid = watch.start(launch, attempt.environ, attempt.log)
+            self._attend(attempt, pid, None)
+        finally:
+            watch.close(attempt.outcome)
+        self._measure_io(attempt.outcome, before, self._io.read())
+
+    def _attend(self, attempt: Attempt, pid: int, warm: Warm | None) -> None:
+        if self._note is not None:
+            self._note(pid, attempt.since, host.now())
+        spared = set(self._interpreters.pids)
+        attempt.attend(pid, warm, spared)
+        done = attempt.ended
+        assert done is not None
+        self.alone = host.REAPER and done.alone
+        if self.alone:
+            return
+        attempt.wait_for_children(pid, spared)
+        process.end_session(pid, attempt.since, not attempt.ok, spared)
+        if warm is None:
+            cpu, peak = ending.reap()
+            self.alone = host.REAPER and host.no_children()
+        else:
+            more = warm.reap()
+            self.alone = more is not None and more.alone
+            cpu, peak = (more.cpu_seconds, more.peak_mem) if more is not None else (0.0, 0)
+            if not self.alone:
+                self._interpreters.drop(warm)  # What has become a daemon comes to this process.
+        done.cpu_seconds += cpu
+        done.peak_mem = max(done.peak_mem, peak)
+
+    @staticmethod
+    def _measure_io(outcome: Outcome, before: tuple[int, int], after: tuple[int, int]) -> None:
+        outcome.read, outcome.written = after[0] - before[0], after[1] - before[1]
 
 
-@contextmanager
-def _surroundings(workspace: str, environ: dict[bytes, bytes]) -> Iterator[None]:
-    """The step's environment; afterwards everything of the process that it may have changed is put back."""
-    before = dict(_environ())
-    argv = list(sys.argv)
-    umask = os.umask(0)
-    os.umask(umask)
-    handlers = {s: _signal.getsignal(s) for s in _SIGNALS}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    if before != environ:
-        _set_environ(environ)
-    try:
-        yield
-    finally:
-        for signum, handler in handlers.items():
-            if handler is not None and _signal.getsignal(signum) is not handler:
-                try:
-                    signal.signal(signum, handler)
-                except (OSError, ValueError):
-                    continue
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.umask(umask)
-        sys.argv[:] = argv
-        if _environ() != before:
-            _set_environ(before)
-        os.chdir(workspace)
-
-
-def _environ() -> dict[bytes, bytes]:
-    """`os.environb` as the dict that it wraps: copied and compared a hundred times faster."""
-    found: dict[bytes, bytes] = getattr(os.environb, "_data", None) or dict(os.environb)
-    return found
-
-
-def _set_environ(environ: dict[bytes, bytes]) -> None:
-    for name in [n for n in os.environb if n not in environ]:
-        del os.environb[name]
-    for name, value in environ.items():
-        if os.environb.get(name) != value:
-            os.environb[name] = value
+def _interpreter(bundle: Bundle) -> str:
+    """The interpreter for ``bundle`` here. What is missing and may not be replaced fails when it is started."""
+    if bundle.python and (not bundle.own_python or os.access(bundle.python, os.X_OK)):
+        return bundle.python
+    return sys.executable

@@ -6,25 +6,26 @@ import errno
 import itertools
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 
 from f0make.cache.blobs import Blobs
 from f0make.errors import NO_ROOM
-from f0make.execution import collect, ending, host, process
+from f0make.execution import collect, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
 from f0make.execution.groups import RUN
 from f0make.execution.steplog import StepLog
 from f0make.files import signature
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.execution.pystep import PythonSteps
+
 _ROOM = 4 << 20
 """Bytes; how far this process may have grown since its own peak was last read."""
 _ENOUGH = 3
 """Samples of a process's memory that say more than the kernel's peak, when that is only this process's own."""
-_BLOAT = 256 << 20
-"""Bytes; a python step that leaves the worker larger by this much gives the next step a new one."""
 
 
 class Runner:
@@ -43,8 +44,6 @@ class Runner:
         self.workspace = workspace
         signature.probe_path(os.path.join(workspace, ".f0make", "lock"))
         self.environ = dict(environ)
-        self.worn_out = False
-        """Set when a step left something in this process (threads, memory) that the next should not find."""
         self._note = note
         path = self.environ.get(b"PATH")
         self._shell = default_shell(os.fsdecode(path) if path is not None else None)
@@ -56,9 +55,7 @@ class Runner:
         self._count = itertools.count(1)
         self._floor = host.own_peak()
         self._oom = host.oom_kills()
-        self._threads = threading.active_count()
-        self._peak_is_new = False
-        """This process's peak memory counts from the end of the last step."""
+        self._steps: PythonSteps | None = None
         self._running: str | None = None
         self._sampled = self._samples = 0
 
@@ -72,13 +69,14 @@ class Runner:
         kind = self._running
         if kind is not None:
             self._log.publish()
-            memory = host.tree_memory(os.getpid(), kind == "python")
+            warm = self._steps.warm if self._steps is not None else None
+            memory = host.tree_memory(warm.pid if warm is not None else os.getpid(), False)
             if self._running is kind:
                 self._sampled = max(self._sampled, memory)
                 self._samples += 1
 
-    def run(self, bundle: Bundle, finished: Callable[[], None] | None = None) -> Outcome:
-        """Run ``bundle``; never raises. ``finished`` is called when its command has ended, before the rest."""
+    def run(self, bundle: Bundle) -> Outcome:
+        """Run ``bundle``; never raises."""
         outcome = Outcome(bundle.token, False, started=time.time())
         try:
             log = self._log.begin(bundle.log)
@@ -88,8 +86,6 @@ class Runner:
             return outcome
         try:
             self._measured(bundle, outcome, log)
-            if finished is not None:
-                finished()
             if outcome.ok:
                 self._collector.collect(bundle, outcome)
             if outcome.strays:
@@ -108,6 +104,8 @@ class Runner:
     def close(self) -> None:
         """Leave nothing behind."""
         self._log.close()
+        if self._steps is not None:
+            self._steps.close()
 
     def _measured(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
         read, written = self._io.read()
@@ -121,12 +119,16 @@ class Runner:
         finally:
             self._running = None
         outcome.seconds = time.perf_counter() - began
+        if bundle.kind == "python":
+            return
         read_now, written_now = self._io.read()
         outcome.read, outcome.written = read_now - read, written_now - written
 
     # Shell steps.
 
     def _shell_step(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
+        if self._steps is not None:
+            self._steps.rest()
         environ = self._environ_of(bundle)
         scratch = bundle.scratch or os.path.join(self.workspace, RUN)
         name = f"{os.getpid()}-{next(self._count)}"
@@ -204,33 +206,19 @@ class Runner:
     # Python steps.
 
     def _python(self, bundle: Bundle, outcome: Outcome, log: int) -> None:
-        from f0make.execution import pystep
+        if self._steps is None:
+            from f0make.execution.pystep import PythonSteps
 
-        if not self._peak_is_new:
-            host.reset_peak()
-        before, since = _cpu(), host.now()
+            self._steps = PythonSteps(self._note, self._memory_hint)
+        name = f"{os.getpid()}-{next(self._count)}"
         try:
-            if bundle.guard:
-                from f0make.execution.guard.pystep import run_watched
-
-                name = f"{os.getpid()}-{next(self._count)}"
-                run_watched(bundle, outcome, self._environ_of(bundle), log, name)
-            else:
-                pystep.run(bundle, outcome, self._environ_of(bundle), log)
-        except pystep.Interrupted:
-            outcome.ok, outcome.signal, outcome.message = False, int(signal.SIGTERM), "killed by SIGTERM"
-        me = os.getpid()
-        self._alone = host.REAPER and host.no_children()
-        if not host.no_children():
-            self.worn_out |= process.end_session(me, since, daemons=not outcome.ok)
-            ending.reap()
-        outcome.cpu_seconds = _cpu() - before
-        outcome.peak_mem = max(host.own_peak(), self._sampled)
-        host.reset_peak()
-        self._peak_is_new = True
-        left = host.own_peak()
-        self.worn_out |= threading.active_count() > self._threads or left > self._floor + _BLOAT
-        self._floor = max(self._floor, left)
+            self._steps.run(bundle, outcome, self._environ_of(bundle), log, name)
+        except OSError as error:
+            collect.fail(outcome, f"it cannot be started: {_reason(error)}")
+            outcome.disk_full = error.errno in NO_ROOM
+            _write(log, f"f0make: {outcome.message}\n")
+        self._alone = self._steps.alone
+        outcome.peak_mem = max(outcome.peak_mem, self._sampled)
 
 
 def signal_name(signum: int) -> str:
@@ -245,14 +233,6 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.E2BIG:
         return "its arguments and environment together are longer than the system allows"
     return error.strerror or str(error)
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and the children it has waited for (`os.times` counts in hundredths only)."""
-    import resource
-
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def _write(log: int, text: str) -> None:

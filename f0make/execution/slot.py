@@ -26,10 +26,6 @@ class Slot:
         self._token: Token | None = None
         self.pid = 0
         self.ready = False
-        self.last = False
-        """The worker has said that it ends itself."""
-        self.deadline: float | None = None
-        """Monotonic time at which a python step's time is up."""
         self.kill_at: float | None = None
         """Monotonic time at which a step that was told to end is killed."""
         self.reason = ""
@@ -56,18 +52,17 @@ class Slot:
 
     def done(self) -> None:
         """The bundle has its outcome."""
-        self.deadline, self.kill_at, self.reason = None, None, ""
+        self.kill_at, self.reason = None, ""
 
     def end_step(self, reason: str = "") -> None:
         """TERM to every process of the step; `kill_step` is due two seconds later."""
         if self.kill_at is None and self.bundle is not None:
             self.reason = reason
-            self.deadline = None
             self.kill_at = time.monotonic() + ending.TERM_GRACE
             ending.send(self.processes(), signal.SIGTERM)
 
     def kill_step(self) -> None:
-        """KILL to every process of the step, the worker included when the step runs inside of it."""
+        """KILL to every process of the step."""
         self.kill_at = time.monotonic() + 0.1  # again, for what was started meanwhile
         ending.send(self.processes(), signal.SIGKILL)
 
@@ -75,8 +70,7 @@ class Slot:
         """Processes of the running step."""
         if self.bundle is None or not self.pid:
             return []
-        found = [p for p, about in ending.descendants([self.pid]).items() if about[4] >= self.sent - 1]
-        return [*found, self.pid] if self.bundle.kind == "python" else found
+        return [p for p, about in ending.descendants([self.pid]).items() if about[4] >= self.sent - 1]
 
     def left_group(self, directory: str) -> int:
         """The process group that the worker started last, as its journal says; 0 when not known."""

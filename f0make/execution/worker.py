@@ -60,34 +60,21 @@ def serve() -> None:
     try:
         while (messages := frames.receive(line, inbox)) is not None:
             for _, bundle in messages:
-                finished = _say_finished if bundle.timeout is not None and bundle.kind == "python" else None
-                outcome = runner.run(bundle, finished)
-                if runner.worn_out:
-                    runner.close()
-                    line.sendall(frames.frame(frames.LAST_OUTCOME, outcome))
-                    # Threads that a step left would keep an orderly exit waiting for ever.
-                    os._exit(0)
-                line.sendall(frames.frame(frames.OUTCOME, outcome))
+                line.sendall(frames.frame(frames.OUTCOME, runner.run(bundle)))
     except (BrokenPipeError, ConnectionError):
         pass
     runner.close()
 
 
-def _say_finished() -> None:
-    current.line.sendall(frames.frame(frames.FINISHED))
-
-
 def _detach() -> None:
     """Leave f0make's session, so that Ctrl-C reaches f0make alone, and undo what it blocked for the start."""
-    from f0make.execution import pystep
-
     try:
         os.setsid()
     except OSError:
         pass
     # A Ctrl-C that came before the new session waits, blocked; ignoring it for a moment discards it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.signal(signal.SIGTERM, ending.stay)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from f0make.errors import StateError
+from f0make.files import signature
 from f0make.files.contents import Contents
 from f0make.graph.build import Graph
 from f0make.model import Instance, Recipe
@@ -21,6 +22,7 @@ from f0make.state.store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.contents import Row
+    from f0make.files.signature import Signature
     from f0make.options import RunOptions
     from f0make.state.snapshot import Look
 
@@ -128,9 +130,23 @@ class Rest:
 class Code:
     """The code of a python step as the snapshot has it, where a full session has `CodeFacts`."""
 
-    def __init__(self, digest: str, sources: dict[str, bytes]) -> None:
+    def __init__(self, digest: str, sources: dict[str, bytes], workspace: str) -> None:
         self.digest = digest
         self.sources = sources
+        self.files = [os.path.join(workspace, path) for path in sources]
+        self.watched_missing: list[str] = []
+        self._seen = {path: _signature(path) for path in self.files}
+
+    def changed(self) -> str | None:
+        """The path of a file of it that has changed since the snapshot was found to hold."""
+        return next((path for path, seen in self._seen.items() if _signature(path) != seen), None)
+
+
+def _signature(path: str) -> Signature | None:
+    try:
+        return signature.of(os.stat(path))
+    except OSError:
+        return None
 
 
 class PartSession(Session):
@@ -174,7 +190,8 @@ class PartSession(Session):
         by_name, codes = self.compiled.index["code"]
         for instance in instances:
             if instance.name in by_name:
-                self.code[instance.name] = Code(*codes[by_name[instance.name]])  # type: ignore[assignment]
+                digest, sources = codes[by_name[instance.name]]
+                self.code[instance.name] = Code(digest, sources, self.workspace)  # type: ignore[assignment]
 
     def decide_too(self, numbers: set[int]) -> None:
         """What these instances have `lost` could not be put back: they, and what needs them, are to be decided.

@@ -182,7 +182,13 @@ def _said(there: bool, value: Any) -> str:
 def _content(there: bool, token: str | None) -> str:
     if not there:
         return "(no input)"
-    return "(missing)" if token is None else token if len(token) < 20 else token[:12] + token[64:]
+    return (
+        "(missing)"
+        if token is None or token == "-"
+        else token
+        if len(token) < 20
+        else token[:12] + token[64:]
+    )
 
 
 def _lines(part: str, old: str, new: str) -> list[Change]:

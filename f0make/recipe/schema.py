@@ -90,6 +90,7 @@ def _resource(name: str) -> Scalar:
 
 TEXT = Scalar("text", empty=True)
 SHELL = Scalar("a command such as bash -eu", _present)
+PYTHON = Scalar("an interpreter such as .venv/bin/python or python3.12", _present)
 BOOL = Scalar("yes or no", scalars.to_bool)
 INTEGER = Scalar("an integer", scalars.to_int)
 COUNT = Scalar("an integer of 0 or more", scalars.to_count)
@@ -190,6 +191,7 @@ STEP = Fields(
         "combine": _choice("product", "zip"),
         **_SHARED,
         "shell": SHELL,
+        "python": PYTHON,
         "priority": INTEGER,
         "fingerprint": one_or_many(Scalar("a shell command", _present)),
         "depfile": PATH,
@@ -249,6 +251,7 @@ HEAD = Fields(
         "config": Mapped(Tree(), key=_key),
         "env": ENV,
         "shell": SHELL,
+        "python": PYTHON,
         "defaults": Fields("`defaults`", _SHARED),
         "targets": one_or_many(_TARGET),
         "wildcards": Mapped(Scalar("a regular expression", _present, template=False), key=_key),

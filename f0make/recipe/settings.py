@@ -67,6 +67,8 @@ def settings_of(head: dict[str, Any], file: str, marks: dict[str, Mark]) -> Sett
         settings.env[f"env.{name}"] = Said(value, file, {f"env.{name}": marks[f"env.{name}"]})
     if "shell" in head:
         settings.defaults["shell"] = Said(head["shell"], file, {"shell": marks["shell"]})
+    if "python" in head:
+        settings.defaults["python"] = Said(head["python"], file, {"python": marks["python"]})
     for key, value in head.get("defaults", {}).items():
         if key in _BY_NAME:
             for name, amount in value.items():

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
 _SAME = (
-    "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "resources", "retries",
+    "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "python", "resources", "retries",
     "retry_delay", "timeout", "priority", "depfile", "when", "cache", "always",
 )  # fmt: skip
 """Keys whose conformed value is the Step's field as it is."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.errors import NO_ROOM
-from f0make.execution import frames, host
+from f0make.execution import host
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.cores import usable_cores
 from f0make.execution.groups import VARIABLE
@@ -110,7 +110,7 @@ class Agent:
             self._left = True
             return
         now = time.monotonic()
-        due = [t for w in self._workers for t in (w.deadline, w.kill_at) if t is not None]
+        due = [t for w in self._workers for t in (w.kill_at,) if t is not None]
         pause = min([self._heard + self._lease, *due]) - now
         for key, _ in self._selector.select(max(0.0, pause)):
             if key.data is not None:
@@ -217,7 +217,7 @@ class Agent:
         for worker in self._workers:
             if not self._ready or self._held:
                 return
-            if worker.bundle is None and not worker.last:
+            if worker.bundle is None:
                 self._give(worker)
         while self._ready and not self._held and len(self._workers) < self._slots:
             try:
@@ -252,7 +252,6 @@ class Agent:
             if kind == MISSING and bundle is not None:
                 self._damaged(bundle, *about)
                 continue
-            worker.last = kind == frames.LAST_OUTCOME
             if bundle is not None:
                 if reason and not about.ok:
                     about.message = reason

@@ -41,6 +41,7 @@ _TEXT = 2000
 """Characters of a message that is shown to people."""
 _MOST_SLOTS = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"(3\.\d{1,3})?")
 _INTEGER = 2**63 - 1
 _YEAR_9999 = 253402300800.0
 _CENTURY = 100 * 366 * 86400.0
@@ -190,12 +191,23 @@ def _context(outcome: Outcome) -> None:
 
 
 def _discovered(bundle: Bundle, outcome: Outcome) -> None:
-    """A step there reads what it was given, and files of its system: no other file here is looked at for it."""
+    """A step there reads what it was given, and files of its system: no other file here is looked at for it.
+
+    It looks for modules in what is its workspace, and no further.
+    """
     _need(_are_texts(outcome.discovered), "its prerequisites are none")
     given = {*bundle.contents, *bundle.modules}
     outcome.discovered = [
         path for path in outcome.discovered if path in given or _below(path, bundle.trees) or _of_system(path)
     ]
+    _need(_are_texts(outcome.absent), "what it did not find is none")
+    outcome.absent = [path for path in outcome.absent if _within(path)]
+    version = outcome.python
+    _need(isinstance(version, str) and _VERSION.fullmatch(version), "its Python has no version")
+
+
+def _within(path: str) -> bool:
+    return not path.startswith(("/", "../")) and "\0" not in path and os.path.normpath(path) == path
 
 
 def _of_system(path: str) -> bool:

@@ -37,11 +37,7 @@ class Worker:
         self.inbox = frames.Frames()
         self.bundle: Bundle | None = None
         self.sent = 0
-        self.last = False
-        """It has said that it ends itself."""
         self.reason = ""
-        self.deadline: float | None = None
-        """Monotonic time at which a python step's time is up."""
         self.kill_at: float | None = None
         parent = os.getpid()
         self.pid = os.fork()
@@ -58,8 +54,6 @@ class Worker:
         """Hand ``bundle`` to the idle worker; one that has just died is found out when its line closes."""
         self.bundle, self.sent = bundle, host.now()
         self.reason, self.kill_at = "", None
-        limited = bundle.kind == "python" and bundle.timeout is not None
-        self.deadline = time.monotonic() + (bundle.timeout or 0.0) if limited else None
         try:
             self.line.sendall(frames.frame(frames.BUNDLE, bundle))
         except OSError:
@@ -67,29 +61,26 @@ class Worker:
 
     def done(self) -> None:
         """The bundle has its outcome."""
-        self.bundle, self.deadline, self.kill_at = None, None, None
+        self.bundle, self.kill_at = None, None
 
     def keep_time(self, now: float) -> None:
         """Do what is due."""
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = now + 0.1  # again, for what was started meanwhile
             ending.send(self.processes(), signal.SIGKILL)
-        elif self.deadline is not None and now >= self.deadline and self.bundle is not None:
-            self.end_step(f"timed out after {self.bundle.timeout:g} s")
 
     def end_step(self, reason: str = "") -> None:
         """TERM to every process of the step, KILL two seconds later."""
         if self.kill_at is None and self.bundle is not None:
-            self.reason, self.deadline = reason, None
+            self.reason = reason
             self.kill_at = time.monotonic() + TERM_GRACE
             ending.send(self.processes(), signal.SIGTERM)
 
     def processes(self) -> list[int]:
-        """Processes of the running step, the worker included when the step runs inside of it."""
+        """Processes of the running step."""
         if self.bundle is None:
             return []
-        found = [p for p, about in ending.descendants([self.pid]).items() if about[4] >= self.sent - 1]
-        return [*found, self.pid] if self.bundle.kind == "python" else found
+        return [p for p, about in ending.descendants([self.pid]).items() if about[4] >= self.sent - 1]
 
     def bury(self) -> Outcome | None:
         """The worker is gone: wait for it; the outcome of the bundle that it died under."""
@@ -100,10 +91,9 @@ class Worker:
         if self.bundle is None:
             return None
         outcome = Outcome(self.bundle.token, False, started=time.time())
-        whose = "" if self.bundle.kind == "python" else "its worker process was "
         if code is not None and code < 0:
             outcome.signal = -code
-            outcome.message = f"{whose}killed by {signal_name(-code)}"
+            outcome.message = f"its worker process was killed by {signal_name(-code)}"
         else:
             outcome.exit_code = code
             outcome.message = f"its process ended with exit code {code} before the step was done"
@@ -113,11 +103,9 @@ class Worker:
 
 def _main(line: socket.socket, parent: int, place: str, store: str, environ: Mapping[bytes, bytes]) -> None:
     """The inside of a worker: run bundles until the other end of ``line`` is closed."""
-    from f0make.execution import pystep
-
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, pystep.on_term)
+    signal.signal(signal.SIGTERM, ending.stay)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     line = _alone(line)
     host.set_reaper()
@@ -135,10 +123,8 @@ def _main(line: socket.socket, parent: int, place: str, store: str, environ: Map
             except BlobError as error:
                 line.sendall(frames.frame(MISSING, (error.digest, str(error))))
                 continue
-            kind = frames.LAST_OUTCOME if runner.worn_out else frames.OUTCOME
-            line.sendall(frames.frame(kind, outcome))
-            if runner.worn_out:
-                os._exit(0)  # Threads that a step left would keep an orderly exit waiting for ever.
+            line.sendall(frames.frame(frames.OUTCOME, outcome))
+    runner.close()
 
 
 def _alone(line: socket.socket) -> socket.socket:

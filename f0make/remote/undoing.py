@@ -28,8 +28,7 @@ def end_everything(workers: Collection[Worker], grace: float) -> None:
     pids = {worker.pid for worker in workers}
     busy = [worker for worker in workers if worker.bundle is not None]
     if busy and grace > 0:
-        spared = {w.pid for w in workers if w not in busy or (w.bundle and w.bundle.kind != "python")}
-        ending.end(lambda: [p for p in ending.descendants(pids) if p not in spared], grace, 0.5)
+        ending.end(lambda: ending.descendants(pids), grace, 0.5)
     me = os.getpid()
     ending.end(lambda: ending.descendants([me]), 0.0)
     reap(set())

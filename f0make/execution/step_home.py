@@ -1,0 +1,41 @@
+"""Where the program of python steps' interpreters lies as a file: beside f0make's modules, or unpacked from a zip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+
+import f0make
+
+_NEEDED = ("f0make/__init__.py", "f0make/compact.py", "f0make/context.py", "f0make/code/rebuild.py")
+
+
+class Home:
+    """Finds `runtime/main.py`; where f0make itself was read from a zip, unpacks what steps may see of it."""
+
+    def __init__(self) -> None:
+        self._unpacked = ""
+        package = os.path.dirname(os.path.abspath(f0make.__file__))
+        self._main = os.path.join(package, "runtime", "main.py")
+
+    def main(self, scratch: str) -> str:
+        """The path of the program; ``scratch`` is a directory that it may be unpacked into. Raises OSError."""
+        if not os.path.isfile(self._main):
+            self._main = self._unpack(scratch)
+        return self._main
+
+    def _unpack(self, scratch: str) -> str:
+        archive = os.path.dirname(os.path.dirname(os.path.abspath(f0make.__file__)))
+        self._unpacked = tempfile.mkdtemp(prefix="python-", dir=scratch or None)
+        with zipfile.ZipFile(archive) as source:
+            for name in source.namelist():
+                if name in _NEEDED or name.startswith(("f0make/runtime/", "scriptlets/")):
+                    source.extract(name, self._unpacked)
+        return os.path.join(self._unpacked, "f0make", "runtime", "main.py")
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        if self._unpacked:
+            shutil.rmtree(self._unpacked, ignore_errors=True)

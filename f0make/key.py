@@ -31,18 +31,23 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
     An instance without outputs is told apart by its name, one with outputs by them.
     """
     parts: Parts = {}
+    keyed = instance.keyed
+    args, env = instance.args, instance.env
+    if keyed:
+        args, env = {**args, **keyed.get("args", {})}, {**env, **keyed.get("env", {})}
     if instance.command is not None:
-        parts["command"] = instance.command
-        if instance.shell not in (None, DEFAULT_SHELL):
-            parts["shell"] = instance.shell
+        parts["command"] = keyed.get("command", instance.command)
+        shell = keyed.get("shell", instance.shell)
+        if shell not in (None, DEFAULT_SHELL):
+            parts["shell"] = shell
     if instance.module is not None:
         parts["function"] = f"{instance.module}:{instance.function}"
         parts["code"] = code
         if instance.python:
             parts["python"] = instance.python
-        for name, value in sorted(instance.args.items()):
+        for name, value in sorted(args.items()):
             parts[f"args.{name}"] = value
-    for name, value in sorted(instance.env.items()):
+    for name, value in sorted(env.items()):
         parts[f"env.{name}"] = value
     for command, text in zip(instance.fingerprint, fingerprints, strict=True):
         parts[f"fingerprint {command}"] = text

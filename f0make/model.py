@@ -189,6 +189,8 @@ class Instance:
     always: bool = False
     module: str | None = None
     function: str | None = None
+    keyed: dict[str, Any] = field(default_factory=dict)
+    """`command`, `shell`, and items of `env` and `args`, as they stand in the key where they use `resources`."""
     named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
     """What ``inputs.NAME`` means, for templates and for ``ctx.step.inputs``; empty for a plain list."""
     named_outputs: dict[str, str | list[str]] = field(default_factory=dict)

@@ -173,9 +173,9 @@ class Session:
         """What a person should know before anything runs."""
         return self.warnings + self.expansion.warnings
 
-    def rerender(self, instance: Instance, attempt: int) -> Instance:
+    def rerender(self, instance: Instance, attempt: int, cpus: float | None = None) -> Instance:
         """``instance`` as it is in another attempt. Raises TemplateError."""
-        return self.expansion.rerender(instance, attempt)
+        return self.expansion.rerender(instance, attempt, cpus)
 
     def build(self, finished: frozenset[str] = frozenset(), faults: Sequence[Problem] = ()) -> None:
         """Expand the recipe and connect its instances, with ``finished`` steps' files there to be listed.

@@ -144,6 +144,7 @@ def test_environment(lab: Lab) -> None:
         assert "F0MAKE_WORKSPACE" in found
     assert plain["FROM_OUTSIDE"] == "yes" and "DECLARED" not in plain
     own = {
+        "F0MAKE_CPUS",
         "F0MAKE_WORKSPACE",
         "PWD",
         "OLDPWD",

@@ -16,7 +16,7 @@ from f0make.template.command import Command
 from f0make.template.render import TemplateError
 
 SHELLS = ("bash", "dash", "zsh", "ksh")
-SHOW = f"{shutil.which('printf')} '%s\\0'"
+SHOW = "printf '%s\\0'"
 
 PLACES = {
     # Text with % for the value and SHOW for the program -> what it gets; the shells that understand it.

@@ -16,15 +16,17 @@ class CannotAttempt(Exception):
     """What a later attempt would run cannot be worked out; the text says why."""
 
 
-def for_attempt(session: Session, instance: Instance, number: int) -> Instance:
+def for_attempt(session: Session, instance: Instance, number: int, cpus: float | None = None) -> Instance:
     """``instance`` rendered for attempt ``number``: itself where nothing depends on that.
+
+    ``cpus``: what is granted where that is less than what it asks for.
 
     Raises CannotAttempt for a template that fails, or an argument that does not fit, in this attempt only.
     """
     from f0make.template.render import TemplateError
 
     try:
-        again = session.rerender(instance, number)
+        again = session.rerender(instance, number, cpus)
     except (TemplateError, RecipeError) as error:
         raise CannotAttempt(f"attempt {number} cannot be made: {error}") from None
     if again is instance or again.module is None or again.args is instance.args:

@@ -109,10 +109,12 @@ class Attempts:
         instance = run.graph.instances[node]
         known = self._by_name.get(instance.name)
         number = known.number + 1 if known else 1
-        if known is not None and number > 1:
-            if run.governor is not None:
-                run.governor.account.waive(known.cost)
-            instance = for_attempt(run.session, instance, number)
+        cpus = run.demands[node].cpu
+        fewer = bool(instance.keyed) and cpus < self.resources(instance).get("cpu", 1)
+        if known is not None and number > 1 and run.governor is not None:
+            run.governor.account.waive(known.cost)
+        if number > 1 or fewer:
+            instance = for_attempt(run.session, instance, number, cpus if fewer else None)
         self._started += 1
         token = f"{run.run_id}/{self._started}"
         bundle = bundle_of(
@@ -121,6 +123,7 @@ class Attempts:
             attempt=number,
             workspace=run.session.workspace,
             store=run.blobs.directory if run.blobs is not None and instance.cache else None,
+            cpus=cpus,
             log=f"{self._logs}/{log_name(run.session.store.recipe, instance.name)}",
             scratch=self._scratch,
             context=context,

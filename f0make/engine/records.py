@@ -98,6 +98,7 @@ def bundle_of(
     scratch: str,
     context: dict[str, Any],
     foreign_keys: dict[str, str],
+    cpus: float = 1,
 ) -> Bundle:
     """The bundle that runs ``instance`` (rendered for ``attempt``)."""
     return Bundle(
@@ -127,4 +128,5 @@ def bundle_of(
         scratch=scratch,
         context=context,
         foreign_keys=foreign_keys,
+        cpus=cpus,
     )

@@ -73,6 +73,8 @@ class Bundle:
     """Only for another place: why what it needs may not travel there; empty when it may."""
     lent: list[str] = field(default_factory=list)
     """Only at another place: digests of inputs for which the store's own file may stand (see `remote.loans`)."""
+    cpus: float = 1
+    """The cores that it was granted; steps find the number in F0MAKE_CPUS."""
 
     guard: str = ""
     """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""

@@ -185,6 +185,7 @@ class Runner:
 
     def _environ_of(self, bundle: Bundle) -> dict[bytes, bytes]:
         environ = dict(self.environ)
+        environ[b"F0MAKE_CPUS"] = b"%g" % bundle.cpus
         for name, value in bundle.env.items():
             environ[os.fsencode(name)] = os.fsencode(value)
         return environ

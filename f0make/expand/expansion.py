@@ -48,13 +48,13 @@ class Expansion:
         state = self.stages.states.get(step) if self.stages is not None else None
         return state is not None and state.plan.pattern and state.after is None
 
-    def rerender(self, instance: Instance, attempt: int) -> Instance:
+    def rerender(self, instance: Instance, attempt: int, cpus: float | None = None) -> Instance:
         """``instance`` as it is in another attempt: itself where nothing of its step mentions `attempt`.
 
         Inputs, outputs and variables stay as they are. Raises TemplateError.
         """
         assert self.stages is not None
-        return rerender(self.stages.states[instance.step.name], self.stages.renderer, instance, attempt)
+        return rerender(self.stages.states[instance.step.name], self.stages.renderer, instance, attempt, cpus)
 
 
 def expand(

@@ -10,13 +10,15 @@ from f0make.model import TEMPLATE_OPEN, Step
 from f0make.recipe import scalars
 from f0make.template.command import Command
 from f0make.template.render import Scope, Template
+from f0make.template.values import to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
 Compile = Callable[[str, str], Template | None]
 """(text, key) -> the template, None when it could not be compiled (which has been reported)."""
+Key: TypeAlias = "Callable[[Scope, frozenset[str]], Any]"
 CompileCommand = Callable[[str, str, "str | None"], Command | None]
 """(text, key, shell) -> the same for what a shell runs."""
 
@@ -24,10 +26,18 @@ CompileCommand = Callable[[str, str, "str | None"], Command | None]
 class Field:
     """A field of Instance that is rendered; ``names`` are the scope's names that it uses."""
 
-    __slots__ = ("attribute", "names", "render", "templates")
+    __slots__ = ("attribute", "key", "names", "render", "templates")
 
-    def __init__(self, attribute: str, templates: list[Template], render: Callable[[Scope], Any]) -> None:
+    def __init__(
+        self,
+        attribute: str,
+        templates: list[Template],
+        render: Callable[[Scope], Any],
+        key: Key | None = None,
+    ) -> None:
         self.attribute = attribute
+        self.key = key
+        """(scope, unkeyed variables of env) -> the value as it stands in the key; None where it is no part of that."""
         self.templates = templates
         self.names: frozenset[str] = frozenset().union(*(t.names for t in templates))
         self.render = render
@@ -122,7 +132,11 @@ class FieldCompiler:
                 shell if by is None else by.render(scope), for_command(scope, command.names)
             )
 
-        self.fields.append(Field("command", templates, render))
+        def key(scope: Scope, unkeyed: frozenset[str]) -> str:
+            by_shell = shell if by is None else by.render(scope)
+            return command.key_text(by_shell, for_command(scope, command.names), unkeyed)
+
+        self.fields.append(Field("command", templates, render, key))
 
     def commands(self, attribute: str, texts: list[str], key: str) -> None:
         """A list of texts that the default shell runs."""
@@ -156,7 +170,14 @@ class FieldCompiler:
         templates: list[Template] = []
         compiled = self._compile_tree(value, key, templates)
         if compiled is not None:
-            self.fields.append(Field(attribute, templates, lambda scope: _render_tree(compiled, scope)))
+            self.fields.append(
+                Field(
+                    attribute,
+                    templates,
+                    lambda scope: _render_tree(compiled, scope),
+                    lambda scope, unkeyed: _key_tree(compiled, scope, unkeyed),
+                )
+            )
 
     def _compile_tree(self, value: Any, key: str, templates: list[Template]) -> Any:
         """``value`` with Template for text that has one; None when any of them cannot be compiled."""
@@ -181,6 +202,21 @@ def _converted_all(template: Template, texts: list[str], convert: Callable[[str]
         return [convert(text) for text in texts]
     except ValueError as error:
         raise template.fail(str(error)) from None
+
+
+def _key_tree(value: Any, scope: Scope, unkeyed: frozenset[str]) -> Any:
+    """A tree as it stands in the key; at its top only those items that differ from what is rendered."""
+    from f0make.template.keyed import key_text, uses_resources
+
+    if isinstance(value, Template):
+        if uses_resources(value, unkeyed):
+            return key_text(value, [to_text] * len(value.pieces()), scope, unkeyed)
+        return argument(value.value(scope))
+    if isinstance(value, list):
+        return [_key_tree(item, scope, unkeyed) for item in value]
+    if isinstance(value, dict):
+        return {name: _key_tree(item, scope, unkeyed) for name, item in value.items()}
+    return value
 
 
 def _render_tree(value: Any, scope: Scope) -> Any:

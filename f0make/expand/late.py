@@ -10,7 +10,7 @@ from f0make.expand.renderer import Renderer
 from f0make.expand.state import LATE, StepState
 from f0make.model import Instance
 from f0make.template.render import Scope, TemplateError
-from f0make.template.values import Broken
+from f0make.template.values import Broken, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def render_late(state: StepState, renderer: Renderer) -> None:
     """Render the last fields of every instance of a step. Raises IsPending."""
     plan = state.plan
     state.begin(LATE)
-    if not plan.late and plan.constants.get("depfile") is None:
+    if not plan.late and plan.constants.get("depfile") is None and not plan.unkeyed:
         return
     shared: dict[str, Any] | None = None
     for instance in state.instances:
@@ -38,8 +38,35 @@ def render_late(state: StepState, renderer: Renderer) -> None:
                 _render(state, field.attribute, field.render, scope, own)
             for attribute, value in own.items():
                 setattr(instance, attribute, value)
+        if plan.keyed or plan.unkeyed:
+            _key(state, instance, scope or renderer.full_scope(state, instance, 1))
         if instance.depfile is not None:
             _check_depfile(state, instance, renderer.paths)
+
+
+def _key(state: StepState, instance: Instance, scope: Scope) -> None:
+    """Note what stands in the key in another way, because it uses `resources`."""
+    from f0make.template.keyed import key_text
+
+    plan = state.plan
+    keyed: dict[str, Any] = {}
+    try:
+        if plan.unkeyed:
+            templates = {name: plan.env[name] for name in plan.unkeyed}
+            keyed["env"] = {
+                name: key_text(template, [to_text] * len(template.pieces()), scope, plan.unkeyed)
+                for name, template in templates.items()
+            }
+        for field in plan.keyed:
+            assert field.key is not None
+            value = field.key(scope, plan.unkeyed)
+            if field.attribute == "args":
+                plain = instance.args
+                value = {name: item for name, item in value.items() if item != plain.get(name)}
+            keyed[field.attribute] = value
+    except (TemplateError, Broken, NeedsStage):
+        return  # Rendering has reported it.
+    instance.keyed = keyed
 
 
 def _render(state: StepState, attribute: str, render: Any, scope: Scope, into: dict[str, Any]) -> None:
@@ -62,20 +89,24 @@ def _check_depfile(state: StepState, instance: Instance, paths: Paths) -> None:
         state.problems[LATE].text(state.plan.step, "depfile", message, error.hint)
 
 
-def rerender(state: StepState, renderer: Renderer, instance: Instance, attempt: int) -> Instance:
-    """``instance`` as it is in another attempt: a copy where anything mentions `attempt`, else itself.
+def rerender(
+    state: StepState, renderer: Renderer, instance: Instance, attempt: int, cpus: float | None
+) -> Instance:
+    """``instance`` as it is in another attempt, or with ``cpus`` granted, fewer than it asks for: a copy where
+    anything mentions them, else itself.
 
     Inputs, outputs and variables stay. Raises TemplateError.
     """
     plan = state.plan
     early = "attempt" in plan.early_names
-    if not early and "attempt" not in plan.late_names:
+    granted = cpus is not None and "resources" in plan.early_names | plan.late_names
+    if not early and "attempt" not in plan.late_names and not granted:
         return instance
     changed = copy.copy(instance)
-    if early:
-        renderer.early(state, changed, renderer.scope(plan, changed), attempt)
-    scope = renderer.full_scope(state, changed, attempt)
-    affected = {"attempt"} | ({"env", "resources"} if early else set())
+    if early or granted:
+        renderer.early(state, changed, renderer.scope(plan, changed), attempt, cpus)
+    scope = renderer.full_scope(state, changed, attempt, cpus)
+    affected = {"attempt"} | ({"env", "resources"} if early or granted else set())
     for field in plan.late:
         if field.names & affected:
             setattr(changed, field.attribute, field.render(scope))

@@ -166,7 +166,25 @@ class StepPlan:
             templated and "steps" in foreach
         )
         """Whether the instances depend on those of other steps by `steps.NAME`."""
+        self.unkeyed = self._unkeyed()
+        """Variables of `env` whose values come from `resources`, which are no part of the key."""
+        touched = {"resources", "env"} if self.unkeyed else {"resources"}
+        self.keyed = [f for f in self.late if f.key is not None and f.names & touched]
+        """Fields that may stand in the key in another way than they are rendered."""
         self.uses_step = "step" in (self.early_names | self.input_names | self.output_names | self.late_names)
+
+    def _unkeyed(self) -> frozenset[str]:
+        templates = {name: value for name, value in self.env.items() if isinstance(value, Template)}
+        if "resources" not in self.early_names or not templates:
+            return frozenset()
+        from f0make.template.keyed import uses_resources
+
+        found: frozenset[str] = frozenset()
+        while True:
+            more = frozenset(name for name, value in templates.items() if uses_resources(value, found))
+            if more == found:
+                return found
+            found = more
 
 
 def _names(values: Iterable[object]) -> frozenset[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FIELDS = list(Instance.__dataclass_fields__)
 _HEAD = _FIELDS.index("outputs") + 1
+_ONE_CPU: dict[str, float | int] = {"cpu": 1}
 _FROM_CONFIG = frozenset({"config", "env"})
 
 
@@ -37,6 +38,8 @@ class Renderer:
         self.paths = paths
         self.made = made
         self.facts = facts
+        self._cpus: float | None = None
+        """The cores that are granted to what is being rendered, None for what it asks for."""
         self._tails: dict[str, tuple[Any, ...]] = {}
 
     def new(self, plan: StepPlan, name: str, variables: dict[str, Any]) -> Instance:
@@ -56,13 +59,21 @@ class Renderer:
             scope["step"] = {"name": plan.step.name, "instance": instance.name}
         return scope
 
-    def early(self, state: StepState, instance: Instance, scope: dict[str, Any], attempt: int = 1) -> None:
-        """Render env and resources into ``instance`` and ``scope``."""
+    def early(
+        self,
+        state: StepState,
+        instance: Instance,
+        scope: dict[str, Any],
+        attempt: int = 1,
+        cpus: float | None = None,
+    ) -> None:
+        """Render env and resources into ``instance`` and ``scope``. ``cpus``: what is granted, where that is less."""
         plan = state.plan
+        self._cpus = cpus
         if not plan.env_templates and not plan.resource_templates:
             instance.env = scope["env"] = plan.env
             instance.resources = plan.resources
-            scope["resources"] = shown_resources(plan.resources)
+            scope["resources"] = self._shown(plan.resources)
             return
         problems = state.problems[OUTPUTS]
         scope["attempt"] = attempt
@@ -71,12 +82,16 @@ class Renderer:
             render(state, instance, scope, problems)
         del scope["attempt"]
 
+    def _shown(self, resources: dict[str, float | int]) -> dict[str, float | int]:
+        return _ONE_CPU if not resources and self._cpus is None else shown_resources(resources, self._cpus)
+
     def _env(self, state: StepState, instance: Instance, scope: dict[str, Any], problems: Problems) -> None:
         plan = state.plan
         if not plan.env_templates:
             instance.env = scope["env"] = plan.env
             return
-        if not plan.env_varies and "env" in state.early and "attempt" not in plan.early_names:
+        shared = self._cpus is None and not plan.env_varies
+        if shared and "env" in state.early and "attempt" not in plan.early_names:
             instance.env = scope["env"] = state.early["env"]
             if "env" in state.broken_early:
                 state.break_part(instance.name, "env")
@@ -92,7 +107,9 @@ class Renderer:
                 _report(state, problems, error)
                 state.break_part(instance.name, "env")
                 state.broken_early.add("env")
-        instance.env = scope["env"] = state.early["env"] = env
+        instance.env = scope["env"] = env
+        if shared:
+            state.early["env"] = env
         if "env" in state.broken_parts.get(instance.name, ()):
             scope["env"] = BROKEN
 
@@ -102,11 +119,11 @@ class Renderer:
         plan = state.plan
         if not plan.resource_templates:
             instance.resources = plan.resources
-            scope["resources"] = shown_resources(plan.resources)
+            scope["resources"] = self._shown(plan.resources)
             return
         if not plan.resources_vary and "resources" in state.early and "attempt" not in plan.early_names:
             instance.resources = state.early["resources"]
-            scope["resources"] = shown_resources(instance.resources)
+            scope["resources"] = self._shown(instance.resources)
             if "resources" in state.broken_early:
                 state.break_part(instance.name, "resources")
                 scope["resources"] = BROKEN
@@ -127,7 +144,7 @@ class Renderer:
                 _report(state, problems, error)
                 broken = True
         instance.resources = state.early["resources"] = resources
-        scope["resources"] = shown_resources(resources)
+        scope["resources"] = self._shown(resources)
         if broken:
             state.break_part(instance.name, "resources")
             state.broken_early.add("resources")
@@ -137,11 +154,11 @@ class Renderer:
         """Put env and resources that have been rendered back into a fresh ``scope``."""
         if not state.broken_parts:
             scope["env"] = instance.env
-            scope["resources"] = shown_resources(instance.resources)
+            scope["resources"] = self._shown(instance.resources)
             return
         broken = state.broken_parts.get(instance.name, ())
         scope["env"] = BROKEN if "env" in broken else instance.env
-        scope["resources"] = BROKEN if "resources" in broken else shown_resources(instance.resources)
+        scope["resources"] = BROKEN if "resources" in broken else self._shown(instance.resources)
 
     def outputs(self, state: StepState, instance: Instance, scope: dict[str, Any]) -> None:
         """Render the declared outputs."""
@@ -266,8 +283,11 @@ class Renderer:
         broken = state.broken_parts.get(instance.name, ())
         return BROKEN if "inputs" in broken else own_paths(instance, INPUTS)
 
-    def full_scope(self, state: StepState, instance: Instance, attempt: int) -> dict[str, Any]:
+    def full_scope(
+        self, state: StepState, instance: Instance, attempt: int, cpus: float | None = None
+    ) -> dict[str, Any]:
         """What the fields that are rendered last see."""
+        self._cpus = cpus
         scope = self.scope(state.plan, instance)
         self.restore_early(state, instance, scope)
         scope["attempt"] = attempt
@@ -280,14 +300,19 @@ class Renderer:
         return scope
 
 
-def shown_resources(resources: dict[str, float | int]) -> dict[str, float | int]:
-    """Resources as templates see them: `cpu: 2` is 2, not 2.0, so that `make -j ${{ resources.cpu }}` works."""
-    if not resources:
-        return resources
-    return {
+def shown_resources(resources: dict[str, float | int], cpus: float | None) -> dict[str, float | int]:
+    """Resources as templates see them: `cpu: 2` is 2, not 2.0, so that `make -j ${{ resources.cpu }}` works.
+
+    `cpu` is 1 where nothing is asked for, and at most ``cpus``, what is granted.
+    """
+    shown = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in resources.items()
     }
+    asked = shown.setdefault("cpu", 1)
+    if cpus is not None and cpus < asked:
+        shown["cpu"] = int(cpus) if float(cpus).is_integer() else cpus
+    return shown
 
 
 def _pattern(template: Template, scope: Scope) -> str:

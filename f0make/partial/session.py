@@ -217,13 +217,13 @@ class PartSession(Session):
         """Every node there is."""
         return set(range(len(self.graph.needs)))
 
-    def rerender(self, instance: Instance, attempt: int) -> Instance:
+    def rerender(self, instance: Instance, attempt: int, cpus: float | None = None) -> Instance:
         """``instance`` in another attempt, from the recipe's text. Raises what `Session.open` does."""
         if self._whole is None:
             request = self.compiled.kept["request"]
             self._whole = Session.open(self.recipe.path, self.options, targets=list(request[1] or ()))
         whole = self._whole
-        return whole.rerender(whole.graph.instances[whole.graph.by_name[instance.name]], attempt)
+        return whole.rerender(whole.graph.instances[whole.graph.by_name[instance.name]], attempt, cpus)
 
     @property
     def notes(self) -> list[str]:

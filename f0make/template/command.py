@@ -103,6 +103,12 @@ class Command(Template):
             raise
         return "".join(out)
 
+    def key_text(self, shell: str | None, scope: Scope, unkeyed: frozenset[str]) -> str:
+        """The text as it stands in the key. Raises as `run_by`."""
+        from f0make.template.keyed import key_text
+
+        return key_text(self, self.read(shell) or [quote] * len(self.pieces()), scope, unkeyed)
+
     def render(self, scope: Scope) -> str:
         """The text for the default shell."""
         return self.run_by(None, scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,12 @@ def test_an_output_directory_is_the_steps_own(world: F0) -> None:
     assert world.run("--strict", env=home(world)).states == {"it": "ran"}
 
 
+def py(code: str) -> str:
+    """A python program as one line of shell text, of which the step takes no notice."""
+    code = "import ctypes, os, sys\nL = ctypes.CDLL(None, use_errno=True)\n" + code
+    return f'out=$(python3 -c {shlex.quote("exec(" + repr(code) + ")")} 2> /dev/null) || true; echo "$out" > out.txt'
+
+
 READS = {
     "at once": ("cat secret.txt > out.txt", "secret.txt"),
     "swallowed": ("cat secret.txt > out.txt 2> /dev/null || true; : > out.txt", "secret.txt"),
@@ -83,6 +90,25 @@ READS = {
     ),
     "by running it": ("./tool.sh > out.txt || true; touch out.txt", "tool.sh"),
     "by linking it": ("ln secret.txt out.txt || true; touch out.txt", "secret.txt"),
+    "by a descriptor for nothing": (
+        py("fd = os.open('secret.txt', os.O_PATH); print(open(f'/dev/fd/{fd}').read())"),
+        "secret.txt",
+    ),
+    "by /proc/self from elsewhere": (
+        py(
+            "os.chdir('/proc/self/cwd/..'); os.chdir('workspace'); import tempfile; d = tempfile.mkdtemp()\n"
+            "os.symlink('/proc/self/cwd', d + '/l'); print(open(d + '/l/secret.txt').read())"
+        ),
+        "secret.txt",
+    ),
+    "by running a descriptor": (
+        py("fd = os.open('tool.sh', os.O_PATH); os.execve(fd, ['x'], os.environ)"),
+        "tool.sh",
+    ),
+    "by linking a descriptor": (
+        py("fd = os.open('secret.txt', os.O_PATH); L.linkat(fd, b'', -100, b'out.txt', 0x1000)"),
+        "secret.txt",
+    ),
     "by a thread": (
         "python3 -c \"import threading as t; x = t.Thread(target=lambda: open('secret.txt')); x.start(); x.join()\"; touch out.txt",
         "secret.txt",
@@ -117,6 +143,14 @@ WRITES = {
     "its mode": ("chmod 600 secret.txt || true", "secret.txt"),
     "its time": ("touch secret.txt || true", "secret.txt"),
     "elsewhere": ("echo > ../elsewhere.txt || true", "elsewhere.txt"),
+    "its mode by a descriptor": (py("os.fchmod(os.open('in.txt', os.O_RDONLY), 0o600)"), "in.txt"),
+    "its owner by an empty path": (
+        py("fd = os.open('secret.txt', os.O_PATH); L.fchownat(fd, b'', os.getuid(), os.getgid(), 0x1000)"),
+        "secret.txt",
+    ),
+    "its attributes": (py("os.setxattr('in.txt', 'user.x', b'1')"), "in.txt"),
+    "its attributes by a descriptor": (py("os.setxattr(os.open('in.txt', 0), 'user.x', b'1')"), "in.txt"),
+    "memory": (py("open('/proc/self/mem', 'r+b').write(b'x')"), "/mem"),
     "by a daemon": ("setsid sh -c 'echo > side.txt' || true; sleep 0.1", "side.txt"),
 }
 
@@ -131,6 +165,32 @@ def test_a_write_that_is_not_declared_fails_and_is_named(world: F0, how: str) ->
     assert {p.name: p.read_bytes() for p in world.workspace.glob("*.txt")} == before
     assert not {"side.txt", "sub", "link"} & set(os.listdir(world.workspace))
     assert not world.exists("../elsewhere.txt")
+
+
+DETOURS = {
+    "chroot": "L.chroot(b'.')",
+    "mount": "L.mount(b'/', b'.', None, 4096, None)",
+    "pivot_root": "L.syscall(155 if os.uname().machine == 'x86_64' else 41, b'.', b'.')",
+    "open_tree": "L.syscall(428, -100, b'secret.txt', 1)",
+    "open_by_handle_at": "L.name_to_handle_at(-100, b'secret.txt', b' ' * 200, b' ' * 8, 0)",
+    "ptrace": "L.ptrace(16, os.getppid(), 0, 0)",
+    "process_vm_writev": "L.process_vm_writev(os.getppid(), None, 0, None, 0, 0)",
+    "io_uring": "L.syscall(425, 8, b' ' * 200)",
+}
+
+
+def test_calls_that_lead_around_it_are_not_there(world: F0) -> None:
+    code = "".join(
+        f"r = {call}; print({name!r}, r, ctypes.get_errno() == 38, file=f)\n"
+        for name, call in DETOURS.items()
+    )
+    world.write(
+        "in.txt",
+        f"import ctypes, os\nL = ctypes.CDLL(None, use_errno=True)\nf = open('out.txt', 'w')\n{code}",
+    )
+    world.recipe(step("python3 in.txt"))
+    world.run("--strict", env=home(world))
+    assert world.read("out.txt") == "".join(f"{name} -1 True\n" for name in DETOURS)
 
 
 def test_audit_lists_and_forbids_nothing(world: F0) -> None:

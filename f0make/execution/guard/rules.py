@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ SYSTEM = (
 """Where a system keeps its own files."""
 _DEVICES = ("/dev/", "/proc/")
 """Where opening for writing changes no file: devices, descriptors, and memory that is shared by name."""
+_INSIDE = re.compile(r"/proc/\d+/(task/\d+/)?(mem|map_files|root|cwd)(/|$)")
+"""The memory of a process, and file systems that only it sees: no way around what is watched."""
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Rules:
 
     def of_system(self, path: str) -> bool:
         """Whether ``path`` belongs to the system or to a tool."""
+        if path.startswith("/proc/") and _INSIDE.match(path):
+            return False
         if path.startswith(self.tools):
             return True
         return path.startswith(SYSTEM) and not path.startswith(self.workspace)
@@ -56,7 +61,7 @@ class Rules:
         """Whether ``path`` may be made, changed or removed."""
         if path in self.writes or path.startswith(self.write_trees) or f"{path}/" in self.write_trees:
             return True
-        return path.startswith(_DEVICES)
+        return path.startswith(_DEVICES) and not (path.startswith("/proc/") and _INSIDE.match(path))
 
     def may_make(self, path: str) -> bool:
         """Whether the directory ``path`` may be made: those that lead to outputs may."""

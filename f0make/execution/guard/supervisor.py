@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 
 from f0make.execution.guard import seccomp
+from f0make.execution.guard.resolving import real
 from f0make.execution.guard.rules import Rules
 from f0make.execution.guard.syscalls import (
     CHANGE,
@@ -109,18 +110,18 @@ class Supervisor:
         return error
 
     def _stray(self, caller: _Caller, named: Named) -> Stray | None:
-        path = caller.text(caller.args[named.path])
-        if not path:
-            return None  # by descriptor
+        path = "" if named.path is None else caller.text(caller.args[named.path])
         flags = caller.flags(named)
         if flags & os.O_PATH:
-            return None
+            return None  # Nothing can be read or written by it; what may be done with it is watched.
         writes = named.does in (CHANGE, CREATE, MAKE_DIRECTORY) or bool(
             flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         )
         if not writes and path.startswith(("/usr/", "/lib", "/etc/")):
             return None
-        full = caller.resolve(path, named, bool(flags & os.O_NOFOLLOW))
+        full = caller.resolve(path, named, bool(flags & os.O_NOFOLLOW)) if path else caller.described(named)
+        if full is None:
+            return None
         rules = self._rules
         if not writes:
             if rules.may_read(full) or not _is_file(full):
@@ -156,6 +157,7 @@ class _Caller:
 
     def __init__(self, question: seccomp.Question) -> None:
         self.args = question.args
+        self._thread = question.thread
         self._proc = f"/proc/{question.thread}"
         self._memory = -1
 
@@ -190,24 +192,22 @@ class _Caller:
     def resolve(self, path: str, named: Named, nofollow: bool) -> str:
         """``path`` as absolute path without symlinks."""
         if not path.startswith("/"):
-            fd = _AT_FDCWD
-            if named.base is not None:
-                fd = self.args[named.base] & 0xFFFFFFFF
-                fd = fd - (1 << 32) if fd >= 1 << 31 else fd
-            base = os.readlink(f"{self._proc}/cwd" if fd == _AT_FDCWD else f"{self._proc}/fd/{fd}")
-            path = f"{base}/{path}"
-        elif path.startswith(("/proc/self/", "/proc/thread-self/", "/dev/fd/", "/dev/std")):
-            rest = path.split("/", 3)
-            if path.startswith("/proc/"):
-                path = f"{self._proc}/{rest[3]}"
-            else:
-                return path
-        if named.follow and not nofollow:
-            return os.path.realpath(path)
-        directory, _, name = path.rstrip("/").rpartition("/")
-        if name in ("", ".", ".."):
-            return os.path.realpath(path)
-        return f"{os.path.realpath(directory or '/').rstrip('/')}/{name}"
+            path = f"{self._base(named)}/{path}"
+        return real(path, self._thread, named.follow and not nofollow)
+
+    def described(self, named: Named) -> str | None:
+        """The path of the file that the call names by its descriptor, None for what has none (a pipe)."""
+        path = self._base(named)
+        if not path.startswith("/") or path.endswith(" (deleted)"):
+            return None
+        return path
+
+    def _base(self, named: Named) -> str:
+        fd = _AT_FDCWD
+        if named.base is not None:
+            fd = self.args[named.base] & 0xFFFFFFFF
+            fd = fd - (1 << 32) if fd >= 1 << 31 else fd
+        return os.readlink(f"{self._proc}/cwd" if fd == _AT_FDCWD else f"{self._proc}/fd/{fd}")
 
     def _read(self, address: int, size: int) -> bytes:
         if self._memory < 0:

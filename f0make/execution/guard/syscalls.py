@@ -17,7 +17,8 @@ class Named:
     """One path that a call names: argument numbers."""
 
     does: str
-    path: int
+    path: int | None
+    """None: the file is named by its descriptor, ``base``. So it is where the path is empty (AT_EMPTY_PATH)."""
     base: int | None = None
     """The descriptor of the directory that a relative path starts from; None: the current directory."""
     flags: int | None = None
@@ -42,6 +43,11 @@ class Machine:
 def _entry(path: int, base: int | None = None, does: str = CHANGE) -> Named:
     """A name in a directory that is made, changed or removed itself, link or not."""
     return Named(does, path, base, follow=False)
+
+
+def _open_file(does: str = CHANGE) -> Named:
+    """A file that is named by its descriptor, which may have been opened for reading, or for nothing (O_PATH)."""
+    return Named(does, None, 0)
 
 
 _X86_64 = Machine(
@@ -79,8 +85,34 @@ _X86_64 = Machine(
         235: (Named(CHANGE, 0),),  # utimes
         261: (Named(CHANGE, 1, 0),),  # futimesat
         280: (Named(CHANGE, 1, 0),),  # utimensat
+        91: (_open_file(),),  # fchmod
+        93: (_open_file(),),  # fchown
+        188: (Named(CHANGE, 0),),  # setxattr
+        189: (_entry(0),),  # lsetxattr
+        190: (_open_file(),),  # fsetxattr
+        197: (Named(CHANGE, 0),),  # removexattr
+        198: (_entry(0),),  # lremovexattr
+        199: (_open_file(),),  # fremovexattr
+        463: (Named(CHANGE, 1, 0),),  # setxattrat
+        466: (Named(CHANGE, 1, 0),),  # removexattrat
+        469: (Named(CHANGE, 1, 0),),  # file_setattr
     },
-    (425, 304),  # io_uring_setup, open_by_handle_at
+    (
+        *(425, 426, 427),  # io_uring_setup, io_uring_enter, io_uring_register
+        *(303, 304),  # name_to_handle_at, open_by_handle_at
+        *(161, 155, 165, 166),  # chroot, pivot_root, mount, umount2
+        *(
+            428,
+            429,
+            430,
+            431,
+            432,
+            433,
+            442,
+            467,
+        ),  # open_tree, move_mount, fs…, mount_setattr, open_tree_attr
+        *(101, 310, 311, 438),  # ptrace, process_vm_readv, process_vm_writev, pidfd_getfd
+    ),
 )
 
 _AARCH64 = Machine(
@@ -103,8 +135,24 @@ _AARCH64 = Machine(
         452: _X86_64.watched[452],
         54: _X86_64.watched[260],
         88: _X86_64.watched[280],
+        52: _X86_64.watched[91],
+        55: _X86_64.watched[93],
+        5: _X86_64.watched[188],
+        6: _X86_64.watched[189],
+        7: _X86_64.watched[190],
+        14: _X86_64.watched[197],
+        15: _X86_64.watched[198],
+        16: _X86_64.watched[199],
+        463: _X86_64.watched[463],
+        466: _X86_64.watched[466],
+        469: _X86_64.watched[469],
     },
-    (425, 265),
+    (
+        *(425, 426, 427, 264, 265),
+        *(51, 41, 40, 39),
+        *(428, 429, 430, 431, 432, 433, 442, 467),
+        *(117, 270, 271, 438),
+    ),
 )
 
 MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}

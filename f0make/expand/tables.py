@@ -109,8 +109,11 @@ class _Reader:
             cells = next(self._records, None)
             if cells is None:
                 return
-            quoted = "".join(self._raw) if any('"' in line for line in self._raw) else ""
-            cells = [cell if quoted and _quoted(cell) in quoted else cell.strip() for cell in cells]
+            raw = self._raw[0] if len(self._raw) == 1 else "".join(self._raw)
+            if '"' in raw:
+                cells = [cell if _quoted(cell) in raw else cell.strip() for cell in cells]
+            else:
+                cells = [cell.strip() for cell in cells]
             if any(cells):
                 yield cells
 

@@ -69,15 +69,20 @@ _TWO_WAY = 100
 """From so many characters on, CPython's search forwards takes linear time."""
 _PARSING = _words("float filesizeformat int round")
 
+_COSTLY = _ITERATING | _GROWING | _FORWARD | _BACKWARD | _PARSING | _WIDTHS | {"format"}
+"""All that takes more than to walk through its arguments once."""
+
 
 def check_call(name: str, arguments: list[Any], named: dict[str, Any]) -> None:
     """Charge a filter or method ``name`` for its arguments and refuse what would make something huge.
 
     ``arguments`` begins with the value that it works on. Raises TooMuch.
     """
+    charge(sum(map(weigh, arguments)) + sum(map(weigh, named.values())))
+    if name not in _COSTLY:
+        return
     subject = arguments[0] if arguments else ""
     rest = [*arguments[1:], *named.values()]
-    charge(sum(map(weigh, arguments)) + sum(map(weigh, named.values())))
     if isinstance(subject, str):
         _charge_text(name, subject, rest)
     elif name in _GROWING:

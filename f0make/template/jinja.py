@@ -168,10 +168,16 @@ class _Charged(NodeTransformer):
             return found if node.ops[0].op == "in" else nodes.Not(found)
         if any(operand.op in ("in", "notin") for operand in node.ops):
             raise TemplateError("`in` cannot be chained with another comparison: use `and`")
-        node.expr = _filter("_weighed", node.expr)
+        node.expr = _weighed(node.expr)
         for operand in node.ops:
-            operand.expr = _filter("_weighed", operand.expr)
+            operand.expr = _weighed(operand.expr)
         return node
+
+
+def _weighed(node: nodes.Expr) -> nodes.Expr:
+    """``node`` as something that is charged: what a filter or a call came to has been already."""
+    charged = isinstance(node, (nodes.Const, nodes.Filter, nodes.Call, nodes.Test, nodes.BinExpr))
+    return node if charged else _filter("_weighed", node)
 
 
 def _filter(name: str, value: nodes.Expr, *arguments: nodes.Expr) -> nodes.Filter:

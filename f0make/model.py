@@ -38,6 +38,8 @@ class PathDecl:
     """True when the name stands for one path rather than for a list."""
     temp: bool = False
     protected: bool = False
+    optional: bool = False
+    """An input's glob that may match nothing."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Foreach:
     key: str = ""
     columns: tuple[str, ...] = ()
     """Of a table: those that name a row; none for the first one."""
+    optional: bool = False
+    """Of a glob: it may match nothing."""
 
 
 @dataclass(slots=True)

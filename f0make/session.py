@@ -6,7 +6,7 @@ Opened read-only it changes nothing on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, StateError, UsageError
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from f0make.code.bases import CodeBases
     from f0make.code.digest import CodeFacts
     from f0make.expand.expansion import Expansion
+    from f0make.expand.watched import WatchedFacts
     from f0make.files.contents import Contents, Row
+    from f0make.files.passing import Passing
     from f0make.partial.session import Rest
     from f0make.recipe.cache import StepCache
     from f0make.recipe.opinions import Opinions
     from f0make.state.store import Store
+    from f0make.trail import Trail
 
 STATE = ".f0make"
 TEMPLATE = r"\$\{\{.*?\}\}"
@@ -74,6 +77,12 @@ class Session:
         self._sources: set[str] | None = None
         self.directory_rows: dict[str, Row] = {}
         """Directories that globs listed: path -> row as in `Contents.rows`."""
+        self.link_rows: dict[str, Row] = {}
+        """Links that globs and inputs passed, in the same form."""
+        self.ends: set[str] = set()
+        """Where links that globs found lead."""
+        self.given: dict[str, Trail] = {}
+        """Links to nothing that globs found."""
 
     @classmethod
     def open(
@@ -189,23 +198,45 @@ class Session:
         facts = WatchedFacts(self.workspace, self.made_by)
         clock = clock_ns()
         self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
-        self._note_directories(clock)
+        self._note_listings(facts, clock)
         self.watched_files.update(self.recipe.files, self.expansion.read_files, facts.absent)
         self.asked_in_vain.update(facts.absent)
         problems = [p for p in self.expansion.problems if not faults or "no step" not in p.message]
         problems += self._check_python()
-        self.graph = Graph(self.expansion.instances)
+        passing = self._connect(clock)
         self._keep_targets()
         if not faults:
             problems += self._unknown_names()
-        problems += self._missing_inputs(bool(faults), bool(problems))
+        problems += self._missing_inputs(passing, bool(faults), bool(problems))
         problems += self.graph.cycles()
         problems += self._beyond_limits()
         if problems or faults:
             told = {(p.where, p.message): p for p in [*problems, *faults]}
             raise RecipeError(list(told.values()))
 
-    def _missing_inputs(self, faulty: bool, problems: bool) -> list[Problem]:
+    def _connect(self, clock: int) -> Passing:
+        """Make the graph, with the dependencies that come by way of links; what was found of those."""
+        from f0make.files.passing import Passing
+        from f0make.files.presence import Presence
+
+        instances = self.expansion.instances
+        passing = Passing(self.workspace, Presence(self.workspace))
+        try:
+            through = passing.through(
+                dict.fromkeys(path for i in instances for path in i.inputs),
+                (output.path for i in instances for output in i.outputs),
+            )
+        except OSError as error:
+            raise StateError(f"{error.filename}: {error.strerror} (check its permissions)") from None
+        self.graph = Graph(instances, through)
+        self._note_links(passing.links, clock)
+        for trail in passing.dangling.values():
+            if trail.missing is not None:
+                self.watched_files.add(trail.missing)
+                self.asked_in_vain.add(trail.missing)
+        return passing
+
+    def _missing_inputs(self, passing: Passing, faulty: bool, problems: bool) -> list[Problem]:
         """Inputs that nothing makes, but for those that a step left out for its own problems may make."""
         if self.pending:
             return []
@@ -220,14 +251,28 @@ class Session:
                 raise
             return [Problem(str(error), places[at], "targets")]
 
-        from f0make.files.presence import Presence
-
-        seen = Presence(self.workspace)
-
         def there(path: str) -> bool:
-            return seen.there(path) or ((faulty or problems) and self._perhaps_made(path, faulty))
+            if passing.there(path):
+                return True
+            return (faulty or problems) and self._perhaps_made(path, faulty)
 
-        return [self._with_pattern(p) for p in self.graph.missing_inputs(wanted, there)]
+        missing = self.graph.missing_inputs(wanted, there)
+        from f0make.unmatched import unmatched
+
+        empty = unmatched(self.expansion, self.graph, wanted, self.targets, self.given)
+        return empty + [
+            self._with_pattern(m) if m.path not in passing.dangling else self._dangling(m, passing.dangling)
+            for m in missing
+        ]
+
+    def _dangling(self, missing: MissingInput, dangling: Mapping[str, Trail]) -> Problem:
+        """The problem of an input that is a link to nothing."""
+        trail = dangling[missing.path]
+        link = trail.links[-1]
+        by = "" if link == missing.path else f" by the link {link!r}"
+        what = "which is not there, and no step makes it" if trail.missing else "in a circle"
+        text = missing.problem.message.split(" does not exist")[0]
+        return replace(missing.problem, message=f"{text} leads{by} to {trail.text!r}, {what}")
 
     def _with_pattern(self, missing: MissingInput) -> Problem:
         """The problem of a missing input, with the pattern step that could make it if it had what it needs."""
@@ -248,12 +293,19 @@ class Session:
                 return True
         return faulty and any(text.count(path) > 1 for text in self.recipe.sources.values())
 
-    def _note_directories(self, clock: int) -> None:
-        """Take the signature of every directory that was listed, for the no-op snapshot."""
-        self.directory_rows = {}
+    def _note_listings(self, facts: WatchedFacts, clock: int) -> None:
+        """Take the signature of everything that listings went through, for the no-op snapshot."""
+        self.directory_rows, self.link_rows = {}, {}
+        self.ends, self.given = facts.ends, facts.dangling
         for path in self.expansion.watched_directories:
             seen = self.contents.signature(path)
             self.directory_rows[path] = (seen, None, seen is not None and is_racy(seen, clock))
+        self._note_links(facts.links, clock)
+
+    def _note_links(self, links: Iterable[str], clock: int) -> None:
+        for path in links:
+            seen, token = self.contents.signature(path), self.contents.own(path)
+            self.link_rows.setdefault(path, (seen, token, seen is not None and is_racy(seen, clock)))
 
     def made_by(self, path: str) -> str | None:
         """The instance of this recipe that made what lies at ``path``.

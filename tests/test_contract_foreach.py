@@ -320,7 +320,7 @@ def test_values_with_odd_characters_are_named_and_found(traced: Traced) -> None:
 
 def test_nothing_to_iterate_over(traced: Traced) -> None:
     traced.recipe(
-        step("t:\n  glob: none/${{ t }}.txt", more="    outputs: o/${{ t }}\n")
+        step("t:\n  glob: none/${{ t }}.txt\n  optional: yes", more="    outputs: o/${{ t }}\n")
         + "  - name: all\n    inputs: ${{ steps.s.outputs }}\n    outputs: all\n    run: echo ${{ inputs | length }} > all\n"
     )
     assert traced.run().states == {"all": "ran"} and traced.read("all") == "0\n"

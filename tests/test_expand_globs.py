@@ -38,10 +38,10 @@ def test_a_variable_is_captured_once_and_sorted(world: World) -> None:
     assert names(world.good(COUNT)) == ["count[lang=en]", "count[lang=fr]"]
 
 
-def test_no_file_means_no_instance_and_a_warning(world: World) -> None:
+def test_no_file_means_no_instance(world: World) -> None:
     found = world.good(COUNT)
-    assert found.instances == [] and "gives nothing" in found.warnings[0]
-    assert "texts" in found.watched_directories
+    assert found.instances == [] and not found.warnings, "an error where a target needs it"
+    assert "texts" in world.facts.absent
 
 
 def test_hidden_files_and_the_state_are_not_seen(world: World) -> None:
@@ -310,7 +310,7 @@ def test_values_in_a_glob_are_names_and_the_config_may_hold_globs(world: World) 
     assert found.instances[1].inputs == ["lit/x*", "c/x.csv", "c/y.csv"]
 
 
-def test_an_input_glob_without_files_is_said(world: World) -> None:
+def test_an_input_glob_without_files(world: World) -> None:
     found = world.good(
         """
         steps:
@@ -319,8 +319,8 @@ def test_an_input_glob_without_files_is_said(world: World) -> None:
             run: cat ${{ inputs }}
         """
     )
-    assert found.instances[0].inputs == [] and "no file matches the input 'data/*.csv'" in found.warnings[0]
-    assert "data" in found.watched_directories
+    assert found.instances[0].inputs == [] and not found.warnings, "an error where a target needs it"
+    assert "data" in world.facts.absent
 
 
 def test_directories_match_where_the_glob_ends_in_a_slash(world: World) -> None:
@@ -490,14 +490,34 @@ def test_whether_a_wildcard_may_hold_a_slash(wildcard: str, may: bool) -> None:
     assert crosses(wildcard) is may
 
 
-def test_a_directory_that_cannot_be_read_and_a_loop_of_links_hold_nothing(tmp_path: Path) -> None:
+def test_loops_of_links_and_links_to_nothing(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
     (tmp_path / "d" / "dangling").symlink_to(tmp_path / "nowhere")
     (tmp_path / "d" / "f").touch()
     facts = DiskFacts(str(tmp_path))
-    assert facts.glob("**/f") == ["d/f"] and facts.glob("d/*") == ["d/f"] and facts.glob("no/such/*") == []
+    assert (
+        facts.glob("**/f") == ["d/f"]
+        and facts.glob("d/*") == ["d/dangling", "d/f"]
+        and facts.glob("no/such/*") == []
+    )
     assert facts.glob("d/loop/f") == ["d/loop/f"] and facts.exists("d/dangling")
+    assert facts.links == {"d/loop", "d/dangling"}
+    assert facts.directories == {".", "d"} and facts.absent == {"no", "nowhere"}
+
+
+def test_a_directory_that_cannot_be_listed_is_an_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.files("data/secret/a.csv")
+    real = os.scandir
+
+    def refuse(path: str = ".") -> object:
+        if str(path).rstrip("/").endswith("secret"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (problem,) = world.bad("steps:\n  - name: a\n    inputs: data/*/*.csv\n    run: cat ${{ inputs }}\n")
+    assert "'data/secret' cannot be listed: Permission denied" in problem.message
 
 
 def test_names_that_are_no_unicode(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
@@ -86,6 +87,7 @@ class Decider:
         """There is no record of anything, none will come while this decides, and every input was seen to be there:
         no key can be found, so none is made."""
         self._never: Verdict | None = None
+        tokens.link_text = self._link_text
         self.discovered = Discovered(tokens)
         """What lies now where records discovered something."""
 
@@ -101,6 +103,9 @@ class Decider:
             token = "" if self.nothing_known else self.tokens.of(path)
             if token is None:
                 return Verdict(Kind.BLOCKED, f"input {path} does not exist")
+            maker = self._unforeseen(index, path)
+            if maker is not None:
+                return Verdict(Kind.BLOCKED, maker)
             inputs[path] = token
         texts = self.fingerprints(instance) if instance.fingerprint else []
         if texts is None:
@@ -123,6 +128,14 @@ class Decider:
             contents, promised = self.session.contents, self.tokens.promised
             verdict.seen = {path: contents.seen(path) for path in inputs if path not in promised}
         return verdict
+
+    def _unforeseen(self, index: int, path: str) -> str | None:
+        """Why the input ``path`` must not be read: what it leads to is made by a step that need not be done yet."""
+        for name in self.session.contents.via(path):
+            maker = self.session.graph.stranger(index, name)
+            if maker is not None:
+                return f"input {path} leads to {name}, which {maker} makes: add {name} to its inputs"
+        return None
 
     def _never_ran(self, instance: Instance) -> Verdict:
         """The verdict while nothing is known, which is the same for all unless one of them has failed."""
@@ -226,6 +239,10 @@ class Decider:
             return changes
         at = next(n for n, change in enumerate(changes) if change.part == "code")
         return changes[:at] + lines + changes[at + 1 :]
+
+    def _link_text(self, digest: str) -> str | None:
+        data = self._old_source(digest)
+        return None if data is None else os.fsdecode(data)
 
     def _old_source(self, digest: str) -> bytes | None:
         try:

@@ -54,6 +54,7 @@ def foresee(
     """The same for the graph as it is now."""
     graph = session.graph
     tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
+    tokens.through = graph.through
     decider = Decider(session, tokens, contexts, blobs, shared, Recorded(session.store))
     decider.nothing_known = shared is None and not session.store.recorded and not session.pending
     for target in options.force:
@@ -148,8 +149,9 @@ def _demand_temps(session: Session, decider: Decider, found: dict[int, Planned],
         if node not in found or found[node].status != "run":
             continue
         for path in graph.instances[node].inputs:
-            maker = graph.producer_of(path)
-            if path not in decider.tokens.promised or maker is None or maker not in found:
+            maker = next((m for m in graph.makers_of(path) if m in found), None)
+            names = (path, *graph.through.get(path, ()))
+            if maker is None or decider.tokens.promised.keys().isdisjoint(names):
                 continue
             if found[maker].status != "current":
                 continue

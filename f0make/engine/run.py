@@ -128,6 +128,7 @@ class Run:
     def lay_out(self, graph: Graph) -> None:
         """Make a node of everything wanted in ``graph``; called once, and by `Growth` for a larger graph."""
         self.graph = graph
+        self.tokens.through = graph.through
         self.contexts = Contexts(graph.needs)
         self.decider = Decider(
             self.session, self.tokens, self.contexts, self.blobs, self.shared, self.fingerprints

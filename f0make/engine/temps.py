@@ -32,8 +32,8 @@ class Temps:
     def bring_back(self, node: int) -> bool:
         """Bring back the inputs of ``node`` that are only promised; True when that takes a run of their maker."""
         run = self._run
-        makers = {run.graph.producer_of(path) for path in run.graph.instances[node].inputs}
-        for maker in sorted((m for m in makers if m is not None), key=run.progress.position.__getitem__):
+        makers = {maker for path in run.graph.instances[node].inputs for maker in run.graph.makers_of(path)}
+        for maker in sorted(makers, key=run.progress.position.__getitem__):
             if maker in self.virtual:
                 self._revive(maker)
         return self.wait_for_makers(node)

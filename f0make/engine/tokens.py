@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 
 from f0make.model import Output
 
@@ -24,14 +25,30 @@ class Tokens:
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
+        self.through: Mapping[str, Sequence[str]] = {}
+        """Other names of inputs (see `Graph`)."""
+        self.link_text: Callable[[str], str | None] = lambda digest: None
+        """The text of a link by its digest, None where that is not known."""
         self.promised: dict[str, str] = {}
         self.unknown: set[str] = set()
         self._unknown_directories: set[str] = set()
 
     def of(self, path: str) -> str | None:
-        """The token of ``path``, None when there is nothing."""
-        token = self.promised.get(path)
-        return self.contents.token(path) if token is None else token
+        """The token of ``path`` as an input, None when there is nothing."""
+        if self.promised:
+            for name in (*reversed(self.through.get(path, ())), path):
+                token = self.promised.get(name)
+                if token is not None:
+                    return token if token[:1] != "@" else self._at_the_end(name, token)
+        return self.contents.token(path)
+
+    def _at_the_end(self, link: str, token: str) -> str | None:
+        """The token of what the promised ``link`` with ``token`` will lead to."""
+        text = self.link_text(token[1:65])
+        if text is None:
+            return None
+        end = text if text[:1] == "/" else os.path.normpath(os.path.join(os.path.dirname(link), text))
+        return None if end == link else self.of(end)
 
     def on_disk(self, path: str) -> str | None:
         """The token of what is on disk now at an output, whatever is promised; `STRANGE` for what cannot have one."""
@@ -61,7 +78,8 @@ class Tokens:
             self._unknown_directories.add(output.path)
 
     def doubtful(self, path: str) -> bool:
-        """Whether ``path``, or a directory around it, will be made again."""
-        if path in self.unknown:
+        """Whether ``path``, or a directory around it, will be made again, by whatever name links give it."""
+        names = (path, *self.through.get(path, ()))
+        if not self.unknown.isdisjoint(names):
             return True
-        return any(path.startswith(d + "/") for d in self._unknown_directories)
+        return any(name.startswith(d + "/") for d in self._unknown_directories for name in names)

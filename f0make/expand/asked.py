@@ -34,11 +34,14 @@ class Asked:
         self._by_asker: dict[tuple[str, str], Asks] = {}
         self.sink: Asks = {}
         """Takes down what is asked for."""
+        self.asker = ""
+        """The step whose templates are rendered."""
         self._rendering: set[str] = set()
 
     def begin(self, step: str, stage: str) -> None:
         """The templates of ``stage`` of ``step`` are rendered (again): what they asked for before no longer counts."""
         self.sink = self._by_asker[step, stage] = {}
+        self.asker = step
 
     def all(self) -> Asks:
         """Everything that is asked for, in the order of asking."""

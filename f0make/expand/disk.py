@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from f0make.expand.facts import Unlistable
 from f0make.expand.globs import literal_of, segment_matcher
 from f0make.expand.paths import Paths
 from f0make.lean import dataclass
 from f0make.recipe.paths import STATE
 from f0make.regular_file import TABLE, read_regular
+from f0make.trail import NOT_THERE, Trail, follow
 
 
 @dataclass(slots=True)
@@ -19,6 +21,11 @@ class _Entry:
     file: bool
     link: bool
 
+    @property
+    def dangling(self) -> bool:
+        """Whether it is a link that leads nowhere (or to what is neither file nor directory)."""
+        return self.link and not self.directory and not self.file
+
 
 class DiskFacts:
     """See `facts.Facts`. A directory is listed once in the life of the object: make a new one for new facts."""
@@ -27,6 +34,13 @@ class DiskFacts:
         self.workspace = os.path.abspath(workspace)
         self.directories: set[str] = set()
         self.files: set[str] = set()
+        self.links: set[str] = set()
+        """Links that listings passed, above the directories and among the entries that match."""
+        self.ends: set[str] = set()
+        """Where links among these entries lead."""
+        self.absent: set[str] = set()
+        """What was looked for and was not there."""
+        self.dangling: dict[str, Trail] = {}
         self._made_by = made_by
         self._paths = Paths(self.workspace, ())
         self._listed: dict[str, list[_Entry]] = {}
@@ -45,7 +59,7 @@ class DiskFacts:
         return read_regular(self._real(path), TABLE).decode("utf-8-sig")
 
     def glob(self, pattern: str) -> list[str]:
-        """Sorted paths that match, see `facts.Facts.glob`. Directories that cannot be read hold nothing."""
+        """Sorted paths that match, see `facts.Facts.glob`. Raises Unlistable."""
         wanted_directories = pattern.endswith("/")
         segments = [s for s in pattern.split("/") if s not in ("", ".")]
         base = "/" if pattern.startswith("/") else ""
@@ -54,18 +68,20 @@ class DiskFacts:
         return sorted({self._paths.relative(path) for path in found})
 
     def _walk(self, base: str, segments: list[str], directories: bool, found: set[str]) -> None:
+        last = ""
         while segments:
             literal = literal_of(segments[0])
             if literal is None:
                 break
             if literal == STATE:
                 return
-            base, segments = base + literal + ("/" if len(segments) > 1 else ""), segments[1:]
+            if len(segments) == 1:
+                last = literal
+            else:
+                base += literal + "/"
+            segments = segments[1:]
         if not segments:
-            self.directories.add(self._name(os.path.dirname(base)))
-            test = os.path.isdir if directories else os.path.isfile
-            if test(self._real(base)):
-                found.add(base)
+            self._one(base, last, directories, found)
             return
         first, rest = segments[0], segments[1:]
         if first == "**":
@@ -78,8 +94,34 @@ class DiskFacts:
             if rest:
                 if entry.directory:
                     self._walk(base + entry.name + "/", rest, directories, found)
-            elif entry.directory if directories else entry.file:
-                found.add(base + entry.name)
+                elif entry.dangling:
+                    self._follow(base + entry.name)
+            else:
+                self._take(base, entry, directories, found)
+
+    def _one(self, base: str, name: str, directories: bool, found: set[str]) -> None:
+        """The entry ``name`` of ``base``, or ``base`` itself, where that is all that is asked for."""
+        trail = self._follow(base)
+        if trail.end is None:
+            return
+        self.directories.add(trail.end)
+        full = self._real(base + name)
+        link = os.path.islink(full)
+        entry = _Entry(name, os.path.isdir(full), os.path.isfile(full), link)
+        if link or entry.directory or entry.file:
+            self._take(base, entry, directories, found)
+
+    def _take(self, base: str, entry: _Entry, directories: bool, found: set[str]) -> None:
+        """An entry that matches: it counts by what it leads to, and also when a link leads nowhere (yet)."""
+        if entry.link:
+            trail = self._follow(base + entry.name)
+            if trail.end is not None:
+                self.ends.add(trail.end)
+            elif entry.dangling and not directories:
+                self.dangling[self._paths.relative(base + entry.name)] = trail
+        dangling = entry.dangling and not directories
+        if dangling or (entry.directory if directories else entry.file):
+            found.add(base + entry.name)
 
     def _walk_below(self, base: str, rest: list[str], directories: bool, found: set[str]) -> None:
         """`**`: ``rest`` in ``base`` and in every directory below it; symlinks are not followed."""
@@ -98,22 +140,38 @@ class DiskFacts:
         known = self._listed.get(base)
         if known is not None:
             return known
-        self.directories.add(self._name(base))
         entries: list[_Entry] = []
-        try:
-            with os.scandir(self._real(base)) as scan:
-                for entry in scan:
-                    if entry.name != STATE:
-                        entries.append(
-                            _Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
-                        )
-        except OSError:
-            entries = []
+        trail = self._follow(base)
+        if trail.end is not None:
+            self.directories.add(trail.end)
+            try:
+                with os.scandir(self._real(base)) as scan:
+                    for entry in scan:
+                        if entry.name != STATE:
+                            entries.append(
+                                _Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
+                            )
+            except OSError as error:
+                if error.errno not in NOT_THERE:
+                    raise self._unlistable(base, error) from None
+                entries = []
         self._listed[base] = entries
         return entries
 
-    def _name(self, base: str) -> str:
-        return self._paths.relative(base or ".")
+    def _follow(self, path: str) -> Trail:
+        """What ``path`` goes through, noted as something that the answer rests on."""
+        try:
+            trail = follow(self.workspace, path or ".")
+        except OSError as error:
+            raise self._unlistable(path, error) from None
+        self.links.update(trail.links)
+        if trail.missing is not None:
+            self.absent.add(trail.missing)
+        return trail
+
+    def _unlistable(self, base: str, error: OSError) -> Unlistable:
+        name = self._paths.relative(base or ".")
+        return Unlistable(f"the directory {name!r} cannot be listed: {error.strerror or error}")
 
     def _real(self, path: str) -> str:
         return os.path.join(self.workspace, path)

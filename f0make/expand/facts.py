@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from f0make.lean import Protocol
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.trail import Trail
+
+
+class Unlistable(Exception):
+    """A directory that a glob has to look at cannot be listed; the text says which and why."""
+
 
 class Facts(Protocol):
     """Files of a workspace and who made them. The real one is `disk.DiskFacts`."""
@@ -14,6 +22,8 @@ class Facts(Protocol):
     """Every directory whose entries a glob depends on, also ones that do not exist (as paths are named)."""
     files: set[str]
     """Every file that was read."""
+    dangling: dict[str, Trail]
+    """Links that a glob gave, by the paths it gave, and that lead nowhere."""
 
     def exists(self, path: str) -> bool:
         """Whether there is anything at ``path`` (a dangling symlink counts)."""
@@ -23,7 +33,8 @@ class Facts(Protocol):
         """Sorted paths that match: files, or directories (without the slash) where it ends in a slash.
 
         `*`, `?` and `[…]` match inside one segment, a segment `**` any number of them; a leading dot only
-        where the pattern has it. Never inside `.f0make`.
+        where the pattern has it. Never inside `.f0make`. A link counts by what it leads to, one that leads nowhere as
+        a file; `**` does not follow links to directories. Raises Unlistable.
         """
         ...
 

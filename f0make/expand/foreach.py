@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from f0make.errors import Problem
-from f0make.expand.facts import Facts
+from f0make.expand.facts import Facts, Unlistable
 from f0make.expand.fields import has_template
 from f0make.expand.globs import Glob, capture
 from f0make.expand.problems import full_key
@@ -53,7 +53,9 @@ class ForeachExpander:
             values = self._values(entry, scope)
             if values is None:
                 return None
-            if not values:
+            if not values and entry.kind == "glob" and entry.after is None and not entry.optional:
+                self.state.empty_foreach = (f"{entry.key}.glob", str(entry.values[0]))
+            elif not values:
                 self.state.warn(
                     OUTPUTS, f"step {step.name}: {_source(entry)} gives nothing, so it has no instances"
                 )
@@ -202,11 +204,16 @@ class ForeachExpander:
         found: set[tuple[str, ...]] = set()
         try:
             for path in self.match(glob):
+                if path in self.facts.dangling:
+                    self.state.dangling.append((key, path))
                 values = glob.match(path)
                 if values is not None:
                     found.add(tuple(values[name] for name in entry.variables))
         except Unbounded as error:
             self.problems.at(self.step, key, error.message, SIMPLER)
+            return None
+        except Unlistable as error:
+            self.problems.at(self.step, key, str(error), "check its permissions")
             return None
         return sorted(found)
 

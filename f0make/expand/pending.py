@@ -54,6 +54,19 @@ class Waiting:
                 return state.after
         return None
 
+    def grown(self, state: StepState) -> bool:
+        """Whether a glob of ``state`` looks for what a step with `after:` makes, which may come to nothing."""
+        shapes = [
+            symbols
+            for other in self.stages.states.values()
+            if any(entry.after is not None for entry in other.plan.step.foreach)
+            for plan in other.plan.outputs
+            for symbols in self._symbols(plan)
+        ]
+        return any(
+            overlap(symbols, glob_symbols(glob)) for symbols in shapes for glob in state.globs.values()
+        )
+
     def spread(self) -> None:
         """Hold back every step that needs what a waiting step makes, until no more follow."""
         globs = any(state.globs for state in self.stages.states.values())

@@ -25,7 +25,7 @@ class PathPlan:
         self.decl = decl
         self.template = template
         literal = decl.text if template is None else "".join(p for p in template.parts if isinstance(p, str))
-        self.glob = has_glob(literal)
+        self.glob = has_glob(literal) or decl.optional
         self.path = ""
         """The normalised path where it is constant."""
 

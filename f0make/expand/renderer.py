@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from f0make.expand.environment import Environment
-from f0make.expand.facts import Facts
+from f0make.expand.facts import Facts, Unlistable
 from f0make.expand.globs import Glob, escape, has_glob, is_pattern
 from f0make.expand.made import Made
 from f0make.expand.matching import match_glob
@@ -227,11 +227,11 @@ class Renderer:
                 problems.text(state.plan.step, plan.decl.key, error.message, error.hint)
                 state.break_part(instance.name, "inputs")
                 continue
-            if plan.glob and not new:
+            if plan.glob and not new and not plan.decl.optional:
                 state.break_part(instance.name, "glob")
                 if not state.plan.pattern:
                     text = plan.template.render(scope) if plan.template else plan.decl.text
-                    state.warn(INPUTS, f"step {state.name}: no file matches the input {text!r}")
+                    state.empty.setdefault(instance.name, []).append((plan.decl.key, text))
             found += new
             if plan.decl.group is not None:
                 _name(named, plan, new)
@@ -275,6 +275,8 @@ class Renderer:
                 raise PathError(f"{pattern!r} is no glob: {error}") from None
             except Unbounded as error:
                 raise PathError(error.message, "write it with fewer `*`") from None
+            except Unlistable as error:
+                raise PathError(str(error), "check its permissions") from None
         state.matches[pattern] = found
         return found
 

@@ -47,6 +47,8 @@ class Stages:
         self.asked = Asked(self.renderer, recipe.wildcards)
         odd = [name for name in names if not name.isidentifier()]
         self.states: dict[str, StepState] = {}
+        self.uses: dict[str, set[str]] = {}
+        """Step -> the steps that its templates name as `steps.NAME`."""
         self.waiting: dict[str, str] = {}
         """Files for pattern steps that cannot be judged yet -> the step that must finish first."""
         for step in recipe.steps:
@@ -61,6 +63,7 @@ class Stages:
         Raises NeedsStage, IsPending, Broken and Missing.
         """
         state = self.states[name]
+        self.uses.setdefault(self.asked.asker, set()).add(name)
         pattern = state.plan.pattern
         if pattern and wanted is None:
             names = [*state.plan.variables, *state.plan.wildcards]

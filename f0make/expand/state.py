@@ -38,6 +38,12 @@ class StepState:
         """Inputs and their names where all instances share them."""
         self.globs: dict[str, Glob] = {}
         """Every glob that was matched for this step."""
+        self.empty: dict[str, list[tuple[str, str]]] = {}
+        """Instance name -> (key, text) of each of its inputs' globs that matches nothing and must match something."""
+        self.empty_foreach: tuple[str, str] | None = None
+        """(key, text) of a `glob:` of `foreach` that matches nothing and must match something."""
+        self.dangling: list[tuple[str, str]] = []
+        """(key, path) of each link to nothing that a `glob:` of `foreach` gives."""
         self._recipe = recipe
         self.problems: dict[str, Problems] = {}
         self.warnings: dict[str, dict[str, None]] = {}
@@ -52,6 +58,10 @@ class StepState:
         self.warnings[stage] = {}
         self.orphans[stage] = {}
         self.matches = {}
+        if stage == INPUTS:
+            self.empty = {}
+        elif stage == OUTPUTS:
+            self.empty_foreach, self.dangling = None, []
         return self.problems[stage]
 
     def warn(self, stage: str, text: str) -> None:

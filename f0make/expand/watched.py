@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from f0make.expand.disk import DiskFacts
 
 
 class WatchedFacts(DiskFacts):
     """What would be different if one of ``absent`` were there is different then: the no-op snapshot names them."""
-
-    def __init__(self, workspace: str, made_by: Callable[[str], str | None]) -> None:
-        super().__init__(workspace, made_by)
-        self.absent: set[str] = set()
 
     def exists(self, path: str) -> bool:
         """Whether there is anything at ``path``."""

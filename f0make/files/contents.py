@@ -6,7 +6,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from f0make.files import digest, signature, trail
+from f0make import trail
+from f0make.files import digest, signature
 from f0make.files.atomic import write_atomic
 from f0make.files.signature import Signature
 from f0make.state import sealed

@@ -6,7 +6,7 @@ Pure: whether a file exists is asked through an injected function.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from f0make.errors import Problem
 from f0make.graph.order import closure, dependents, find_cycles, in_order, topological
@@ -34,8 +34,12 @@ class Graph:
     cycle are missing from it, and `problems` says so.
     """
 
-    def __init__(self, instances: Sequence[Instance]) -> None:
+    def __init__(
+        self, instances: Sequence[Instance], through: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """``through``: inputs that are reached by other names than their own, because of links -> these names."""
         self.instances = list(instances)
+        self.through: Mapping[str, Sequence[str]] = through or {}
         self.by_name = {instance.name: index for index, instance in enumerate(self.instances)}
         self.by_step: dict[str, list[int]] = defaultdict(list)
         self.producer: dict[str, int] = {}
@@ -70,6 +74,11 @@ class Graph:
                 return self.producer[parent]
             cut = path.rfind("/", 0, cut)
         return None
+
+    def makers_of(self, path: str) -> list[int]:
+        """The instances that make the input ``path``, by whatever name links give it."""
+        found = dict.fromkeys(map(self.producer_of, (path, *self.through.get(path, ()))))
+        return [index for index in found if index is not None]
 
     def is_made(self, path: str) -> bool:
         """Whether an instance makes ``path``."""
@@ -110,6 +119,14 @@ class Graph:
         prefix = directory + "/"
         return sorted({index for path, index in self.producer.items() if path.startswith(prefix)})
 
+    def _makers_through(self, path: str) -> list[int]:
+        """The makers of what the input ``path`` leads to, and of what lies in it."""
+        found = self.makers_of(path)
+        for name in self.through[path]:
+            if name in self._holders:
+                found += self._makers_inside(name)
+        return found
+
     def _connect(self) -> list[list[int]]:
         needs: list[list[int]] = []
         inside: dict[str, list[int]] = {}
@@ -126,6 +143,8 @@ class Graph:
                     if path not in inside:
                         inside[path] = self._makers_inside(path)
                     found.update(dict.fromkeys(inside[path]))
+                if path in self.through:
+                    found.update(dict.fromkeys(self._makers_through(path)))
             for name in instance.depends_on:
                 members = self.by_step.get(name, [])
                 if len(members) * len(self.by_step[instance.step.name]) > BARRIER_EDGES:
@@ -145,7 +164,7 @@ class Graph:
         for index in sorted(i for i in wanted if i < len(self.instances)):
             instance = self.instances[index]
             for position, path in enumerate(instance.inputs if instance.when else ()):
-                if self.producer_of(path) is None and not exists(path):
+                if not self.makers_of(path) and not exists(path):
                     found.append(MissingInput(path, missing_input(instance, position, path)))
         return found
 

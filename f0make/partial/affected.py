@@ -53,6 +53,8 @@ def touched(
             token = ""
         if not made(owners) and (token is None or _another_kind(compiled, path, place, contents)):
             return None  # an input is gone: that is an error before anything runs; globs tell kinds apart
+        if compiled.tokens[place][:1] == "@" and token != compiled.tokens[place] and not made(owners):
+            return None  # what it leads to now may be made by another step
         if token != (compiled.tokens[place] or None):
             found |= nodes(owners)
     return found

@@ -118,10 +118,12 @@ def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
         if path not in asked:
             contents.own(path)
     rows = contents.rows()
-    for path, row in session.directory_rows.items():
+    for path, row in (*session.directory_rows.items(), *session.link_rows.items()):
         if contents.signature(path) != row[0]:
             return None
         rows[path] = row
+    for path in session.ends - rows.keys():
+        rows[path] = contents.listed(path) or (None, None, False)
     return None if any(row[2] for row in rows.values()) else rows
 
 
@@ -153,6 +155,7 @@ def _compile(
         "code": _code(session, instances) if session.code else ({}, []),
         "log": session.store.mark(),
         "warnings": session.notes,
+        "through": {path: list(names) for path, names in run.graph.through.items()},
         "test_meta": dict(session.recipe.test_meta),
     }
 
@@ -188,7 +191,10 @@ def _finish(
     discovered = {k: found for k, n in enumerate(numbers) if (found := discovered_by(run, n))}
     known = direct(enumerate(instances), discovered, session.contents.via)
     root = session.workspace.rstrip("/") + "/"
-    general = {path.removeprefix(root) for path in (*session.watched_files, *session.directory_rows)}
+    general = {
+        path.removeprefix(root)
+        for path in (*session.watched_files, *session.directory_rows, *session.link_rows)
+    }
     # What was missing when the graph was made and is made by it now was expected to come.
     general -= {path for path in session.asked_in_vain if made(known.get(path, ()))}
     for path, owners in zip(files.paths, owners_of(files.paths, known), strict=True):

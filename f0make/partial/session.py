@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from f0make.errors import StateError
 from f0make.files import signature
@@ -34,7 +34,7 @@ class PartGraph(Graph):
     """The graph of a few instances, which knows of the others who makes what."""
 
     def __init__(self, compiled: Compiled, numbers: list[int], instances: list[Instance]) -> None:
-        super().__init__(instances)
+        super().__init__(instances, compiled.index["through"])
         self._compiled = compiled
         self._numbers = numbers
 
@@ -317,7 +317,7 @@ def _load(compiled: Compiled, first: set[int]) -> Opened | None:
         if instances is None:
             return None
         known.update(zip(new, instances, strict=True))
-        makers = _makers(temps, instances) - found if temps else set()
+        makers = _makers(temps, instances, compiled.index["through"]) - found if temps else set()
         if not makers:
             break
         found |= reached(compiled, makers)
@@ -325,15 +325,18 @@ def _load(compiled: Compiled, first: set[int]) -> Opened | None:
     return numbers, [known[n] for n in numbers]
 
 
-def _makers(temps: dict[str, int], instances: Sequence[Instance]) -> set[int]:
+def _makers(
+    temps: dict[str, int], instances: Sequence[Instance], through: Mapping[str, Sequence[str]]
+) -> set[int]:
     """Makers of the temp files, or of the temp directories around the files, that ``instances`` read."""
     found = set()
     for instance in instances:
         for path in instance.inputs:
-            while path:
-                if path in temps:
-                    found.add(temps[path])
-                path = path.rpartition("/")[0]
+            for name in (path, *through.get(path, ())):
+                while name:
+                    if name in temps:
+                        found.add(temps[name])
+                    name = name.rpartition("/")[0]
     return found
 
 

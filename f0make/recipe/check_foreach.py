@@ -61,7 +61,7 @@ def check_foreach(values: dict[str, Any], fields: dict[str, Any], checker: Check
         checker.at("combine", "`combine` says how to combine `foreach`, and this step has none")
     seen: set[str] = set()
     lengths: dict[str, int] = {}
-    for variables, kind, source, after, key, columns in fields.get("foreach", ()):
+    for variables, kind, source, after, key, columns, optional in fields.get("foreach", ()):
         for name in variables:
             fault = variable_fault(name) if name else "a variable's name is missing beside the comma"
             if fault:
@@ -76,6 +76,8 @@ def check_foreach(values: dict[str, Any], fields: dict[str, Any], checker: Check
             length = _check_source(variables, kind, given, key, checker)
         if length is not None:
             lengths[key] = length
+        if optional and kind != "glob":
+            checker.at(f"{key}.optional", f"only a `glob` can be optional, and this is a {kind}")
         if columns and kind == "table" and len(variables) > 1:
             checker.at(
                 f"{key}.key", "several variables name the rows by their own columns, so there is no `key`"

@@ -78,7 +78,7 @@ def _check_outputs(values: dict[str, Any], fields: dict[str, Any], checker: Chec
         )
         return
     seen: dict[str, str] = {}
-    for text, key, _, _, temp, protected in fields.get("outputs", ()):
+    for text, key, _, _, temp, protected, _ in fields.get("outputs", ()):
         if not text:
             continue  # reported by the schema
         if temp is True and protected is True:

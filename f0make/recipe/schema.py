@@ -92,6 +92,7 @@ TEXT = Scalar("text", empty=True)
 SHELL = Scalar("a command such as bash -eu", _present)
 PYTHON = Scalar("an interpreter such as .venv/bin/python or python3.12", _present)
 BOOL = Scalar("yes or no", scalars.to_bool)
+OPTIONAL = Scalar("yes or no", scalars.to_bool, template=False)
 INTEGER = Scalar("an integer", scalars.to_int)
 COUNT = Scalar("an integer of 0 or more", scalars.to_count)
 DURATION = Scalar("a duration such as 10s, 5m or 2h", scalars.to_duration)
@@ -103,11 +104,15 @@ LABELS = one_or_many(Scalar("a label", _present))
 RESOURCES = Mapped(COUNT, key=_key, by_name=_resource)
 ENV = Mapped(TEXT, key=_variable_name)
 
+INPUT = Fields("an input", {"glob": PATH, "optional": OPTIONAL}, required=("glob",), aliases={"path": "glob"})
+_INPUT_ITEM = OneOf("a path or a map with `glob`", text=PATH, entries=INPUT)
 INPUTS = OneOf(
     "a path, a list of paths, or a map of names to paths",
     text=PATH,
-    items=Many(PATH),
-    entries=Mapped(OneOf("a path or a list of paths", text=PATH, items=Many(PATH)), key=_key),
+    items=Many(_INPUT_ITEM),
+    entries=Mapped(
+        OneOf("a path, a list of paths or a map with `glob`", PATH, Many(_INPUT_ITEM), INPUT), key=_key
+    ),
 )
 OUTPUT = Fields(
     "an output",
@@ -137,6 +142,7 @@ FOREACH = Mapped(
                 "table": PATH,
                 "range": Scalar("a range such as 1..10", _present),
                 "after": Scalar("a step", _step_name, False),
+                "optional": OPTIONAL,
                 "key": one_or_many(Scalar("the name of a column", _present, template=False)),
             },
             aliases={

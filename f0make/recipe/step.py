@@ -56,8 +56,8 @@ def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step
             values[key] = [PathDecl(*path) for path in value]
         elif key == "foreach":
             values[key] = [
-                Foreach(variables, kind, _copy(source), after, path, columns)
-                for variables, kind, source, after, path, columns in value
+                Foreach(variables, kind, _copy(source), after, path, columns, optional)
+                for variables, kind, source, after, path, columns, optional in value
             ]
         elif key == "success":
             values[key] = Success(list(value[0]), value[1], list(value[2]))
@@ -88,6 +88,10 @@ def _copy(value: Any) -> Any:
     return value
 
 
+Declared: TypeAlias = "tuple[str, str, str | None, bool, bool, bool, bool]"
+"""The arguments of PathDecl."""
+
+
 def as_list(value: Any) -> list[Any]:
     """``value`` if it is a list, a list of it otherwise."""
     return value if isinstance(value, list) else [value]
@@ -98,10 +102,13 @@ def variables_of(key: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in key.split(","))
 
 
-def _paths(value: Any, key: str) -> list[tuple[str, str, str | None, bool, bool, bool]]:
+def _paths(value: Any, key: str) -> list[Declared]:
     """The arguments of PathDecl for each path of `inputs` or `outputs`, in the order written."""
     if isinstance(value, str):
-        return [(value, key, None, False, False, False)]
+        return [(value, key, None, False, False, False, False)]
+    # Not two named inputs, one of them a file called `yes`.
+    if key == "inputs" and _is_glob(value):
+        return [_path({**value, "optional": value["optional"] == "yes"}, key, None, False)]
     if isinstance(value, list):
         return [_path(item, f"{key}[{n}]", None, False) for n, item in enumerate(value) if item is not None]
     paths = []
@@ -117,24 +124,35 @@ def _paths(value: Any, key: str) -> list[tuple[str, str, str | None, bool, bool,
     return paths
 
 
-def _path(
-    value: Any, key: str, group: str | None, single: bool
-) -> tuple[str, str, str | None, bool, bool, bool]:
+def _is_glob(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"glob", "optional"}
+        and value["optional"] in ("yes", "no")
+    )
+
+
+def _path(value: Any, key: str, group: str | None, single: bool) -> Declared:
     if isinstance(value, str):
-        return (value, key, group, single, False, False)
+        return (value, key, group, single, False, False, False)
+    if "glob" in value:
+        return (value["glob"], f"{key}.glob", group, single, False, False, value.get("optional", False))
     text = value.get("path", "")
-    return (text, f"{key}.path", group, single, value.get("temp", False), value.get("protected", False))
+    return (
+        *(text, f"{key}.path", group, single),
+        *(value.get("temp", False), value.get("protected", False), False),
+    )
 
 
 def _foreach(
     name: str, source: Any
-) -> tuple[tuple[str, ...], str, list[Any], str | None, str, tuple[str, ...]]:
+) -> tuple[tuple[str, ...], str, list[Any], str | None, str, tuple[str, ...], bool]:
     """The arguments of Foreach for one entry."""
     variables = variables_of(name)
     key = f"foreach.{name}"
     if isinstance(source, list):
         rows = source if len(variables) == 1 else [_row(row) for row in source]
-        return (variables, "list", rows, None, key, ())
+        return (variables, "list", rows, None, key, (), False)
     kind = next((kind for kind in ("glob", "table", "range") if kind in source), "glob")
     return (
         variables,
@@ -143,6 +161,7 @@ def _foreach(
         source.get("after"),
         key,
         tuple(as_list(source.get("key", ()) or [])),
+        source.get("optional", False),
     )
 
 

@@ -52,7 +52,7 @@ MODULES = (
     "files/keeping.py",
     "files/sha.py",
     "files/signature.py",
-    "files/trail.py",
+    "trail.py",
     "files/workspace/__init__.py",
     "files/workspace/below.py",
     "files/workspace/marks.py",

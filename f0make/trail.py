@@ -18,21 +18,25 @@ NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EL
 class Trail:
     """What one path went through. Names are relative to the root where they lie inside it, absolute elsewhere."""
 
-    __slots__ = ("end", "links", "missing", "text")
+    __slots__ = ("end", "links", "missing", "target", "text")
 
-    def __init__(self, links: list[str], end: str | None, missing: str | None, text: str) -> None:
+    def __init__(
+        self, links: list[str], end: str | None, missing: str | None, text: str, target: str | None = None
+    ) -> None:
         self.links = links
         """Every link passed, in order, each by the name of its real directory."""
         self.end = end
         """Where the path ends, which is no link; None when it leads nowhere."""
         self.missing = missing
         """The first name that is not there; None also for links that go round in a circle."""
+        self.target = target
+        """Where the path would end if what is missing were there, and directories all of it."""
         self.text = text
         """The text of the last link passed, empty when there was none."""
 
     def names(self) -> list[str]:
         """Everything that the path rests on."""
-        return [*self.links, *(name for name in (self.end, self.missing) if name is not None)]
+        return [*self.links, *(name for name in (self.end, self.missing, self.target) if name is not None)]
 
 
 def follow(root: str, path: str) -> Trail:
@@ -61,7 +65,8 @@ def follow(root: str, path: str) -> Trail:
                 continue
             if error.errno not in NOT_THERE:
                 raise
-            return Trail(links, None, name_of(full, top), text)
+            whole = os.path.normpath("/".join([full, *reversed(left)]))
+            return Trail(links, None, name_of(full, top), text, name_of(whole, top))
         text = found
         links.append(name_of(full, top))
         if len(links) > MOST_LINKS:

@@ -1,0 +1,79 @@
+"""Globs that match nothing, and links to nothing that they give, where a target needs them: problems before anything runs.
+
+Pure: from the expanded recipe and its graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from f0make.errors import Problem
+from f0make.expand.expansion import Expansion
+from f0make.expand.pending import Waiting
+from f0make.expand.state import StepState
+from f0make.graph.build import Graph
+from f0make.trail import Trail
+
+OPTIONAL = "if nothing is right, write it as a map: `glob:` and `optional: yes`"
+
+
+def unmatched(
+    expansion: Expansion, graph: Graph, wanted: set[int], targets: Iterable[str], dangling: dict[str, Trail]
+) -> list[Problem]:
+    """A problem for each glob of the ``wanted`` instances, and of the steps that ``targets`` need, that gives nothing.
+
+    ``dangling``: the links to nothing that globs of `foreach` gave, by path.
+    """
+    stages = expansion.stages
+    if stages is None:
+        return []
+    problems: list[Problem] = []
+    waiting = Waiting(stages)
+    states = stages.states
+    for index in sorted(i for i in wanted if i < len(graph.instances)):
+        instance = graph.instances[index]
+        state = states[instance.step.name]
+        if instance.name not in state.empty or instance.step.type == "gather" or not instance.when:
+            continue
+        if not waiting.grown(state):
+            problems += [
+                _problem(state, key, f"no file matches the input {text!r} of {instance.name}", OPTIONAL)
+                for key, text in state.empty[instance.name]
+            ]
+    for name in _needed(expansion, graph, wanted, targets):
+        state = states[name]
+        if state.after is not None:
+            continue
+        if state.empty_foreach is not None and not waiting.grown(state):
+            key, text = state.empty_foreach
+            message = f"no file matches the glob {text!r}, so {name} has no instances"
+            problems.append(_problem(state, key, message, OPTIONAL))
+        inputs = {path for instance in state.instances for path in instance.inputs}
+        for key, path in state.dangling:
+            trail = dangling[path]
+            if path not in inputs and (trail.target is None or not graph.is_made(trail.target)):
+                message = f"the glob gives {path!r}, a link that leads to {trail.text!r}, which is not there"
+                problems.append(_problem(state, key, f"{message} and no step makes it"))
+    return problems
+
+
+def _problem(state: StepState, key: str, message: str, hint: str = "") -> Problem:
+    step = state.plan.step
+    return Problem(message, step.where(key), f"{step.name}.{key}", hint)
+
+
+def _needed(expansion: Expansion, graph: Graph, wanted: set[int], targets: Iterable[str]) -> list[str]:
+    """The steps that the targets need, also those that have no instances."""
+    stages = expansion.stages
+    assert stages is not None
+    left = [name for name in targets if name in stages.states] if targets else list(stages.states)
+    left += {graph.instances[i].step.name for i in wanted if i < len(graph.instances)}
+    needed: set[str] = set()
+    while left:
+        name = left.pop()
+        if name in needed or name not in stages.states:
+            continue
+        needed.add(name)
+        left += stages.states[name].plan.step.depends_on
+        left += stages.uses.get(name, ())
+    return [name for name in stages.states if name in needed and not stages.states[name].plan.pattern]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from f0make.engine.attempts import MOST_CHANGES, Attempt
-from f0make.engine.nodes import State
 from f0make.engine.placement import HERE, Place, PlacedScheduler
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.remote import HERE as HERE_LABEL
@@ -119,27 +117,9 @@ class Farm:
             self._ran[outcome.host] += 1
             self._has[outcome.host].update(outcome.outputs.values())
 
-    def lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
-        """An attempt ended through no fault of its step: it runs again, where it can."""
-        run = self._run
-        if outcome.unfit and outcome.host:
-            if not self.scheduler.ban(node, outcome.host):
-                run.reporter.output(attempt.instance.name, attempt.bundle.log, True)
-                run.fail(node, f"{outcome.host}: {outcome.message}", outcome)
-                return
-            run.reporter.note(
-                f"{attempt.instance.name}: {outcome.host}: {outcome.message}; it runs elsewhere"
-            )
-        changed = run.attempts.changed_input(node, attempt, outcome)
-        if not changed:
-            run.enqueue(node)
-            return
-        attempt.changes += 1
-        if attempt.changes > MOST_CHANGES:
-            run.fail(node, f"input {changed} changed while {attempt.instance.name} ran", outcome)
-            return
-        run.progress.state[node] = State.WAITING
-        run.progress.queue(node)
+    def ban(self, node: int, host: str) -> bool:
+        """Never put ``node`` at ``host`` again, which cannot run it; whether any other place could take it."""
+        return self.scheduler.ban(node, host)
 
     def summary(self) -> dict[str, dict[str, int]]:
         """For each host what it did, and the bytes that went there and came back."""

@@ -24,16 +24,13 @@ class Judge:
     def judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """Settle ``node`` by ``outcome``, or let it run again. Raises OSError."""
         run = self._run
-        if run.elsewhere and outcome.lost:
+        if outcome.lost and (run.elsewhere or run.farm is not None):
             self._lost(node, attempt, outcome)
         elif outcome.lost or self._spared(outcome):
             run.attempts.discard(attempt, failed=False)
-            if run.farm is not None and outcome.lost:
-                run.farm.lost(node, attempt, outcome)
-            else:
-                if outcome.lost:
-                    attempt.number -= 1  # It never started.
-                run.enqueue(node)
+            if outcome.lost:
+                attempt.number -= 1  # It never started.
+            run.enqueue(node)
         elif outcome.ok:
             self._succeeded(node, attempt, outcome)
         else:
@@ -49,6 +46,14 @@ class Judge:
     def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""
         run = self._run
+        if run.farm is not None and outcome.unfit and outcome.host:
+            name, why = attempt.instance.name, f"{outcome.host}: {outcome.message}"
+            if not run.farm.ban(node, outcome.host):
+                run.attempts.discard(attempt, failed=False)
+                run.reporter.output(name, attempt.bundle.log, True)
+                run.fail(node, why, outcome)
+                return
+            run.reporter.note(f"{name}: {why}; it runs elsewhere")
         changed = run.attempts.changed_input(node, attempt, outcome)
         if changed:
             self._void(node, attempt, outcome, f"input {changed} changed while {attempt.instance.name} ran")

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 
 from f0make.later import later
+from f0make.template.shelltext.builtins import Program, integers_of
+from f0make.template.shelltext.conditions import UNNAMED, UNREAD, Conditions
+from f0make.template.shelltext.cursor import HOLE, Heredoc, Unreadable, Word
 from f0make.template.shelltext.dialect import Dialect, words_of
-from f0make.template.shelltext.lexer import HOLE, Heredoc, Lexer, Unreadable, Word
-from f0make.template.shelltext.programs import (
-    ECHOES,
-    Program,
-    integers_of,
-    programs,
-    reads_program,
-)
+from f0make.template.shelltext.programs import ECHOES, programs, reads_program
 from f0make.template.shelltext.spot import ARITHMETIC, OTHER, PROGRAM, WORD, Refusal, Spot
 
 _REDIRECTION = later(r"(?:\d+|\{\w+\})?(<<<|<<-?|<&|>&|&>>?|<>|>>|>\||>!?|<)")
@@ -22,14 +18,8 @@ _ONWARD = words_of("if then else elif while until do ! { coproc nocorrect always
 """Reserved words after which another command begins."""
 _CLOSING = words_of("fi done } esac")
 _ASSIGNMENT = later(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=", re.ASCII)
-_CONDITION_SIGNS = later(r"&&|\|\||[()<>]")
-_COMPARES_NUMBERS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
-
 _FILE_DESCRIPTOR = Refusal("a value here would be read as a file descriptor", ARITHMETIC)
 _FUNCTION = Refusal("a value cannot be the name of a function")
-_COMPARED = Refusal("this shell evaluates what it compares as numbers: no quoting helps", ARITHMETIC)
-_VARIABLE = Refusal("a value cannot be the name of a variable, or a part of it")
-_UNREAD = Refusal("f0make cannot tell how the shell reads this value")
 
 
 def read(text: str, dialect: Dialect) -> list[Spot]:
@@ -38,7 +28,7 @@ def read(text: str, dialect: Dialect) -> list[Spot]:
     reader = Reader(text, dialect, spots, 0, 0)
     try:
         reader.commands("")
-        unread = _UNREAD
+        unread = UNREAD
     except (Unreadable, RecursionError) as error:
         said = str(error) if isinstance(error, Unreadable) else "it is nested too deeply"
         unread = Refusal(f"f0make cannot read this shell text: {said}")
@@ -65,7 +55,7 @@ class _Simple:
         """Its here-strings."""
 
 
-class Reader(Lexer):
+class Reader(Conditions):
     """Reads commands."""
 
     def commands(self, closing: str) -> None:
@@ -114,32 +104,6 @@ class Reader(Lexer):
                 if piped and command is not None and self._reads_program(command):
                     self._refuse_piped(previous, begin)
                 previous, piped = command, False
-
-    def _blanks(self) -> None:
-        while self.at < self.end:
-            if self.text[self.at] in " \t":
-                self.at += 1
-            elif self.ahead("\\\n"):
-                self.at += 2
-            else:
-                return
-
-    def _word_ahead(self, word: str) -> bool:
-        """Whether exactly ``word`` comes next."""
-        after = self.at + len(word)
-        return self.ahead(word) and (after >= self.end or self.text[after] in " \t\n;&|<>()")
-
-    def _gap(self) -> None:
-        """Blanks, newlines and comments."""
-        while True:
-            self._blanks()
-            sign = self.peek()
-            if sign == "\n":
-                self.newline()
-            elif sign == "#":
-                self.comment()
-            else:
-                return
 
     # One command
 
@@ -193,7 +157,7 @@ class Reader(Lexer):
         if self.ahead("((") and self.arithmetic():
             return
         name = self.word()
-        self.refuse(name.start, name.end, _VARIABLE)
+        self.refuse(name.start, name.end, UNNAMED)
         self._gap()
         if self._word_ahead("in"):
             self.at += 2
@@ -208,18 +172,6 @@ class Reader(Lexer):
                 self._some_word()
                 self._gap()
             self.at += 1
-
-    def _some_word(self, **how: str | bool) -> Word:
-        """A word. Raises Unreadable where there is none."""
-        start = self.at
-        word = self.word(
-            joined=bool(how.get("joined")), forced=bool(how.get("forced")), role=str(how.get("role", ""))
-        )
-        if self.at == start:
-            raise Unreadable(
-                f"`{self.peek()}` was not expected" if self.peek() else "a word is missing at the end"
-            )
-        return word
 
     def _case(self) -> None:
         """`WORD in PATTERN) COMMANDS ;; … esac`, after `case`."""
@@ -248,53 +200,6 @@ class Reader(Lexer):
                 raise Unreadable("a `)` is missing after a pattern of `case`")
             self.at += 1
             self.commands(";;")
-
-    def _condition(self) -> None:
-        """`[[ … ]]`."""
-        self.at += 2
-        words: list[Word] = []
-        while True:
-            self._gap()
-            if self._word_ahead("]]"):
-                self.at += 2
-                break
-            sign = _CONDITION_SIGNS.match(self.text, self.at, self.end)
-            if sign is not None and not (sign[0] in "<>" and self.text[sign.end() : sign.end() + 1] == "("):
-                self.at = sign.end()
-                continue
-            if words and words[-1].text == "=~":
-                self._regular_expression()
-                words.append(Word(self.at, self.at, ""))
-                continue
-            words.append(self._some_word(joined=True, forced=True, role="pattern"))
-        for at, word in enumerate(words):
-            if word.text in _COMPARES_NUMBERS:
-                for other in words[max(at - 1, 0) : at + 2]:
-                    self.refuse(other.start, other.end, _COMPARED)
-            elif word.text in ("-v", "-R"):
-                for other in words[at + 1 : at + 2]:
-                    self.refuse(other.start, other.end, _VARIABLE)
-
-    def _regular_expression(self) -> None:
-        """What follows `=~`: parentheses and `|` belong to it."""
-        depth = 0
-        start = self.at
-        while self.at < self.end:
-            sign = self.peek()
-            if sign == HOLE:
-                spot = Spot(WORD, joined=True, forced=True)
-                if depth and self.dialect.name == "zsh":
-                    spot.refusal = _UNREAD
-                self.put(spot)
-            elif sign in " \t\n" and depth == 0:
-                break
-            elif sign in "()":
-                depth += 1 if sign == "(" else -1
-                self.at += 1
-            else:
-                self._piece(sign)
-        if self.at == start:
-            raise Unreadable("a regular expression is missing")
 
     # Simple commands
 

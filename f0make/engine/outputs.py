@@ -10,8 +10,6 @@ from f0make.cache.blobs import BlobCorrupt
 from f0make.engine.handover import Handover
 from f0make.engine.tokens import Tokens
 from f0make.files.signature import FOREVER, clock_ns
-from f0make.files.workspace import trees
-from f0make.files.workspace.marks import Marks
 from f0make.files.workspace.place import InTheWay, Workspace
 from f0make.model import Instance, Output
 from f0make.session import Session
@@ -173,6 +171,8 @@ class Outputs:
 
         Raises BlobMissing or BlobCorrupt; what was not restored by then is simply missing.
         """
+        from f0make.files.workspace import trees
+
         recorded = record.get("trees", {})
         try:
             for output in wrong:
@@ -197,6 +197,8 @@ class Outputs:
         self, path: str, token: str, tree: Mapping[str, str] | None, blobs: Blobs, record: Mapping[str, Any]
     ) -> Iterable[str]:
         """Bring one output back; the files that were written."""
+        from f0make.files.workspace.marks import Marks
+
         contents, have = self.tokens.contents, None
         kind = self.place.kind(path)
         if tree is not None and kind == stat.S_IFDIR and not self.ours(path) and self._tidy(path, tree):

@@ -137,3 +137,7 @@ def sound(record: Mapping[str, Any]) -> bool:
 def _inside(record: Mapping[str, Any], name: str, path: str) -> Mapping[str, int]:
     values = (record.get(name) or {}).get(path)
     return {} if values is None else {"": values} if isinstance(values, int) else values
+
+
+NO_MARKS = Marks({}, "")
+"""Of an output of which nothing is recorded: the time is now, the rights are what the umask gives."""

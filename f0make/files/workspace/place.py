@@ -11,22 +11,23 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from f0make.cache.blobs import Blobs
 from f0make.files import signature
 from f0make.files.digest import FileError
 from f0make.files.signature import Signature
 from f0make.files.workspace.below import Below, InTheWay, open_listing
-from f0make.files.workspace.marks import Marks
-from f0make.files.workspace.moving import move_aside
 from f0make.files.workspace.removing import prune, remove_entry, take_write_permission
-from f0make.files.workspace.restoring import Restorer, Written
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.cache.blobs import Blobs
+    from f0make.files.workspace.marks import Marks
+    from f0make.files.workspace.restoring import Restorer, Written
 
 __all__ = ["FileError", "InTheWay", "Workspace"]
 
 STATE = ".f0make"
 DISPLACED = "displaced"
 FAILED = "failed"
-_NOTHING = Marks({}, "")
 
 
 class Workspace:
@@ -163,16 +164,21 @@ class Workspace:
         tree: Mapping[str, str] | None,
         blobs: Blobs,
         have: Mapping[str, str] | None = None,
-        marks: Marks = _NOTHING,
+        marks: Marks | None = None,
     ) -> Written:
         """Bring the output ``path`` back, with its times and rights; see `Restorer.output`."""
+        from f0make.files.workspace.marks import NO_MARKS
+        from f0make.files.workspace.restoring import Restorer
+
         if self._restorer is None or self._restorer.blobs is not blobs:
             if self._restorer is not None:
                 self._restorer.close()
             self._restorer = Restorer(self.below, self.state, blobs)
-        return self._restorer.output(path, token, tree, marks, have)
+        return self._restorer.output(path, token, tree, marks or NO_MARKS, have)
 
     def _aside(self, path: str, base: str) -> str:
+        from f0make.files.workspace.moving import move_aside
+
         self.state.exist()
         moved = move_aside(self.below, path, self.state, base)
         return f"{STATE}/{moved}" if moved else ""

@@ -238,8 +238,13 @@ class Outputs:
         there = self._tree_there(path)
         if there is None:
             return False
+        kept = self._recorded_tree(path)
         for relative, token in there.items():
-            if tree.get(relative) != token and token != "/":
+            if tree.get(relative) == token or token == "/":
+                continue
+            if kept.get(relative) == token:
+                self.place.remove(f"{path}/{relative}")  # f0make's own, of another result
+            else:
                 self.displace(f"{path}/{relative}")
         wanted = {r if token == "/" else os.path.dirname(r) for r, token in tree.items()}
         self.place.prune(path, wanted)

@@ -276,9 +276,7 @@ class Session:
 
     def _with_pattern(self, missing: MissingInput) -> Problem:
         """The problem of a missing input, with the pattern step that could make it if it had what it needs."""
-        unmet = self.expansion.would_need(missing.path)
-        hint = f"{unmet[0]} would make it, but its input {unmet[1]!r} does not exist" if unmet else ""
-        return replace(missing.problem, hint=hint)
+        return replace(missing.problem, hint=self.expansion.would_need(missing.path) or "")
 
     def _perhaps_made(self, path: str, faulty: bool) -> bool:
         without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
@@ -432,9 +430,7 @@ class Session:
             return []
         unmet = self.expansion.would_need(path)
         if unmet is not None:
-            raise UsageError(
-                f"target {target!r}: {unmet[0]} would make it, but its input {unmet[1]!r} does not exist"
-            )
+            raise UsageError(f"target {target!r}: {unmet}")
         if names_step(target, self.graph.by_step) and "[" in target:
             step = target.partition("[")[0]
             raise UsageError(

@@ -37,8 +37,8 @@ class Expansion:
     """Tables."""
     stages: Stages | None = None
 
-    def would_need(self, path: str) -> tuple[str, str] | None:
-        """The pattern instance that would make ``path`` if only an input existed, and that input; else None."""
+    def would_need(self, path: str) -> str | None:
+        """Which pattern instance would make ``path`` if only a file existed, and which file; else None."""
         if self.stages is None or not any(s.plan.pattern for s in self.stages.states.values()):
             return None
         return Resolver(self.stages, Waiting(self.stages).awaited).would_need(path)

@@ -241,14 +241,37 @@ class Resolver:
             self._known[path] = found
         return found
 
-    def would_need(self, path: str) -> tuple[str, str] | None:
-        """An instance that would make ``path``, and the input that it lacks; None when no pattern matches."""
+    def would_need(self, path: str) -> str | None:
+        """Which instance would make ``path``, and what is not there for that; None when no pattern matches.
+
+        In a chain of pattern steps that is the leaf: the first file that no pattern step would make, or only one that
+        stands in the chain already.
+        """
+        first = last = self._unmet(path)
+        steps: set[str] = set()
+        while last is not None and last[0].step.name not in steps:
+            steps.add(last[0].step.name)
+            further = self._unmet(last[1])
+            if further is None or further[0].step.name in steps:
+                break
+            last = further
+        if first is None or last is None:
+            return None
+        if first is last:
+            return f"{first[0].name} would make it, but its input {first[1]!r} does not exist"
+        return (
+            f"{first[0].name} would make it, from what {last[0].name} would make, "
+            f"but the input {last[1]!r} of that does not exist"
+        )
+
+    def _unmet(self, path: str) -> tuple[Instance, str] | None:
+        """An instance that would make ``path``, and the input that it lacks."""
         for state, variables in self._matches(path):
             instance = self._candidate(state, variables)
             for wanted in instance.inputs if instance is not None else ():
-                name = instance_name(state.name, variables)
-                if self.resolve(wanted, (name,)).kind == "nothing":
-                    return name, wanted
+                assert instance is not None
+                if self.resolve(wanted, (instance.name,)).kind == "nothing":
+                    return instance, wanted
         return None
 
     def _missing(self, instance: Instance, chain: tuple[str, ...]) -> Found | None:

@@ -39,6 +39,7 @@ class Report:
             "missing_reads": ctx.missing_reads,
             "writes": ctx.writes,
         }
+        _flush_files()
         tracing = sys.modules["_f0make.tracing"].__dict__
         try:
             tracing["tell_absent"]()
@@ -161,22 +162,27 @@ def _end() -> None:
 
 
 def _drop_modules() -> None:
-    mine = [m for name, m in sys.modules.items() if name not in _BEFORE and isinstance(m, type(sys))]
+    from _weakref import ref
+
+    mine = [ref(m) for name, m in sys.modules.items() if name not in _BEFORE and isinstance(m, type(sys))]
     for name in [name for name in sys.modules if name not in _BEFORE]:
         del sys.modules[name]
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     gc.collect()
     while mine:
-        names = mine.pop().__dict__
-        for name in list(names):
-            if name != "__builtins__":
-                names[name] = None
+        module = mine.pop()()
+        names = module.__dict__ if module is not None else {}
+        for private in (True, False):  # in the order of Python itself
+            for name in list(names):
+                if name != "__builtins__" and (name[:1] == "_") == private:
+                    names[name] = None
+        del module, names
     gc.collect()
 
 
 def _flush_files() -> None:
-    """Flush what is still held by something: Python would have closed these files with their last reference."""
+    """Flush every file that is open: closed with a whole cycle of garbage, some would lose what was written last."""
     import _io
 
     for kind in (_io.TextIOWrapper, _io._BufferedIOBase):

@@ -210,6 +210,7 @@ class Session:
         problems += self._missing_inputs(passing, bool(faults), bool(problems))
         problems += self.graph.cycles()
         problems += self._beyond_limits()
+        problems += self._missing_interpreters()
         if problems or faults:
             told = {(p.where, p.message): p for p in [*problems, *faults]}
             raise RecipeError(list(told.values()))
@@ -382,6 +383,23 @@ class Session:
         if not problems:
             instance.args = typed
         return facts, problems
+
+    def _missing_interpreters(self) -> list[Problem]:
+        """`python` that names what is not there and what no step makes. On other machines that is another question."""
+        declared = [i for i in self.expansion.instances if i.python and i.module is not None]
+        if not declared or self.options.hosts or self.options.host or self.options.backend != "local":
+            return []
+        bases = self._code_bases()
+        return [
+            Problem(
+                f"no interpreter is at {instance.python!r}",
+                instance.step.where("python"),
+                f"{instance.step.name}.python",
+            )
+            for instance in declared
+            if not os.access(path := bases.interpreter(instance).path, os.X_OK)
+            and self.graph.producer_of(self.relative(path)) is None
+        ]
 
     def _unknown_names(self) -> list[Problem]:
         """`depends_on` that a template rendered to something that is no step."""

@@ -43,6 +43,8 @@ class LocalDask:
                 stderr=stderr,
                 start_new_session=True,
                 text=True,
+                # It and its workers import nothing from the workspace, where `token.py` may be anybody's.
+                cwd=self._directory,
             )
         assert self._process.stdout is not None
         told = self._process.stdout.readline().strip()
@@ -71,7 +73,7 @@ class LocalDask:
 
 
 _START = (
-    "import sys; sys.path.append(sys.argv[1])\n"
+    "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]\n"
     "if __name__ == '__main__':\n    from f0make.engines.local_dask import main\n    main(sys.argv[2:])"
 )
 

@@ -12,7 +12,7 @@ from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.code.digest import CodeBase
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.contents import Contents
-from f0make.remote import arrival, needs
+from f0make.remote import arrival, named, needs
 from f0make.remote.attempt import run_attempt
 
 ENVIRON = {b"PATH": os.environb[b"PATH"], b"HOME": b"/nowhere"}
@@ -69,7 +69,7 @@ class Places:
             os.chdir(before)
 
     def fetch(self, bundle: Bundle, outcome: Outcome) -> None:
-        for digest in arrival.wanted(outcome):
+        for digest in named.wanted(outcome):
             self.blobs.add(self.store.path(digest), digest)
         arrival.place(bundle, outcome, self.blobs)
 
@@ -93,9 +93,15 @@ def test_inputs_lie_at_their_places_and_nothing_else(places: Places) -> None:
     (tree / "deep" / "er" / "file").write_text("1")
     (tree / "link").symlink_to("deep/er/file")
     (places.here / "direct").symlink_to("in/target")
+    (tree / "far").symlink_to("../in/target")
+    elsewhere = places.here.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "f").write_text("!")
+    (elsewhere / "l").symlink_to("f")
+    (tree / "all").symlink_to(elsewhere)
     (places.here / "in" / "target").write_text("through a link")
     bundle = places.bundle(
-        'find . -mindepth 1 -print0 | LC_ALL=C sort -z > "$TMPDIR/l"; mv "$TMPDIR/l" out/list; ./tool > out/tool; cat direct; test -L direct; cat tree/link',
+        'find . -mindepth 1 -print0 | LC_ALL=C sort -z > "$TMPDIR/l"; mv "$TMPDIR/l" out/list; ./tool > out/tool; cat direct; test ! -L direct; cat tree/link tree/far tree/all/f; test -L tree/link; test ! -L tree/far',
         [name, "tool", "tree", "direct"],
         [("out/list", False), ("out/tool", False)],
     )
@@ -108,19 +114,22 @@ def test_inputs_lie_at_their_places_and_nothing_else(places: Places) -> None:
         b"./direct",
         b"./in",
         b"./" + os.fsencode(name),
-        b"./in/target",
         b"./out",
         b"./tool",
         b"./tree",
+        b"./tree/all",
+        b"./tree/all/f",
+        b"./tree/all/l",
         b"./tree/deep",
         b"./tree/deep/er",
         b"./tree/deep/er/file",
         b"./tree/empty",
+        b"./tree/far",
         b"./tree/link",
     ]
     assert listed.split(b"\0")[:-1] == sorted(expected)
     assert (places.here / "out" / "tool").read_text() == "tool\n"
-    assert (places.here / "log").read_text() == "through a link1"
+    assert (places.here / "log").read_text() == "through a link1through a link!"
     assert outcome.outputs == {p: Contents(str(places.here)).token(p) for p in ("out/list", "out/tool")}
 
 
@@ -139,7 +148,7 @@ def test_outputs_come_back_with_bits_links_and_empty_directories(places: Places)
     assert os.access(places.here / "d" / "sub" / "x", os.X_OK)
     assert os.readlink(places.here / "link") == "f"
     contents = Contents(str(places.here))
-    assert outcome.outputs == {path: contents.token(path) for path, _ in outputs}
+    assert outcome.outputs == {path: contents.own(path) for path, _ in outputs}
 
 
 def test_environment_is_the_given_one_with_a_private_tmpdir(

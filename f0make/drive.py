@@ -21,7 +21,7 @@ from f0make.state.identity import UNKNOWN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
     from f0make.execution.bundle import Backend
     from f0make.governor.governor import Governor
     from f0make.options import Event, Reporter, RunOptions
@@ -39,7 +39,7 @@ class Means:
     backend: Callable[[], Backend]
     """Makes it, when something must run."""
     blobs: Blobs | None
-    shared: SharedRecords | None
+    shared: ForPlatform | None
     governor: Governor | None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
     from f0make.execution.bundle import Backend
     from f0make.execution.local import LocalBackend
     from f0make.governor.governor import Governor
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from f0make.partial.session import PartSession
     from f0make.plan.decide import Planned
     from f0make.remote.hosts import Host
+    from f0make.secrets import Secrets
     from f0make.session import Session
     from f0make.state.snapshot import Look
 
@@ -49,6 +50,8 @@ class Executor:
         self.reporter: Reporter = reporter or Silent()
         self.workspace = os.path.abspath(self.options.workspace)
         self._hosts: list[Host] | None = None
+        self._taken: dict[str, str] = {}
+        """Variables that are out of the environment while something runs."""
         self._early = Early(self.options, self._jobs, self._local)
 
     def execute(
@@ -85,6 +88,7 @@ class Executor:
             self._early.stop()
             end_all()
             lock.release()
+            os.environ.update(self._taken)
 
     def _open_part(self, path: str, targets: list[str], look: Look | None) -> PartSession | None:
         """The part of the graph that changes since the last run reach; None when the full way must tell."""
@@ -127,11 +131,29 @@ class Executor:
         session.watched_files.update(map(os.path.abspath, self.options.hosts))
         try:
             self.check_request(session)
+            if session.secrets is not None:
+                self._take_secrets(session, session.secrets)
         except BaseException:
             with suppress(OSError):
                 session.close()
             raise
         return session
+
+    def _take_secrets(self, session: Session, secrets: Secrets) -> None:
+        """Keep the recipe's secrets to f0make and the steps that list them. Raises RecipeError when one is missing."""
+        from f0make.execution import forkserver
+        from f0make.scrub import scrub
+
+        steps = [i.step for i in session.instances(sorted(session.wanted())) if i.when]
+        steps += [step for step in session.recipe.steps if step.name in session.pending]
+        problems = secrets.problems(steps)
+        if problems:
+            raise RecipeError(problems)
+        self._taken.update(scrub(secrets.from_environment))
+        if self._taken:
+            # What came up before had them in its environment.
+            self._early.stop()
+            forkserver.dismiss()
 
     def plan(self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()) -> list[Planned]:
         """What `execute` would do, in topological order; changes nothing on disk and runs nothing."""
@@ -226,7 +248,7 @@ class Executor:
 
         return budget_of(options, session.recipe) or None
 
-    def _caches(self, create: bool) -> tuple[Blobs | None, SharedRecords | None]:
+    def _caches(self, create: bool) -> tuple[Blobs | None, ForPlatform | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
         from f0make.cache.opening import open_caches
 

@@ -109,6 +109,10 @@ class Step:
     when: str | None = None
     cache: bool | str = True
     always: bool | str = False
+    secrets: list[str] = field(default_factory=list)
+    """Names of the recipe's secrets that it gets as variables."""
+    any_platform: bool | str = False
+    """Its result is the same on every system, machine and Python."""
 
     def where(self, key: str = "") -> Where:
         """The place of ``key`` (or of the nearest enclosing key that has a place)."""
@@ -135,6 +139,8 @@ class Recipe:
     wildcards: dict[str, str] = field(default_factory=dict)
     test_meta: dict[str, str] = field(default_factory=dict)
     budget: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Name -> the file that holds it, empty: it is taken from the environment."""
     files: list[str] = field(default_factory=list)
     """Every file that was read to make this recipe: the recipe, its includes, `--config` files."""
     sources: dict[str, str] = field(default_factory=dict)
@@ -191,6 +197,7 @@ class Instance:
     when: bool = True
     cache: bool = True
     always: bool = False
+    any_platform: bool = False
     module: str | None = None
     function: str | None = None
     keyed: dict[str, Any] = field(default_factory=dict)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from f0make.partial.session import Rest
     from f0make.recipe.cache import StepCache
     from f0make.recipe.opinions import Opinions
+    from f0make.secrets import Secrets
     from f0make.state.store import Store
     from f0make.trail import Trail
 
@@ -75,6 +76,8 @@ class Session:
         self.asked_in_vain: set[str] = set()
         """Those of them that were not there when the graph was made."""
         self._sources: set[str] | None = None
+        self.secrets: Secrets | None = None
+        """What the recipe's `secrets` are, if it has any."""
         self.directory_rows: dict[str, Row] = {}
         """Directories that globs listed: path -> row as in `Contents.rows`."""
         self.link_rows: dict[str, Row] = {}
@@ -129,6 +132,10 @@ class Session:
         contents.rehash = options.rehash
         session = cls(workspace, store, contents, options)
         session.recipe = recipe
+        if recipe.secrets:
+            from f0make.secrets import Secrets
+
+            session.secrets = Secrets(recipe.secrets, workspace, os.environ, create=not readonly)
         session.given_targets = bool(targets)
         session.targets = list(targets) or list(recipe.targets)
         session.warnings += [*recipe.warnings, *store.damage]

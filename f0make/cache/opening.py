@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 
 from f0make.cache.blobs import Blobs, CacheUnusable
-from f0make.cache.shared import ActionCache, SharedRecords
+from f0make.cache.platform import ForPlatform
+from f0make.cache.shared import ActionCache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ OWN = os.path.join(".f0make", "cache")
 
 def open_caches(
     workspace: str, options: RunOptions, note: Callable[[str], None], create: bool
-) -> tuple[Blobs | None, SharedRecords | None]:
+) -> tuple[Blobs | None, ForPlatform | None]:
     """The blob store and, with `--cache`, the shared records; None for what is not wanted or cannot be used.
 
     ``create``: for a run; else nothing is changed, neither here nor on a server. Raises UsageError.
@@ -40,7 +41,9 @@ def open_caches(
         note(f"{error}; going on without it")
         return None, None
     if not server or given is None:
-        return blobs, ActionCache(directory) if given else None
+        return blobs, ForPlatform(ActionCache(directory)) if given else None
     from f0make.cache.http.opening import open_cache
+    from f0make.cache.private import held
 
-    return blobs, open_cache(given, os.environ, blobs, options.cache_readonly, look_only=not create)
+    remote = open_cache(given, {**os.environ, **held}, blobs, options.cache_readonly, look_only=not create)
+    return blobs, ForPlatform(remote)

@@ -6,4 +6,7 @@ USER = "F0MAKE_CACHE_USER"
 PASSWORD = "F0MAKE_CACHE_PASSWORD"
 TOKEN = "F0MAKE_CACHE_TOKEN"
 
-PRIVATE = (USER, PASSWORD, TOKEN)
+PRIVATE = frozenset({USER, PASSWORD, TOKEN})
+
+held: dict[str, str] = {}
+"""Those of them that were taken out of the environment at the start of a run (`f0make.scrub`)."""

@@ -7,14 +7,14 @@ from queue import Empty, SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
 
 
 class Asking:
     """Which nodes wait for which key; an answer wakes the loop through ``wake``. False: none waits."""
 
     def __init__(
-        self, shared: SharedRecords | None, wake: Callable[[], None], note: Callable[[str], None]
+        self, shared: ForPlatform | None, wake: Callable[[], None], note: Callable[[str], None]
     ) -> None:
         self._shared = shared
         self._wake = wake

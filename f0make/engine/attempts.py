@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
+from f0make.errors import UsageError
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.lognames import log_name
 from f0make.files.sha import sha256
@@ -129,6 +130,11 @@ class Attempts:
             context=context,
             foreign_keys=foreign,
         )
+        if instance.step.secrets and run.session.secrets is not None:
+            try:
+                bundle.secrets = run.session.secrets.variables(instance)
+            except UsageError as error:
+                raise CannotAttempt(str(error)) from None
         if run.farm is not None:
             bundle.host = run.farm.place_of(node)
             if bundle.host:
@@ -314,6 +320,7 @@ class Attempts:
         record.update(attempt.cost)
         run.session.store.append_record(record)
         if run.decider.shared is not None and outcome.stored and self._for_others(record):
+            run.decider.shared.at(record["key"], instance)
             run.decider.shared.put(record["key"], record)
         return record
 

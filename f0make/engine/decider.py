@@ -11,7 +11,7 @@ from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.discovered import Discovered
 from f0make.engine.tokens import Tokens
-from f0make.errors import RecipeError
+from f0make.errors import RecipeError, UsageError
 from f0make.files.keeping import blobs_of
 from f0make.key import Parts, declared_parts, key_of
 from f0make.lean import dataclass, field
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
     from f0make.files.contents import Seen
 
 
@@ -73,7 +73,7 @@ class Decider:
         tokens: Tokens,
         contexts: Contexts,
         blobs: Blobs | None,
-        shared: SharedRecords | None,
+        shared: ForPlatform | None,
         fingerprints: Callable[[Instance], list[str] | None],
     ) -> None:
         self.session = session
@@ -117,6 +117,11 @@ class Decider:
         except RecipeError as error:
             return Verdict(Kind.BLOCKED, str(error.problems[0]), inputs=inputs)
         parts = declared_parts(instance, facts.digest if facts else None, texts)
+        if instance.step.secrets and self.session.secrets is not None:
+            try:
+                parts.update(self.session.secrets.parts(instance))
+            except UsageError as error:
+                return Verdict(Kind.RUN, f"{error}, so its key cannot be known", inputs=inputs)
         verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)
         if index in self.forced:
             verdict.reason = "forced"
@@ -181,6 +186,7 @@ class Decider:
 
         record = holding(self.session.store.find(verdict.key))
         if record is None and self.shared is not None and not verdict.disputed:
+            self.shared.at(verdict.key, instance)
             found = self.shared.find(verdict.key)
             if found is None:
                 verdict.kind = Kind.ASKED

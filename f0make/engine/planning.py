@@ -17,11 +17,11 @@ from f0make.session import Session
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
 
 
 def plan(
-    session: Session, options: RunOptions, blobs: Blobs | None, shared: SharedRecords | None
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: ForPlatform | None
 ) -> list[Planned]:
     """What would become of every wanted instance, in topological order.
 
@@ -49,7 +49,7 @@ def plan(
 
 
 def foresee(
-    session: Session, options: RunOptions, blobs: Blobs | None, shared: SharedRecords | None
+    session: Session, options: RunOptions, blobs: Blobs | None, shared: ForPlatform | None
 ) -> list[Planned]:
     """The same for the graph as it is now."""
     graph = session.graph
@@ -120,7 +120,7 @@ def _foresee_protected(planned: Planned, verdict: Verdict, outputs: Outputs) -> 
             planned.protected, planned.certain = output.path, bool(verdict.key)
 
 
-def _in_waves(nodes: list[int], later: dict[int, str], shared: SharedRecords | None) -> Iterator[int]:
+def _in_waves(nodes: list[int], later: dict[int, str], shared: ForPlatform | None) -> Iterator[int]:
     """``nodes``, then those of them that were put into ``later``, once the keys there are answered, and so on.
 
     So the questions to a cache that is far away go out together: as many rounds as the graph is deep.

@@ -44,7 +44,7 @@ from f0make.session import Session
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.cache.shared import SharedRecords
+    from f0make.cache.platform import ForPlatform
     from f0make.engine.farm import Farm
     from f0make.governor.governor import Governor
     from f0make.remote.fleet import News
@@ -67,7 +67,7 @@ class Run:
         jobs: int,
         backend: Callable[[], Backend],
         blobs: Blobs | None,
-        shared: SharedRecords | None,
+        shared: ForPlatform | None,
         fingerprints: Callable[[Instance], list[str] | None],
         governor: Governor | None = None,
         hosts: Sequence[Host] = (),

@@ -59,6 +59,7 @@ def backend_for(
     server, url = None, ""
     if options.cache is not None and "://" in options.cache and not options.cache_readonly:
         from f0make.cache.http.opening import open_server
+        from f0make.cache.private import held
 
-        server, url = open_server(options.cache, os.environ), options.cache
+        server, url = open_server(options.cache, {**os.environ, **held}), options.cache
     return EngineBackend(cluster, workspace, Exchange(workspace, blobs, server), most, url)

@@ -34,6 +34,8 @@ class Bundle:
     """Absolute path."""
     env: dict[str, str] = field(default_factory=dict)
     """Declared variables only; they go over the inherited environment."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Variables whose values stand in no log and no message."""
     command: str | None = None
     shell: str | None = None
     """None: the default shell."""

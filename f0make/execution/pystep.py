@@ -61,7 +61,7 @@ class PythonSteps:
             argv.append(self._home.main(bundle.scratch))
             if bundle.guard:
                 self._watched(attempt, argv, theirs, name)
-            elif FORKS:
+            elif FORKS and not bundle.secrets:  # a warm one would hold its log, and serve others
                 self._forked(attempt, argv, theirs)
             else:
                 self._fresh(attempt, argv, theirs)

@@ -15,6 +15,7 @@ from f0make.execution import collect, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
 from f0make.execution.groups import RUN
+from f0make.execution.masking import Mask, MaskedLog
 from f0make.execution.steplog import StepLog
 from f0make.files import signature
 
@@ -84,8 +85,20 @@ class Runner:
             outcome.message = f"its log {bundle.log!r} cannot be written: {error.strerror}"
             outcome.disk_full = error.errno in NO_ROOM
             return outcome
+        mask = Mask(bundle.secrets.values()) if bundle.secrets else None
         try:
-            self._measured(bundle, outcome, log)
+            if mask is None:
+                self._measured(bundle, outcome, log)
+            else:
+                masked = MaskedLog(log, mask)
+                try:
+                    self._measured(bundle, outcome, masked.fd)
+                finally:
+                    masked.close()
+                if mask.names_in(outcome.writes):
+                    collect.fail(
+                        outcome, "it sets a context value that holds a secret, which would be stored"
+                    )
             if outcome.ok:
                 self._collector.collect(bundle, outcome)
             if outcome.strays:
@@ -99,6 +112,8 @@ class Runner:
             _explain(log)
         finally:
             self._log.end(self._alone)
+            if mask is not None:
+                outcome.message = mask.text(outcome.message)
         return outcome
 
     def close(self) -> None:
@@ -186,7 +201,7 @@ class Runner:
     def _environ_of(self, bundle: Bundle) -> dict[bytes, bytes]:
         environ = dict(self.environ)
         environ[b"F0MAKE_CPUS"] = b"%g" % bundle.cpus
-        for name, value in bundle.env.items():
+        for name, value in (*bundle.env.items(), *bundle.secrets.items()):
             environ[os.fsencode(name)] = os.fsencode(value)
         return environ
 

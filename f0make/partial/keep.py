@@ -67,8 +67,8 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
 
     Raises OSError when it cannot be written.
     """
-    if not sealed.possible():
-        return False
+    if not sealed.possible() or any(step.secrets for step in session.recipe.steps):
+        return False  # a snapshot knows nothing of secrets
     request = request_of_run(options, recipe_path, targets)
     progress = run.progress
     numbers = [n for n in sorted(progress.wanted) if progress.is_instance(n)]

@@ -16,6 +16,7 @@ from f0make.recipe.document import Document, read_document
 from f0make.recipe.opinions import Opinions
 from f0make.recipe.plain import from_plain
 from f0make.recipe.reader import Finding
+from f0make.recipe.secret_names import secrets_of, undeclared
 from f0make.recipe.settings import Settings
 from f0make.recipe.source import UnreadableError, as_problem, read_text
 from f0make.recipe.step import as_list
@@ -106,6 +107,7 @@ def _finish(
         for outer in [*chain, part]:
             settings = outer.merged_settings.over(settings)
         settings.apply(placed.step for placed in part.steps)
+    problems += [p for placed in whole.all_steps for p in undeclared(placed.step, whole.secrets)]
     problems += check_together(whole.all_steps, list(loader.sources))
     config = whole.config
     for file in configs:
@@ -129,6 +131,7 @@ def _finish(
         wildcards=whole.wildcards,
         test_meta=head.get("test_meta", {}),
         budget=head.get("budget", {}),
+        secrets=whole.secrets,
         files=loader.files,
         sources=loader.sources,
         warnings=[text for part, _ in whole.parts[:-1] for text in _without_effect(part)],
@@ -158,6 +161,7 @@ class _Merged:
     all_steps: list[Placed] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     wildcards: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[FilePart, list[FilePart]]] = field(default_factory=list)
 
 
@@ -232,6 +236,7 @@ class _Loader:
         whole.all_steps += part.all_steps
         whole.config = merged(whole.config, part.head.get("config", {}))
         whole.wildcards = {**whole.wildcards, **part.head.get("wildcards", {})}
+        whole.secrets = {**whole.secrets, **secrets_of(part.head)}
         whole.parts.append((part, [outer for _, outer in chain]))
         return part
 

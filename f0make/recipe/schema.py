@@ -7,7 +7,7 @@ from f0make.recipe import scalars
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree, one_or_many
 from f0make.recipe.nearest import did_you_mean
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Part of every digest of a validated step: goes up when the meaning of the same text changes."""
 
 NAME = later(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -71,6 +71,16 @@ def _variable_name(name: str) -> None:
         raise ValueError(f"{scalars.shown(name)} cannot be the name of an environment variable")
 
 
+def _secret_name(name: str) -> None:
+    if not _IDENTIFIER.match(name):
+        raise ValueError(f"{scalars.shown(name)} cannot be the name of a secret")
+
+
+def _secret(text: str) -> str:
+    _secret_name(text)
+    return text
+
+
 def _key(name: str) -> None:
     if not name:
         raise ValueError("an empty key")
@@ -100,6 +110,18 @@ TIMEOUT = Scalar("a duration such as 10s, 5m or 2h", scalars.to_timeout)
 PATH = Scalar("a path", _path)
 STEP_NAME = Scalar("the name of a step", _step_name)
 LABELS = one_or_many(Scalar("a label", _present))
+SECRET = Scalar("the name of a secret", _secret, template=False)
+SECRETS = OneOf(
+    "a name, or a list of names and of maps of a name to a file",
+    text=SECRET,
+    items=Many(
+        OneOf(
+            "a name, or a map of a name to a file",
+            text=SECRET,
+            entries=Mapped(Scalar("a path", _path, template=False), key=_secret_name),
+        )
+    ),
+)
 
 RESOURCES = Mapped(COUNT, key=_key, by_name=_resource)
 ENV = Mapped(TEXT, key=_variable_name)
@@ -204,6 +226,8 @@ STEP = Fields(
         "success": SUCCESS,
         "when": TEXT,
         "always": BOOL,
+        "secrets": one_or_many(SECRET),
+        "any_platform": BOOL,
     },
     required=("name",),
     aliases={
@@ -263,6 +287,7 @@ HEAD = Fields(
         "wildcards": Mapped(Scalar("a regular expression", _present, template=False), key=_key),
         "include": one_or_many(Scalar("a recipe file", _path, template=False)),
         "budget": BUDGET,
+        "secrets": SECRETS,
     },
     aliases={"name": "recipe", "includes": "include", "vars": "config", "environment": "env"},
 )

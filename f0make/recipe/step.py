@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 _SAME = (
     "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "python", "resources", "retries",
     "retry_delay", "timeout", "priority", "depfile", "when", "cache", "always",
+    "any_platform",
 )  # fmt: skip
 """Keys whose conformed value is the Step's field as it is."""
 
-_LISTS = ("depends_on", "runs_on", "fingerprint")
+_LISTS = ("depends_on", "runs_on", "fingerprint", "secrets")
 """Keys that take one text or a list."""
 
 _CHANGING = (dict, list)

@@ -35,6 +35,7 @@ MODULES = (
     "execution/inherited.py",
     "execution/interpreters.py",
     "execution/linux.py",
+    "execution/masking.py",
     "execution/portable.py",
     "execution/process.py",
     "execution/pystep.py",

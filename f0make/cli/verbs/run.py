@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
+from f0make.cache.private import PRIVATE, held
 from f0make.cli import reporters
 from f0make.options import RunOptions
 
@@ -24,6 +26,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
     reporter = None
     try:
+        if not PRIVATE.isdisjoint(os.environ):
+            from f0make.scrub import scrub
+
+            held.update(scrub(PRIVATE))
         # Now, while there is little to copy: from it come the workers, if anything must run.
         forkserver.prepare()
         from f0make.executor import Executor

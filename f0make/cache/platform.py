@@ -1,0 +1,100 @@
+"""What a shared cache offers is for the platform that made it: system and architecture, for python steps the Python, too.
+
+They join the key under which a record lies there, and not the key itself: in a workspace of its own nothing changes. A step
+with `any_platform: yes` says that its result is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from f0make.files.sha import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from f0make.cache.shared import SharedRecords
+    from f0make.model import Instance
+
+_SAME = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+def machine() -> str:
+    """System and architecture, such as ``linux x86_64``."""
+    if hasattr(os, "uname"):
+        found = os.uname().machine.lower()
+    else:
+        import platform
+
+        found = platform.machine().lower()
+    return f"{sys.platform} {_SAME.get(found, found)}"
+
+
+def python_of(instance: Instance) -> str:
+    """The minor version of the Python that a python step runs in, such as ``3.11``."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def key_there(key: str, instance: Instance) -> str:
+    """The key under which a shared cache has the records of ``instance`` with ``key``."""
+    if instance.any_platform:
+        return key
+    python = f" python {python_of(instance)}" if instance.module is not None else ""
+    return sha256(f"{key} {machine()}{python}".encode("ascii")).hexdigest()
+
+
+class ForPlatform:
+    """A shared cache, asked by the keys of this workspace; `at` must have been told of a key first."""
+
+    def __init__(self, shared: SharedRecords) -> None:
+        self.shared = shared
+        self._there: dict[str, str] = {}
+        self._here: dict[str, str] = {}
+
+    def at(self, key: str, instance: Instance) -> None:
+        """``key`` is that of ``instance``."""
+        if key not in self._there:
+            there = self._there[key] = key_there(key, instance)
+            self._here[there] = key
+
+    @property
+    def for_everybody(self) -> bool:
+        """Whether everybody who may ask may read all of it."""
+        return self.shared.for_everybody
+
+    def find(self, key: str) -> Sequence[dict[str, Any]] | None:
+        """As `SharedRecords.find`."""
+        found = self.shared.find(self._there[key])
+        return None if found is None else [{**record, "key": key} for record in found]
+
+    def bring(self, key: str, digests: list[str]) -> bool | None:
+        """As `SharedRecords.bring`."""
+        return self.shared.bring(self._there.get(key, key), digests)
+
+    def wait(self, key: str) -> None:
+        """As `SharedRecords.wait`."""
+        self.shared.wait(self._there.get(key, key))
+
+    def put(self, key: str, record: dict[str, Any]) -> None:
+        """As `SharedRecords.put`."""
+        there = self._there[key]
+        self.shared.put(there, {**record, "key": there})
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """As `SharedRecords.listen`."""
+        self.shared.listen(lambda there: listener(self._here.get(there, there)))
+
+    def notes(self) -> list[str]:
+        """As `SharedRecords.notes`."""
+        return self.shared.notes()
+
+    def close(self, stopped: Callable[[], bool]) -> None:
+        """As `SharedRecords.close`."""
+        self.shared.close(stopped)
+
+    def fields(self) -> dict[str, Any]:
+        """As `SharedRecords.fields`."""
+        return self.shared.fields()

@@ -53,7 +53,7 @@ def move_aside(source: Below, path: str, state: Below, base: str) -> str:
         raise
     except OSError as error:
         raise FileError(
-            f"{path!r} cannot be moved to {base!r} in f0make's state: {error.strerror}"
+            f"{path!r} is in the way and cannot be moved to '.f0make/{base}': {error.strerror}"
         ) from error
     finally:
         os.close(fd)

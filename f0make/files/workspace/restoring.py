@@ -118,6 +118,10 @@ class Restorer:
             return {f"{path}/{rel}": seen for rel, seen in found.items()}
         except FileExistsError:
             raise _in_the_way(path) from None
+        except OSError as error:
+            if not isinstance(error, FileError):
+                error.filename = path
+            raise
         finally:
             os.close(fd)
 

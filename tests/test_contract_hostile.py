@@ -191,6 +191,15 @@ def test_a_deleted_directory_is_said_so(f0: F0, tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("pattern", ["*/" * 14 + "x", "**/*/" * 10 + "x"])
+def test_links_in_a_circle_end(f0: F0, pattern: str) -> None:
+    f0.write("/".join(f"e{n}" for n in range(25)) + "/file", "")
+    for name in ("l1", "l2", "l3"):
+        (f0.workspace / name).symlink_to(".")
+    f0.write("r.yaml", STEP + f"    inputs: '{pattern}'\n    run: cat ${{{{ inputs }}}}\n")
+    check(f0, "validate", "r.yaml")
+
+
 def test_ctrl_c_ends_an_evaluation(f0: F0) -> None:
     f0.write(
         "r.yaml",

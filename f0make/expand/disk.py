@@ -13,6 +13,9 @@ from f0make.recipe.paths import STATE
 from f0make.regular_file import TABLE, read_regular
 from f0make.trail import NOT_THERE, Trail, follow
 
+MAX_AGAIN = 2_000
+"""Directories that may be listed under a second name: a link to a directory above gives any number of names."""
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -44,6 +47,12 @@ class DiskFacts:
         self._made_by = made_by
         self._paths = Paths(self.workspace, ())
         self._listed: dict[str, list[_Entry]] = {}
+        self._ends_listed: set[str] = set()
+        """What was listed, by what it leads to."""
+        self._again = 0
+        """Directories that had been listed before under another name."""
+        self._been: set[tuple[str, int, str]] = set()
+        """Where the glob at hand has been: with how many segments left and the first of them, or `below/` for everywhere below."""
 
     def made_by(self, path: str) -> str | None:
         """What the function given to the constructor says."""
@@ -64,6 +73,7 @@ class DiskFacts:
         segments = [s for s in pattern.split("/") if s not in ("", ".")]
         base = "/" if pattern.startswith("/") else ""
         found: set[str] = set()
+        self._been.clear()
         self._walk(base, segments, wanted_directories, found)
         return sorted({self._paths.relative(path) for path in found})
 
@@ -84,6 +94,9 @@ class DiskFacts:
             self._one(base, last, directories, found)
             return
         first, rest = segments[0], segments[1:]
+        if (base, len(segments), first) in self._been:
+            return
+        self._been.add((base, len(segments), first))
         if first == "**":
             self._walk_below(base, rest, directories, found)
             return
@@ -129,6 +142,9 @@ class DiskFacts:
         left = [base]
         while left:
             here = left.pop()
+            if (here, len(rest), f"below/{rest[0]}") in self._been:
+                continue  # and so was all that is below
+            self._been.add((here, len(rest), f"below/{rest[0]}"))
             self._walk(here, rest, directories, found)
             left += [
                 here + entry.name + "/"
@@ -143,6 +159,13 @@ class DiskFacts:
         entries: list[_Entry] = []
         trail = self._follow(base)
         if trail.end is not None:
+            if trail.end in self._ends_listed:
+                self._again += 1
+                if self._again > MAX_AGAIN:
+                    raise Unlistable(
+                        f"{base!r} and others: links lead into the same directories again and again"
+                    )
+            self._ends_listed.add(trail.end)
             self.directories.add(trail.end)
             try:
                 with os.scandir(self._real(base)) as scan:

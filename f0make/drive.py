@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform import ForPlatform
+    from f0make.engine.unsupported import Places
     from f0make.execution.bundle import Backend
     from f0make.governor.governor import Governor
     from f0make.options import Event, Reporter, RunOptions
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 class Means:
     """What a run has to work with."""
 
+    places: Callable[[], Places]
+    """Tells where steps may run."""
     jobs: int
     hosts: Sequence[Host]
     backend: Callable[[], Backend]
@@ -73,6 +76,7 @@ def drive(
         fingerprints=Taken(session.workspace, dict(os.environ)),
         governor=means.governor,
         hosts=means.hosts,
+        places=means.places,
     )
     watch = getattr(reporter, "watch", None)
     if watch is not None:
@@ -183,6 +187,7 @@ def _result(run: Run, summary: Event) -> RunResult:
     }
     if rest is not None:
         steps.update(rest.states())
+    steps.update(run.without_instances)
     context = Context(run.contexts.everything())
     return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))
 

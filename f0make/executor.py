@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform import ForPlatform
+    from f0make.engine.unsupported import Places
     from f0make.execution.bundle import Backend
     from f0make.execution.local import LocalBackend
     from f0make.governor.governor import Governor
@@ -109,9 +110,17 @@ class Executor:
         if look.unfinished:
             self._go_ahead()
         part = open_part(options, self.workspace, look, self.reporter.note)
+        if part is not None and self._beyond_places(part):
+            part.close()  # Whether it must run decides what is said before anything does: for that the whole is needed.
+            part = None
         if part is None:
             self._early.stop()
         return part
+
+    def _beyond_places(self, part: PartSession) -> bool:
+        """Whether one of the instances that changes reach asks for a place that there is not."""
+        asking = [instance for instance in part.graph.instances if instance.runs_on]
+        return bool(asking) and any(map(self.places().refusal, asking))
 
     def _go_ahead(self) -> None:
         """While other processes look for more changes: have a worker come up, and read the rest of the program."""
@@ -131,6 +140,7 @@ class Executor:
         session.watched_files.update(map(os.path.abspath, self.options.hosts))
         try:
             self.check_request(session)
+            self.check_places(session)
             if session.secrets is not None:
                 self._take_secrets(session, session.secrets)
         except BaseException:
@@ -176,6 +186,7 @@ class Executor:
             blobs, shared = self._caches(create=False)
             session.hash_large_together(usable_cores(), self.reporter.note)
             planned = plan(session, self.options, blobs, shared)
+            self.check_places(session, planned)
             return session.graph, planned
         finally:
             session.close()
@@ -196,23 +207,46 @@ class Executor:
         finally:
             session.close()
 
-    def check_request(self, session: Session, placed: bool = True) -> None:
-        """Refuse unknown words of `--only` and `--skip`, and with ``placed`` steps that no place takes.
-
-        Raises UsageError and RecipeError.
-        """
-        from f0make.engine.unsupported import not_here, unsupported
-
+    def check_request(self, session: Session) -> None:
+        """Refuse unknown words of `--only` and `--skip`, and what is beyond the budget. Raises UsageError, RecipeError."""
         session.selected("--only", self.options.only)
         session.selected("--skip", self.options.skip)
-        if self.options.backend not in ("local", "ssh"):
+        if self.elsewhere:
             from f0make.engines.opening import check
 
             check(self.options)
-            problems = not_here(session, self.options.backend)
-        else:
-            problems = unsupported(session, self.hosts(), self.options.jobs != 0) if placed else []
-        problems += self._beyond_budget(session)
+        problems = self._beyond_budget(session)
+        if problems:
+            raise RecipeError(problems)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether everything runs on a cluster (see `engines`)."""
+        return self.options.backend not in ("local", "ssh")
+
+    def places(self) -> Places:
+        """Where steps may run. Raises UsageError and RecipeError for wrong hosts."""
+        from f0make.engine.unsupported import Places
+
+        if self.elsewhere:
+            return Places(cluster=self.options.backend)
+        return Places(self.hosts(), self.options.jobs != 0)
+
+    def check_places(self, session: Session, planned: Sequence[Planned] | None = None) -> None:
+        """Refuse steps that must run and that no place takes: those that ``planned`` says, default as a plan would say.
+
+        Raises UsageError and RecipeError.
+        """
+        from f0make.engine.unsupported import unsupported
+
+        places = self.places()
+        if not unsupported(session, places):
+            return
+        if planned is None:
+            from f0make.engine.planning import plan
+
+            planned = plan(session, self.options, *self._caches(create=False))
+        problems = unsupported(session, places, {p.instance.name: p.status for p in planned})
         if problems:
             raise RecipeError(problems)
 
@@ -318,6 +352,7 @@ class Executor:
         from f0make.drive import Means, drive
 
         means = Means(
+            places=self.places,
             jobs=jobs,
             hosts=hosts,
             blobs=blobs,

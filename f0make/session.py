@@ -12,6 +12,7 @@ from contextlib import suppress
 from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph, MissingInput
+from f0make.growing import lose, root_of
 from f0make.lean import replace
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
@@ -73,6 +74,14 @@ class Session:
         self._code_cache: dict[str, Any] = {}
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
+        self.passing: Passing | None = None
+        """What was found of the links that inputs pass."""
+        self.finished: frozenset[str] = frozenset()
+        """Steps that `after:` waits for and that are done: what waited for them is in the graph."""
+        self.faults: dict[str, str] = {}
+        """Instances that have appeared and cannot run -> why; empty: something that they need cannot."""
+        self.failed: dict[str, str] = {}
+        """Steps, and targets, that cannot come to instances -> why."""
         self.asked_in_vain: set[str] = set()
         """Those of them that were not there when the graph was made."""
         self._sources: set[str] | None = None
@@ -193,34 +202,50 @@ class Session:
         """``instance`` as it is in another attempt. Raises TemplateError."""
         return self.expansion.rerender(instance, attempt, cpus)
 
-    def build(self, finished: frozenset[str] = frozenset(), faults: Sequence[Problem] = ()) -> None:
-        """Expand the recipe and connect its instances, with ``finished`` steps' files there to be listed.
+    def build(self, faults: Sequence[Problem] = ()) -> None:
+        """Expand the recipe and connect its instances.
 
         ``faults`` are problems already found; the steps at fault are missing from the recipe. Raises
         RecipeError with these and every problem of templates, arguments and graph.
+        """
+        python = self.expand()
+        problems = [p for p in self.expansion.problems if not faults or "no step" not in p.message]
+        problems += [problem for found in python.values() for problem in found]
+        if not faults:
+            problems += [problem for _, problem in self.unknown_names(self.expansion.instances)]
+        problems += self._missing_inputs(bool(faults), bool(problems))
+        problems += self.graph.cycles()
+        problems += [problem for _, problem in self.beyond_limits(self.expansion.instances)]
+        problems += [problem for _, problem in self.missing_interpreters(self.expansion.instances)]
+        if problems or faults:
+            told = {(p.where, p.message): p for p in [*problems, *faults]}
+            raise RecipeError(list(told.values()))
+
+    def expand(self) -> dict[str, list[Problem]]:
+        """Expand the recipe, with the files of `finished` steps there to be listed, and make the graph.
+
+        Returns the problems of python steps, by instance or by pending step.
         """
         from f0make.expand.expansion import expand
         from f0make.expand.watched import WatchedFacts
 
         facts = WatchedFacts(self.workspace, self.made_by)
         clock = clock_ns()
-        self.expansion = expand(self.recipe, facts, targets=self.targets, finished=finished)
+        self.expansion = expand(
+            self.recipe,
+            facts,
+            targets=self.targets,
+            finished=self.finished,
+            failed=frozenset(self.failed),
+        )
         self._note_listings(facts, clock)
         self.watched_files.update(self.recipe.files, self.expansion.read_files, facts.absent)
         self.asked_in_vain.update(facts.absent)
-        problems = [p for p in self.expansion.problems if not faults or "no step" not in p.message]
-        problems += self._check_python()
-        passing = self._connect(clock)
+        problems = self._check_python()
+        self._sources = None
+        self.passing = self._connect(clock)
         self._keep_targets()
-        if not faults:
-            problems += self._unknown_names()
-        problems += self._missing_inputs(passing, bool(faults), bool(problems))
-        problems += self.graph.cycles()
-        problems += self._beyond_limits()
-        problems += self._missing_interpreters()
-        if problems or faults:
-            told = {(p.where, p.message): p for p in [*problems, *faults]}
-            raise RecipeError(list(told.values()))
+        return problems
 
     def _connect(self, clock: int) -> Passing:
         """Make the graph, with the dependencies that come by way of links; what was found of those."""
@@ -244,10 +269,8 @@ class Session:
                 self.asked_in_vain.add(trail.missing)
         return passing
 
-    def _missing_inputs(self, passing: Passing, faulty: bool, problems: bool) -> list[Problem]:
+    def _missing_inputs(self, faulty: bool, problems: bool) -> list[Problem]:
         """Inputs that nothing makes, but for those that a step left out for its own problems may make."""
-        if self.pending:
-            return []
         try:
             wanted = self.wanted()
         except UsageError as error:
@@ -258,19 +281,28 @@ class Session:
             if self.given_targets or at is None:
                 raise
             return [Problem(str(error), places[at], "targets")]
-
-        def there(path: str) -> bool:
-            if passing.there(path):
-                return True
-            return (faulty or problems) and self._perhaps_made(path, faulty)
-
-        missing = self.graph.missing_inputs(wanted, there)
+        found = [m.problem for m in self.missing(wanted, lambda p: self._perhaps_made(p, faulty, problems))]
+        if not faulty and not problems:
+            found += self.expansion.missing_later(self.coming())
         from f0make.unmatched import unmatched
 
-        empty = unmatched(self.expansion, self.graph, wanted, self.targets, self.given)
-        return empty + [
-            self._with_pattern(m) if m.path not in passing.dangling else self._dangling(m, passing.dangling)
-            for m in missing
+        return unmatched(self.expansion, self.graph, wanted, self.targets, self.given) + found
+
+    def missing(
+        self, wanted: set[int], perhaps: Callable[[str], bool] = lambda path: False
+    ) -> list[MissingInput]:
+        """Inputs of ``wanted`` instances that do not exist, that nothing makes, and that are not ``perhaps`` made."""
+        passing = self.passing
+        assert passing is not None
+        found = self.graph.missing_inputs(wanted, lambda path: passing.there(path) or perhaps(path))
+        return [
+            replace(
+                m,
+                problem=self._dangling(m, passing.dangling)
+                if m.path in passing.dangling
+                else self._with_pattern(m),
+            )
+            for m in found
         ]
 
     def _dangling(self, missing: MissingInput, dangling: Mapping[str, Trail]) -> Problem:
@@ -286,7 +318,9 @@ class Session:
         """The problem of a missing input, with the pattern step that could make it if it had what it needs."""
         return replace(missing.problem, hint=self.expansion.would_need(missing.path) or "")
 
-    def _perhaps_made(self, path: str, faulty: bool) -> bool:
+    def _perhaps_made(self, path: str, faulty: bool, problems: bool) -> bool:
+        if not faulty and not problems:
+            return False
         without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
         import re
 
@@ -336,20 +370,25 @@ class Session:
             return False
         return True
 
-    def _check_python(self) -> list[Problem]:
-        """Convert the arguments of python steps and take their code's digest; nothing is imported."""
+    def _check_python(self) -> dict[str, list[Problem]]:
+        """Convert the arguments of python steps and take their code's digest; nothing is imported.
+
+        Returns what is wrong, by instance; of steps that have none yet, what is the same for all they will have.
+        """
         instances = [i for i in self.expansion.instances if i.module is not None]
-        if not instances:
-            return []
+        later = [s for s in self.recipe.steps if s.type == "python" and s.name in self.pending]
+        if not instances and not later:
+            return {}
         from f0make.code.check import check_step
 
-        problems: list[Problem] = []
+        problems: dict[str, list[Problem]] = {}
         bases = self._code_bases()
+        for step in later:
+            problems[step.name] = check_step(bases.of_step(step), step)[2]
         for instance in instances:
             base = bases.of(instance)
-            typed, facts, found = check_step(base, instance)
-            problems += found
             self._rendered_args[instance.name] = instance.args
+            typed, facts, problems[instance.name] = check_step(base, instance)
             instance.args = typed
             self.code[instance.name] = facts
             known = base.shape(instance.module or "")
@@ -391,44 +430,64 @@ class Session:
             instance.args = typed
         return facts, problems
 
-    def _missing_interpreters(self) -> list[Problem]:
-        """`python` that names what is not there and what no step makes. On other machines that is another question."""
-        declared = [i for i in self.expansion.instances if i.python and i.module is not None]
+    def missing_interpreters(self, instances: Sequence[Instance]) -> list[tuple[str, Problem]]:
+        """(instance, problem) of each `python` that names what is not there and what no step makes. On other machines that is another question."""
+        declared = [i for i in instances if i.python and i.module is not None]
         if not declared or self.options.hosts or self.options.host or self.options.backend != "local":
             return []
         bases = self._code_bases()
         return [
-            Problem(
-                f"no interpreter is at {instance.python!r}",
-                instance.step.where("python"),
-                f"{instance.step.name}.python",
+            (
+                instance.name,
+                Problem(
+                    f"no interpreter is at {instance.python!r}",
+                    instance.step.where("python"),
+                    f"{instance.step.name}.python",
+                ),
             )
             for instance in declared
             if not os.access(path := bases.interpreter(instance).path, os.X_OK)
             and self.graph.producer_of(self.relative(path)) is None
         ]
 
-    def _unknown_names(self) -> list[Problem]:
-        """`depends_on` that a template rendered to something that is no step."""
+    def unknown_names(self, instances: Sequence[Instance]) -> list[tuple[str, Problem]]:
+        """(instance, problem) of each `depends_on` that a template rendered to something that is no step."""
         steps = {step.name for step in self.recipe.steps}
         return [
-            Problem(f"no step is called {name!r}", i.step.where("depends_on"), f"{i.step.name}.depends_on")
-            for i in self.expansion.instances
+            (
+                i.name,
+                Problem(
+                    f"no step is called {name!r}", i.step.where("depends_on"), f"{i.step.name}.depends_on"
+                ),
+            )
+            for i in instances
             for name in i.depends_on
             if name not in steps
         ]
 
-    def _beyond_limits(self) -> list[Problem]:
+    def beyond_limits(self, instances: Sequence[Instance]) -> list[tuple[str, Problem]]:
+        """(instance, problem) of each request beyond `--resource`; of pending steps what stands in them as it is."""
         limits = self.options.resource
+        if not limits:
+            return []
+        asks = [(i.name, i.step, i.resources) for i in instances]
+        asks += [
+            (s.name, s, {n: v for n, v in s.resources.items() if not isinstance(v, str)})
+            for s in self.recipe.steps
+            if s.name in self.pending
+        ]
         return [
-            Problem(
-                f"asks for {name}={asked:g}, more than the limit {limits[name]:g}",
-                i.step.where(f"resources.{name}"),
-                f"{i.step.name}.resources.{name}",
-                f"lower it or raise --resource {name}=",
+            (
+                who,
+                Problem(
+                    f"asks for {name}={asked:g}, more than the limit {limits[name]:g}",
+                    step.where(f"resources.{name}"),
+                    f"{step.name}.resources.{name}",
+                    f"lower it or raise --resource {name}=",
+                ),
             )
-            for i in (self.expansion.instances if limits else ())
-            for name, asked in i.resources.items()
+            for who, step, resources in asks
+            for name, asked in resources.items()
             if name in limits and asked > limits[name]
         ]
 
@@ -451,7 +510,7 @@ class Session:
             raise UsageError(
                 f"target {target!r} is a pattern step, and nothing asks for an instance of it: name an instance or a file"
             )
-        if self.recipe.step(target) is not None or self._exists(path) or self.pending:
+        if self.recipe.step(target) is not None or self._exists(path) or self._may_come(target, path):
             return []
         unmet = self.expansion.would_need(path)
         if unmet is not None:
@@ -489,9 +548,8 @@ class Session:
                 and self.recipe.step(word) is None
                 and not (self.pending and names_step(word, self.pending))
             ):
-                raise UsageError(
-                    f"{option} {word}: no step, instance or output has this name{self._near(word)}"
-                )
+                text = f"{option} {word}: no step, instance or output has this name{self._near(word)}"
+                lose(self, word, UsageError(text))
             chosen.update(found or ())
         return chosen
 
@@ -507,12 +565,9 @@ class Session:
             return set(range(len(self.graph.needs)))
         roots: list[int] = []
         for target in self.targets:
-            roots += self.resolve(target)
-            while target in self.pending:
-                target = self.pending[target]
-                roots += self.graph.by_step.get(target, [])
-        if self.pending and any(self._made_later(target) for target in self.targets):
-            roots += [i for name in self.pending.values() for i in self.graph.by_step.get(name, [])]
+            roots += self.found(target)
+        for step in self.coming():
+            roots += self.graph.by_step.get(root_of(self.pending, step), ())
         return self.graph.closure(roots)
 
     def hash_large_together(
@@ -532,9 +587,35 @@ class Session:
 
         self.contents.before_large = hook
 
-    def _made_later(self, target: str) -> bool:
-        """Whether ``target`` can only be an instance or a file that does not exist before the graph grows."""
-        return self.recipe.step(target) is None and not self.resolve(target)
+    def found(self, word: str) -> list[int]:
+        """As `resolve`; what was to come when the graph grew, and has not, goes to `failed`."""
+        try:
+            return self.resolve(word)
+        except UsageError as error:
+            lose(self, word, error)
+            return []
+
+    def coming(self) -> list[str]:
+        """The pending steps that the targets may need (all of them when there are no targets), in order."""
+        if not self.pending or not self.targets:
+            return list(self.pending)
+        if any(
+            self.recipe.step(target) is None and self._may_come(target, self.relative(target))
+            for target in self.targets
+        ):
+            return list(self.pending)
+        found = {target for target in self.targets if target in self.pending}
+        roots = {root_of(self.pending, step) for step in found}
+        # What a target needs may be anything that waits for the same step.
+        return [step for step in self.pending if step in found or root_of(self.pending, step) in roots]
+
+    def _may_come(self, target: str, path: str) -> bool:
+        """Whether ``target``, as a file ``path``, may be an instance or a file that appears when the graph grows."""
+        if not self.pending:
+            return False
+        from f0make.graph.selection import names_step
+
+        return names_step(target, self.pending) or self.expansion.may_come(path)
 
     def is_source(self, path: str) -> bool:
         """Whether the recipe was made from ``path``, or reads it and makes it not: it is the user's, whatever the log says."""

@@ -27,19 +27,9 @@ def unmatched(
     stages = expansion.stages
     if stages is None:
         return []
-    problems: list[Problem] = []
     waiting = Waiting(stages)
     states = stages.states
-    for index in sorted(i for i in wanted if i < len(graph.instances)):
-        instance = graph.instances[index]
-        state = states[instance.step.name]
-        if instance.name not in state.empty or instance.step.type == "gather" or not instance.when:
-            continue
-        if not waiting.grown(state):
-            problems += [
-                _problem(state, key, f"no file matches the input {text!r} of {instance.name}", OPTIONAL)
-                for key, text in state.empty[instance.name]
-            ]
+    problems = [problem for _, problem in unmatched_inputs(expansion, graph, wanted)]
     for name in _needed(expansion, graph, wanted, targets):
         state = states[name]
         if state.after is not None:
@@ -55,6 +45,25 @@ def unmatched(
                 message = f"the glob gives {path!r}, a link that leads to {trail.text!r}, which is not there"
                 problems.append(_problem(state, key, f"{message} and no step makes it"))
     return problems
+
+
+def unmatched_inputs(expansion: Expansion, graph: Graph, wanted: set[int]) -> list[tuple[str, Problem]]:
+    """(instance, problem) of each input of the ``wanted`` instances that is a glob and gives nothing."""
+    stages = expansion.stages
+    if stages is None:
+        return []
+    found: list[tuple[str, Problem]] = []
+    waiting = Waiting(stages)
+    for index in sorted(i for i in wanted if i < len(graph.instances)):
+        instance = graph.instances[index]
+        state = stages.states[instance.step.name]
+        if instance.name not in state.empty or instance.step.type == "gather" or not instance.when:
+            continue
+        if not waiting.grown(state):
+            for key, text in state.empty[instance.name]:
+                message = f"no file matches the input {text!r} of {instance.name}"
+                found.append((instance.name, _problem(state, key, message, OPTIONAL)))
+    return found
 
 
 def _problem(state: StepState, key: str, message: str, hint: str = "") -> Problem:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 
 from f0make.code.digest import CodeBase
 from f0make.code.interpreter import Interpreter, chosen, search_path
-from f0make.model import Instance
+from f0make.model import TEMPLATE_OPEN, Instance, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ class CodeBases:
             found = chosen(instance.python, self._workspace, self._environ)
             self._chosen[instance.python] = found
         return found
+
+    def of_step(self, step: Step) -> CodeBase:
+        """The same for a ``step`` that has no instances yet, as far as its text tells."""
+        plain = {name: value for name, value in step.env.items() if TEMPLATE_OPEN not in value}
+        python = step.python if step.python is None or TEMPLATE_OPEN not in step.python else None
+        return self.of(Instance(step.name, step, {}, [], [], env=plain, python=python))
 
     def of(self, instance: Instance) -> CodeBase:
         """The code base for the interpreter and the PYTHONPATH of ``instance``."""

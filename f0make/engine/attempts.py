@@ -63,7 +63,8 @@ class Attempts:
         """Instance name -> what its attempt in this run discovered, where that is anything."""
         self._saved_sources: set[str] = set()
         self._bases: CodeBases | None = None
-        self._started = 0
+        self.started = 0
+        """How many were."""
         state = os.path.join(run.session.workspace, ".f0make")
         self._logs = os.path.join(state, "logs")
         self._scratch = os.path.join(state, "run")
@@ -116,8 +117,8 @@ class Attempts:
             run.governor.account.waive(known.cost)
         if number > 1 or fewer:
             instance = for_attempt(run.session, instance, number, cpus if fewer else None)
-        self._started += 1
-        token = f"{run.run_id}/{self._started}"
+        self.started += 1
+        token = f"{run.run_id}/{self.started}"
         bundle = bundle_of(
             instance,
             token=token,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from f0make.engine.contexts import Contexts
 from f0make.engine.decider import Decider, Kind, Verdict
 from f0make.engine.fingerprints import Recorded
+from f0make.engine.leases import reads
 from f0make.engine.outputs import Outputs
 from f0make.engine.tokens import Tokens
+from f0make.growing import finished_steps, grow
 from f0make.model import Instance
 from f0make.options import RunOptions
-from f0make.plan.decide import Planned
+from f0make.plan.decide import Planned, Record
 from f0make.session import Session
 
 if TYPE_CHECKING:
@@ -27,25 +29,19 @@ def plan(
 
     Steps that wait for an `after:` step which is up to date are expanded first.
     """
-    finished: frozenset[str] = frozenset()
     while True:
         planned = foresee(session, options, blobs, shared)
         status = {p.instance.name: p.status for p in planned}
-        ready = {
-            after
-            for after in session.pending.values()
-            if after not in finished
-            and session.recipe.step(after) is not None
-            and all(
-                status.get(session.graph.instances[i].name) == "current"
-                for i in session.graph.by_step.get(after, [])
-            )
-            and after not in session.pending
-        }
-        if not ready:
+        names = [instance.name for instance in session.graph.instances]
+
+        def done(node: int, status: dict[str, str] = status, names: list[str] = names) -> bool:
+            # With `--only` what is not selected is taken as it is.
+            return status.get(names[node], "current" if options.only else "") == "current"
+
+        finished = finished_steps(session, done)
+        if not finished:
             return planned
-        finished |= ready
-        session.build(finished)
+        grow(session, finished)
 
 
 def foresee(
@@ -67,6 +63,7 @@ def foresee(
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
+    records: dict[int, Record | None] = {}
     later: dict[int, str] = {}
     for node in _in_waves([n for n in graph.order if n in wanted], later, shared):
         if later and any(need in later for need in graph.needs[node]):
@@ -83,6 +80,13 @@ def foresee(
             why = "needs a skipped step" if doomed else "when" if not instance.when else "--skip"
             found[node] = Planned(instance, "skip", why)
             continue
+        if instance.name in session.faults:
+            reason = session.faults[instance.name] or "something that it needs cannot run"
+            found[node] = Planned(instance, "run", reason)
+            reruns.add(node)
+            for output in instance.outputs:
+                tokens.doubt(output)
+            continue
         verdict = decider.decide(node)
         if verdict.kind is Kind.ASKED:
             later[node] = verdict.key
@@ -91,7 +95,7 @@ def foresee(
         found[node] = planned
         if node not in decider.forced:
             _foresee_protected(planned, verdict, outputs)
-        record = verdict.record
+        record = records[node] = verdict.record
         if verdict.kind in (Kind.RUN, Kind.BLOCKED):
             planned.status = "run"
             reruns.add(node)
@@ -106,7 +110,7 @@ def foresee(
                 if tokens.on_disk(output.path) != record["outputs"][output.path]:
                     tokens.promise(output, record, record.get("trees", {}))
             contexts.settle(node, instance.step.name, record.get("writes", ()))
-    _demand_temps(session, decider, found, reruns)
+    _demand_temps(session, decider, found, records)
     return [found[node] for node in graph.order if node in found]
 
 
@@ -142,22 +146,26 @@ def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int
     return any(session.graph.instances[n].step.type == "python" for n in writers)
 
 
-def _demand_temps(session: Session, decider: Decider, found: dict[int, Planned], reruns: set[int]) -> None:
-    """Makers of temp files that are gone and that an instance which would run needs: restored or made again."""
-    graph = session.graph
+def _demand_temps(
+    session: Session, decider: Decider, found: dict[int, Planned], records: Mapping[int, Record | None]
+) -> None:
+    """Makers of temp files that are gone and that an instance which would run reads: restored or made again."""
+    graph, tokens = session.graph, decider.tokens
     for node in reversed(graph.order):
         if node not in found or found[node].status != "run":
             continue
-        for path in graph.instances[node].inputs:
-            maker = next((m for m in graph.makers_of(path) if m in found), None)
-            names = (path, *graph.through.get(path, ()))
-            if maker is None or decider.tokens.promised.keys().isdisjoint(names):
+        instance: Instance = graph.instances[node]
+        for maker in graph.real_needs(node) if tokens.promised else ():
+            if maker not in found or found[maker].status not in ("current", "restore"):
                 continue
-            if found[maker].status != "current":
+            outputs = [o for o in graph.instances[maker].outputs if o.path in tokens.promised]
+            missing = [
+                o for o in outputs if o.temp and reads(graph, instance, o) and tokens.on_disk(o.path) is None
+            ]
+            if not missing:
                 continue
-            instance: Instance = graph.instances[maker]
-            record = session.store.latest(instance.name)
-            missing = [o for o in instance.outputs if decider.tokens.on_disk(o.path) is None]
+            record = records.get(maker)
             again = record is None or not decider.restorable(record, missing, wait=True)
-            found[maker].status = "run" if again else "restore"
-            found[maker].reason = "a consumer needs it"
+            if again or found[maker].status == "current":
+                found[maker].status = "run" if again else "restore"
+                found[maker].reason = "a consumer needs it"

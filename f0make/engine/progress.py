@@ -29,7 +29,6 @@ class Progress:
             for node, needs in enumerate(graph.needs)
         ]
         """Node -> how many of its needs are not settled."""
-        self._consumers = [sum(1 for n in users if n in wanted) for users in graph.needed_by]
         self._released: set[int] = set()
         """Nodes whose dependents were told."""
         self._undecided: list[tuple[int, int]] = []
@@ -65,13 +64,10 @@ class Progress:
         """Whether ``node`` is an instance (else it is a barrier, which only orders others)."""
         return node < len(self.graph.instances)
 
-    def release(self, node: int) -> list[int]:
-        """Tell those that need ``node``, now settled; the needs of it that nothing unsettled needs any more.
-
-        The second time for one node nothing happens.
-        """
+    def release(self, node: int) -> None:
+        """Tell those that need ``node``, now settled. The second time for one node nothing happens."""
         if node in self._released:
-            return []
+            return
         self._released.add(node)
         state = self.state[node]
         for other in self.graph.needed_by[node]:
@@ -84,16 +80,6 @@ class Progress:
                 self.doom[other] = State.CANCELLED
             if not self.remaining[other] and self.state[other] is State.WAITING:
                 self.queue(other)
-        unneeded = []
-        for other in self.graph.needs[node]:
-            self._consumers[other] -= 1
-            if not self._consumers[other] and state.good:
-                unneeded.append(other)
-        return unneeded
-
-    def users(self, node: int) -> list[int]:
-        """The wanted nodes that need ``node``."""
-        return [n for n in self.graph.needed_by[node] if n in self.wanted]
 
     def why_doomed(self, node: int) -> str:
         """The reason to tell of a node in `doom`."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform import ForPlatform
     from f0make.engine.farm import Farm
+    from f0make.engine.unsupported import Places
     from f0make.governor.governor import Governor
     from f0make.remote.fleet import News
     from f0make.remote.hosts import Host
@@ -71,8 +72,10 @@ class Run:
         fingerprints: Callable[[Instance], list[str] | None],
         governor: Governor | None = None,
         hosts: Sequence[Host] = (),
+        places: Callable[[], Places],
     ) -> None:
         self.session = session
+        self._places = places
         self.options = options
         self.reporter = reporter
         self.run_id = run_id
@@ -85,6 +88,8 @@ class Run:
         self.counts: Counter[State] = Counter()
         self.steps: dict[str, str] = {}
         self.failures: dict[str, Event] = {}
+        self.without_instances: dict[str, str] = {}
+        """Steps that came to no instances -> what has become of them."""
         self.back: dict[str, str] = {}
         """Instance -> reason, where outputs were put back before anything was decided (`f0make.partial.back`)."""
         self.blobs = blobs
@@ -143,7 +148,7 @@ class Run:
         self.ranked = any(i.priority or i.step.idx for i in graph.instances)
         """Somebody cares about the order: nothing starts before all that is ready is known."""
         for target in self.options.force:
-            self.decider.forced.update(self.session.resolve(target))
+            self.decider.forced.update(self.session.found(target))
 
     def _selected(self, graph: Graph) -> set[int]:
         wanted = self.session.wanted()
@@ -156,6 +161,7 @@ class Run:
     def run(self) -> None:
         """Drive every wanted node to a settled state. Raises what the state or the backend cannot bear."""
         try:
+            self.growth.look()
             while True:
                 self._decide_ready()
                 self.starting.what_fits()
@@ -334,7 +340,12 @@ class Run:
         if self.levels is None:
             self.levels = levels(self.graph, self.session.store.seconds)
         instance = self.graph.instances[node]
+        refusal = self._places().refusal(instance) if instance.runs_on else ""
+        if refusal:
+            self.fail(node, refusal)
+            return
         self.progress.state[node] = State.READY
+        self.temps.enqueued(node)
         self.demands[node] = demand_of(self.attempts.resources(instance), self.scheduler.widest)
         level = self.levels[node]
         if self.governor is not None:
@@ -448,13 +459,17 @@ class Run:
             if not quiet:
                 self._announce(node, state, reason, outcome)
         self.temps.settled(node)
-        self.release(node)
+        self.progress.release(node)
         self.growth.settled(node)
 
-    def release(self, node: int) -> None:
-        """Tell those that need ``node``, and let go of temp outputs that nobody needs any more."""
-        for other in self.progress.release(node):
-            self.temps.drop(other)
+    def settle_step(self, name: str, state: State, reason: str) -> None:
+        """``state`` is what has become of all that a step without instances, or a target that never came, stands for."""
+        if state is State.FAILED:
+            self.failing = self.failing or not self.options.keep_going
+            self.failures[name] = failure(reason, None)
+        self.counts[state] += 1
+        self.steps[name] = self.without_instances[name] = state.value
+        self._announcer.add(name, state, reason, None)
 
     def _announce(self, node: int, state: State, reason: str, outcome: Outcome | None = None) -> None:
         name = self.graph.instances[node].name
@@ -496,6 +511,7 @@ class Run:
             progress.state[node] = state
             self.counts[state] += 1
             self._announce(node, state, why)
+        self.growth.settle_rest()
 
     def interrupt(self, signum: int) -> None:
         """Called from a signal handler: end the run (see `_abandon_running`)."""

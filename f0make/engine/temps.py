@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from f0make.engine.decider import Kind, Verdict
+from f0make.engine.leases import Leases, reads
 from f0make.engine.nodes import State
 from f0make.model import Output
 
@@ -17,7 +18,8 @@ class Temps:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.virtual: dict[int, Verdict] = {}
-        """Current or restored nodes whose temp outputs are gone: their event waits, they may yet have to run."""
+        """Current or restored nodes with temp outputs that are gone: their event waits, they may yet have to run."""
+        self._leases = Leases(run.graph, run.progress.wanted)
         self._awaited: dict[int, list[int]] = {}
         """Maker whose temp outputs are being made again -> nodes that wait for them."""
         self._waiting_for: dict[int, int] = {}
@@ -29,13 +31,28 @@ class Temps:
         self._run.tokens.promise(output, verdict.record, verdict.record.get("trees", {}))
         self.virtual[node] = verdict
 
+    def enqueued(self, node: int) -> None:
+        """``node`` must run: what it reads is needed (again)."""
+        self._leases.taken(node)
+
     def bring_back(self, node: int) -> bool:
         """Bring back the inputs of ``node`` that are only promised; True when that takes a run of their maker."""
         run = self._run
-        makers = {maker for path in run.graph.instances[node].inputs for maker in run.graph.makers_of(path)}
-        for maker in sorted(makers, key=run.progress.position.__getitem__):
-            if maker in self.virtual:
-                self._revive(maker)
+        if self.virtual:
+            instance = run.graph.instances[node]
+            makers = [maker for maker in run.graph.real_needs(node) if maker in self.virtual]
+            for maker in sorted(makers, key=run.progress.position.__getitem__):
+                outputs = run.graph.instances[maker].outputs
+                missing = [
+                    o for o in outputs if reads(run.graph, instance, o) and run.tokens.on_disk(o.path) is None
+                ]
+                if missing:
+                    self._revive(maker, missing)
+                if run.progress.state[maker] is State.FAILED:
+                    run.progress.doom[node] = State.CANCELLED
+                    run.progress.state[node] = State.WAITING
+                    run.progress.queue(node)
+                    return True
         return self.wait_for_makers(node)
 
     def wait_for_makers(self, node: int) -> bool:
@@ -50,13 +67,12 @@ class Temps:
             state[node] = State.WAITING
         return bool(busy)
 
-    def _revive(self, maker: int) -> None:
-        """A consumer must run: put the temp outputs of ``maker`` back, or make them again."""
+    def _revive(self, maker: int, missing: list[Output]) -> None:
+        """A consumer must run: put the temp outputs ``missing`` of ``maker`` back, or run it again."""
         run = self._run
         verdict = self.virtual[maker]
         instance, before = run.graph.instances[maker], run.progress.state[maker]
         assert verdict.record is not None
-        missing = [o for o in instance.outputs if run.tokens.on_disk(o.path) is None]
         if run.decider.restorable(verdict.record, missing, wait=True):
             verdict.reason = "a consumer needs it"
             run.restore(maker, verdict, missing)
@@ -71,26 +87,39 @@ class Temps:
         for output in instance.outputs:
             run.tokens.keep(output.path)
 
-    def settled(self, maker: int) -> None:
-        """``maker`` is settled: let those go on that waited for its outputs."""
+    def settled(self, node: int) -> None:
+        """``node`` is settled: let those go on that waited for its outputs, and temp files that it was the last to need."""
         progress = self._run.progress
-        for consumer in self._awaited.pop(maker, ()):
+        for consumer in self._awaited.pop(node, ()):
             self._waiting_for[consumer] -= 1
-            if not progress.state[maker].good:
+            if not progress.state[node].good:
                 progress.doom[consumer] = State.CANCELLED
             if not self._waiting_for[consumer]:
                 del self._waiting_for[consumer]
                 progress.queue(consumer)
+        self.carried(node)
+        if progress.state[node].good:
+            self._drop(node, list(self._leases.of(node)))
 
-    def drop(self, node: int) -> None:
-        """Remove the temp outputs of ``node`` if all that need it are done."""
-        progress = self._run.progress
-        if not progress.is_instance(node) or node not in progress.wanted:
+    def carried(self, node: int) -> None:
+        """``node`` was settled, now or before the graph grew: it needs nothing any more, if it got there."""
+        state = self._run.progress.state[node]
+        if state.good or state is State.SKIPPED:
+            for maker, output in self._leases.done(node):
+                self._drop(maker, [output])
+
+    def look_again(self) -> None:
+        """The graph has grown: temp files that were kept for what might have come may go."""
+        for maker in self._leases.makers:
+            if self._run.progress.state[maker].good:
+                self._drop(maker, list(self._leases.of(maker)))
+
+    def _drop(self, maker: int, outputs: list[Output]) -> None:
+        """Remove ``outputs`` of ``maker``, which nobody needs, unless something that is still to come may."""
+        run = self._run
+        if not run.progress.state[maker].good:
             return
-        if not all(
-            progress.state[u].good or progress.state[u] is State.SKIPPED for u in progress.users(node)
-        ):
-            return
-        temp = [o for o in progress.graph.instances[node].outputs if o.temp]
-        if temp:
-            self._run.outputs.drop(temp)
+        step = run.graph.instances[maker].step.name
+        gone = [output for output in outputs if not run.growth.may_need(output, step)]
+        if gone:
+            run.outputs.drop(gone)

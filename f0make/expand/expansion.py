@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from f0make.errors import Problem
-from f0make.expand.conflicts import find_conflicts
+from f0make.expand.blame import Faults, blame
+from f0make.expand.conflicts import Clash, find_conflicts
 from f0make.expand.facts import Facts
 from f0make.expand.late import render_late, rerender
 from f0make.expand.needs import IsPending
 from f0make.expand.patterns import Resolver
 from f0make.expand.pending import Waiting
+from f0make.expand.problems import full_key
 from f0make.expand.stages import MAX_ROUNDS, Stages
 from f0make.expand.state import LATE
 from f0make.gc_pause import gc_pause
 from f0make.lean import dataclass, field
-from f0make.model import Instance, Recipe
+from f0make.model import Instance, Output, Recipe
 
 
 @dataclass(slots=True)
@@ -36,6 +38,48 @@ class Expansion:
     read_files: set[str] = field(default_factory=set)
     """Tables."""
     stages: Stages | None = None
+    waiting: Waiting | None = None
+    clashes: list[Clash] = field(default_factory=list)
+    others: list[Problem] = field(default_factory=list)
+    """Problems of the recipe as a whole."""
+
+    def faults(self, known: Collection[str]) -> Faults:
+        """Whose fault the problems are, but for what is ``known`` to be in order."""
+        states = self.stages.states.values() if self.stages is not None else ()
+        return blame(states, self.clashes, self.others, known)
+
+    def may_come(self, path: str) -> bool:
+        """Whether a step without instances may come to make ``path``, a directory's content or a pattern of files."""
+        stages = self.stages
+        return (
+            stages is not None
+            and self.waiting is not None
+            and (path in stages.waiting or self.waiting.may_make(path))
+        )
+
+    def missing_later(self, steps: Sequence[str]) -> list[Problem]:
+        """Inputs that are the same for all instances which ``steps`` may come to have, and that nothing can make."""
+        if self.stages is None or not steps:
+            return []
+        resolver = Resolver(self.stages, Waiting(self.stages).awaited)
+        found = []
+        for step in steps:
+            for plan in self.stages.states[step].plan.inputs:
+                constant = plan.template is None and not plan.glob
+                if (
+                    constant
+                    and resolver.resolve(plan.path, ()).kind == "nothing"
+                    and not self.may_come(plan.path)
+                ):
+                    text = f"input {plan.path!r} of {step} does not exist and no step makes it"
+                    declared = self.stages.states[step].plan.step
+                    key = plan.decl.key
+                    found.append(Problem(text, declared.where(key), full_key(declared, key)))
+        return found
+
+    def may_be_read(self, output: Output, maker: str) -> bool:
+        """Whether instances that do not exist yet may need ``output`` of step ``maker``."""
+        return self.waiting is not None and bool(self.pending) and self.waiting.may_be_read(output, maker)
 
     def would_need(self, path: str) -> str | None:
         """Which pattern instance would make ``path`` if only a file existed, and which file; else None."""
@@ -58,20 +102,24 @@ class Expansion:
 
 
 def expand(
-    recipe: Recipe, facts: Facts, *, targets: Sequence[str] = (), finished: frozenset[str] = frozenset()
+    recipe: Recipe,
+    facts: Facts,
+    *,
+    targets: Sequence[str] = (),
+    finished: frozenset[str] = frozenset(),
+    failed: frozenset[str] = frozenset(),
 ) -> Expansion:
     """Every instance of ``recipe``, and every problem of its templates, tables, globs and outputs.
 
     ``targets`` (and the recipe's own) may be files that pattern steps make, or names of their instances.
     ``finished``: steps whose files are there, so that `glob:` with `after:` one of them can be evaluated.
-    Nothing is run and nothing written.
+    ``failed``: steps that can have no instances; they are pending, and so is what needs them. Nothing is run and nothing written.
     """
     with gc_pause():
-        return _expand(recipe, facts, targets, finished)
+        return _expand(recipe, facts, targets, Stages(recipe, facts, finished, failed))
 
 
-def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], finished: frozenset[str]) -> Expansion:
-    stages = Stages(recipe, facts, finished)
+def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], stages: Stages) -> Expansion:
     stages.hold_back()
     for _ in range(MAX_ROUNDS):
         _settle(stages, [*targets, *recipe.targets])
@@ -79,10 +127,12 @@ def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], finished: froz
         _render_late(stages)
         if stages.asked.all().keys() <= asked:
             break  # Otherwise the fields that are rendered last ask for more instances of pattern steps.
-    Waiting(stages).spread()
+    waiting = Waiting(stages)
+    waiting.spread()
     states = stages.states.values()
     instances = [instance for state in states for instance in state.instances]
-    by_output = find_conflicts(instances, stages.problems)
+    others = stages.problems.all()
+    by_output, clashes = find_conflicts(instances, stages.problems)
     for state in states:
         for problems in state.problems.values():
             stages.problems.absorb(problems)
@@ -95,6 +145,9 @@ def _expand(recipe: Recipe, facts: Facts, targets: Sequence[str], finished: froz
         watched_directories=facts.directories,
         read_files=facts.files,
         stages=stages,
+        waiting=waiting,
+        clashes=clashes,
+        others=others,
     )
 
 

@@ -29,13 +29,13 @@ def render_late(state: StepState, renderer: Renderer) -> None:
         if shared is None:
             shared = {}
             for field in plan.shared:
-                _render(state, field.attribute, field.render, scope, shared)
+                _render(state, None, field.attribute, field.render, scope, shared)
         for attribute, value in shared.items():
             setattr(instance, attribute, value)
         if plan.varying:
             own: dict[str, Any] = {}
             for field in plan.varying:
-                _render(state, field.attribute, field.render, scope, own)
+                _render(state, instance, field.attribute, field.render, scope, own)
             for attribute, value in own.items():
                 setattr(instance, attribute, value)
         if plan.keyed or plan.unkeyed:
@@ -69,14 +69,26 @@ def _key(state: StepState, instance: Instance, scope: Scope) -> None:
     instance.keyed = keyed
 
 
-def _render(state: StepState, attribute: str, render: Any, scope: Scope, into: dict[str, Any]) -> None:
+def _render(
+    state: StepState,
+    instance: Instance | None,
+    attribute: str,
+    render: Any,
+    scope: Scope,
+    into: dict[str, Any],
+) -> None:
+    """Render a field of ``instance`` (None: of all instances)."""
+    reason = ""
     try:
         into[attribute] = render(scope)
+        return
     except TemplateError as error:
-        state.problems[LATE].template(state.plan.step, error)
+        reason = state.problems[LATE].template(state.plan.step, error)
     except (Broken, NeedsStage):
         # A stage that is still missing here belongs to a step whose own fault has been reported.
         pass
+    for broken in state.instances if instance is None else [instance]:
+        state.break_part(broken.name, LATE, reason)
 
 
 def _check_depfile(state: StepState, instance: Instance, paths: Paths) -> None:
@@ -87,6 +99,7 @@ def _check_depfile(state: StepState, instance: Instance, paths: Paths) -> None:
     except PathError as error:
         message = error.message.replace("an output", "a depfile")
         state.problems[LATE].text(state.plan.step, "depfile", message, error.hint)
+        state.break_part(instance.name, LATE, message)
 
 
 def rerender(

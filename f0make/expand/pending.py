@@ -8,6 +8,7 @@ from f0make.expand.globs import ANY, ONE, SOME, Symbols, crosses, glob_symbols, 
 from f0make.expand.plan import PathPlan
 from f0make.expand.stages import Stages
 from f0make.expand.state import StepState
+from f0make.model import Output
 from f0make.regex.bounded import Bounded
 from f0make.regex.captures import DEFAULT_WILDCARD
 
@@ -47,6 +48,38 @@ class Waiting:
             del out[:2]
         return [out, [*out, "/", ANY]] if plan.decl.text.endswith("/") else [out]
 
+    def may_be_read(self, output: Output, maker: str) -> bool:
+        """Whether an instance that does not exist yet may need ``output`` of step ``maker``.
+
+        That is one of a step that waits, or of a pattern step that one of these may ask for.
+        """
+        path: Symbols = list(output.path)
+        inside: Symbols = [*path, "/", ANY]
+        for state in self.stages.states.values():
+            if state.after is None and not state.plan.pattern:
+                continue
+            if maker in state.plan.step.depends_on:
+                return True
+            for plan in state.plan.inputs:
+                read = self._read(plan)
+                if overlap(read, path) or overlap([*read, "/", ANY], path):
+                    return True
+                if output.directory and overlap(read, inside):
+                    return True
+        return False
+
+    def _read(self, plan: PathPlan) -> Symbols:
+        """What an input may come to, as a pattern that is rather too wide."""
+        if plan.template is None and not plan.glob:
+            return list(plan.path)
+        parts = plan.template.parts if plan.template is not None else [plan.decl.text]
+        out: list[str] = []
+        for sign in self.stages.paths.relative("".join(p if isinstance(p, str) else "\0" for p in parts)):
+            out.append(ANY if sign in "\0*?[" else sign)
+            if sign == "[":
+                break
+        return out
+
     def awaited(self, path: str) -> str | None:
         """The step that must finish before one that may make ``path`` has instances."""
         for state, _, regex in self._shapes:
@@ -65,6 +98,13 @@ class Waiting:
         ]
         return any(
             overlap(symbols, glob_symbols(glob)) for symbols in shapes for glob in state.globs.values()
+        )
+
+    def may_make(self, path: str) -> bool:
+        """Whether a waiting step may make ``path``, something in it, or a file that it matches as a glob."""
+        symbols = [ANY if sign in "*?[" else sign for sign in path]
+        return any(
+            overlap(shape, symbols) or overlap(shape, [*symbols, "/", ANY]) for _, shape, _ in self._shapes
         )
 
     def spread(self) -> None:

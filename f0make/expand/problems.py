@@ -32,13 +32,14 @@ class Problems:
         else:
             self._found[slot] = Problem(message, place, full_key(step, key), hint)
 
-    def template(self, step: Step, error: TemplateError) -> None:
-        """A template that could not be compiled or rendered."""
+    def template(self, step: Step, error: TemplateError) -> str:
+        """A template that could not be compiled or rendered; says it in one line."""
         template = error.template
         place = where(self.recipe, step, template.key, template.text, error.offset)
         self.instance(step, place, template.key, error.message, error.hint)
         for other in error.others:
             self.template(step, other)
+        return str(Problem(error.message, place, full_key(step, template.key), error.hint))
 
     def text(self, step: Step, key: str, message: str, hint: str = "") -> None:
         """A value of one instance that is wrong, at the key that it comes from."""

@@ -94,7 +94,7 @@ class Renderer:
         if shared and "env" in state.early and "attempt" not in plan.early_names:
             instance.env = scope["env"] = state.early["env"]
             if "env" in state.broken_early:
-                state.break_part(instance.name, "env")
+                state.break_part(instance.name, "env", state.first_reason)
                 scope["env"] = BROKEN
             return
         rendering = Environment(plan.env, scope)
@@ -104,8 +104,7 @@ class Renderer:
             try:
                 env[name] = rendering[name]
             except (TemplateError, Broken) as error:
-                _report(state, problems, error)
-                state.break_part(instance.name, "env")
+                _report(state, problems, instance, "env", error)
                 state.broken_early.add("env")
         instance.env = scope["env"] = env
         if shared:
@@ -125,7 +124,7 @@ class Renderer:
             instance.resources = state.early["resources"]
             scope["resources"] = self._shown(instance.resources)
             if "resources" in state.broken_early:
-                state.break_part(instance.name, "resources")
+                state.break_part(instance.name, "resources", state.first_reason)
                 scope["resources"] = BROKEN
             return
         resources: dict[str, float | int] = {}
@@ -141,12 +140,11 @@ class Renderer:
                 else:
                     resources[name] = value
             except (TemplateError, Broken) as error:
-                _report(state, problems, error)
+                _report(state, problems, instance, "resources", error)
                 broken = True
         instance.resources = state.early["resources"] = resources
         scope["resources"] = self._shown(resources)
         if broken:
-            state.break_part(instance.name, "resources")
             state.broken_early.add("resources")
             scope["resources"] = BROKEN
 
@@ -169,8 +167,7 @@ class Renderer:
             try:
                 new = self._output(state.plan, plan, scope)
             except (TemplateError, Broken) as error:
-                _report(state, problems, error)
-                state.break_part(instance.name, "outputs")
+                _report(state, problems, instance, "outputs", error)
                 continue
             found += new
             if plan.decl.group is not None:
@@ -220,12 +217,11 @@ class Renderer:
             try:
                 new = self._input(state, plan, scope)
             except (TemplateError, Broken) as error:
-                _report(state, problems, error)
-                state.break_part(instance.name, "inputs")
+                _report(state, problems, instance, "inputs", error)
                 continue
             except PathError as error:
                 problems.text(state.plan.step, plan.decl.key, error.message, error.hint)
-                state.break_part(instance.name, "inputs")
+                state.break_part(instance.name, "inputs", error.message)
                 continue
             if plan.glob and not new and not plan.decl.optional:
                 state.break_part(instance.name, "glob")
@@ -340,6 +336,11 @@ def _name(named: dict[str, str | list[str]], plan: PathPlan, paths: list[str]) -
     known += paths
 
 
-def _report(state: StepState, problems: Problems, error: TemplateError | Broken) -> None:
+def _report(
+    state: StepState, problems: Problems, instance: Instance, part: str, error: TemplateError | Broken
+) -> None:
+    """``part`` of ``instance`` could not be rendered; what only hangs on another fault is not told."""
+    reason = ""
     if isinstance(error, TemplateError):
-        problems.template(state.plan.step, error)
+        reason = problems.template(state.plan.step, error)
+    state.break_part(instance.name, part, reason)

@@ -34,15 +34,23 @@ MAX_ROUNDS = 50
 class Stages:
     """All steps of a recipe, each taken through its stages once, or again while globs still find more."""
 
-    def __init__(self, recipe: Recipe, facts: Facts, finished: frozenset[str]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        facts: Facts,
+        finished: frozenset[str],
+        failed: frozenset[str] = frozenset(),
+    ) -> None:
         self.recipe = recipe
         self.facts = facts
         self.finished = finished
+        self.failed = failed
+        """Steps that never come to instances: they and what needs them wait for ever."""
         self.problems = Problems(recipe)
         self.paths = Paths(facts.workspace, recipe.files)
         self.made = Made()
         names = [step.name for step in recipe.steps]
-        self.view = StepsView(names, self.ask, lambda name: self.states[name].plan.pattern)
+        self.view = StepsView(names, self)
         self.renderer = Renderer({"config": recipe.config, "steps": self.view}, self.paths, self.made, facts)
         self.asked = Asked(self.renderer, recipe.wildcards)
         odd = [name for name in names if not name.isidentifier()]
@@ -54,6 +62,10 @@ class Stages:
         for step in recipe.steps:
             plan = StepPlan(step, self.paths, odd, self.problems)
             self.states[step.name] = StepState(plan, recipe)
+
+    def is_pattern(self, name: str) -> bool:
+        """Whether the step ``name`` is a pattern step."""
+        return self.states[name].plan.pattern
 
     def ask(
         self, name: str, stage: str, wanted: Mapping[str, Sequence[str]] | None = None
@@ -78,6 +90,12 @@ class Stages:
             return self.asked.instances(state, wanted, stage)
         return state.instances
 
+    def whole(self, name: str, stage: str, instances: Sequence[Instance]) -> None:
+        """Raise Broken where ``stage`` of one of these ``instances`` of step ``name`` could not be rendered."""
+        broken = self.states[name].broken_parts
+        if broken and any(stage in broken.get(instance.name, ()) for instance in instances):
+            raise Broken
+
     def hold_back(self) -> None:
         """Mark the steps that wait for an unfinished `after:`, and those that depend on them."""
         waiting: list[str] = []
@@ -97,6 +115,8 @@ class Stages:
                     waiting.append(user)
 
     def _awaited(self, step: Step) -> str | None:
+        if step.name in self.failed:
+            return step.name
         for entry in step.foreach:
             if entry.after is not None and entry.after not in self.finished and entry.after in self.states:
                 return entry.after
@@ -218,6 +238,7 @@ class Stages:
         state.early.clear()
         state.broken_early.clear()
         state.broken_parts.clear()
+        state.reasons.clear()
         instances: list[Instance] = []
         seen: set[str] = set()
         if plan.inputs_first:
@@ -240,8 +261,6 @@ class Stages:
             instances.append(instance)
         state.instances = instances
         state.combinations = combinations
-        if any("outputs" in parts for parts in state.broken_parts.values()):
-            state.broken = True
         state.done |= {OUTPUTS, INPUTS} if plan.inputs_first else {OUTPUTS}
         self._changed(state)
 

@@ -30,6 +30,8 @@ class StepState:
         self.instances: list[Instance] = []
         self.broken_parts: dict[str, set[str]] = {}
         """Instance name -> which of env, resources, inputs, outputs could not be rendered."""
+        self.reasons: dict[str, str] = {}
+        """Instance name -> the first thing that is wrong with it; what hangs on another's fault has none."""
         self.early: dict[str, Any] = {}
         """`env` and `resources` where all instances share them."""
         self.broken_early: set[str] = set()
@@ -68,14 +70,23 @@ class StepState:
         """Something that is no error but that a person should know."""
         self.warnings[stage][text] = None
 
-    def break_part(self, instance: str, part: str) -> None:
+    def break_part(self, instance: str, part: str, reason: str = "") -> None:
         """``part`` of ``instance`` could not be rendered; whatever uses it is not reported again."""
         self.broken_parts.setdefault(instance, set()).add(part)
+        if reason:
+            self.reasons.setdefault(instance, reason)
+
+    @property
+    def first_reason(self) -> str:
+        """What is wrong with the first instance that something is wrong with; empty when there is none."""
+        return next(iter(self.reasons.values()), "")
 
     def drop(self, after: str) -> None:
         """This step waits for ``after``: it has no instances for now."""
         self.after = after
         self.instances = []
+        self.broken_parts.clear()
+        self.reasons.clear()
         self.combinations = None
         self.done = {OUTPUTS, INPUTS}
         self.problems.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from f0make.lean import Protocol
 from f0make.model import Instance
 from f0make.template.access import Missing, suggestion
 from f0make.template.values import NamedPaths, OnePath, PathList, path_for_command, to_texts
@@ -12,9 +13,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Ask = Callable[[str, str, "Mapping[str, Sequence[str]] | None"], Sequence[Instance]]
-"""(step, stage, values of variables or None) -> its instances, of a pattern step those with these values, that stage of
-them done; raises NeedsStage, IsPending, Broken, and Missing."""
+
+class Answers(Protocol):
+    """Whoever knows the instances of every step."""
+
+    def is_pattern(self, name: str) -> bool:
+        """Whether the step ``name`` is a pattern step."""
+        ...
+
+    def ask(
+        self, name: str, stage: str, wanted: Mapping[str, Sequence[str]] | None = None
+    ) -> Sequence[Instance]:
+        """The instances of a step, that ``stage`` of them done; of a pattern step those with the ``wanted`` values.
+
+        Raises NeedsStage, IsPending, Broken and Missing.
+        """
+        ...
+
+    def whole(self, name: str, stage: str, instances: Sequence[Instance]) -> None:
+        """Raise Broken where ``stage`` of one of these ``instances`` of step ``name`` could not be rendered."""
+        ...
 
 
 class StepsView:
@@ -22,10 +40,9 @@ class StepsView:
 
     template_no_text = "`steps` is not a value: write `steps.NAME.outputs`"
 
-    def __init__(self, names: Sequence[str], ask: Ask, is_pattern: Callable[[str], bool]) -> None:
+    def __init__(self, names: Sequence[str], answers: Answers) -> None:
         self._names = frozenset(names)
-        self._ask = ask
-        self._is_pattern = is_pattern
+        self._answers = answers
         self._views: dict[str, StepView] = {}
         self._commands: StepsView | None = None
         self._convert: Callable[[PathList], PathList] | None = None
@@ -33,7 +50,7 @@ class StepsView:
     def for_commands(self) -> StepsView:
         """The same with paths as commands get them."""
         if self._commands is None:
-            self._commands = StepsView(list(self._names), self._ask, self._is_pattern)
+            self._commands = StepsView(list(self._names), self._answers)
             self._commands._convert = paths_for_command
         return self._commands
 
@@ -42,7 +59,7 @@ class StepsView:
         if name not in self._names:
             raise Missing(f"no step is called `{name}`", suggestion(name, self._names))
         if name not in self._views:
-            self._views[name] = StepView(name, self._ask, self._is_pattern(name), self._convert)
+            self._views[name] = StepView(name, self._answers, self._convert)
         return self._views[name]
 
     def forget(self, name: str) -> None:
@@ -55,14 +72,11 @@ class StepsView:
 class StepView:
     """One step, all its instances in the order of the foreach or some of them."""
 
-    def __init__(
-        self, name: str, ask: Ask, pattern: bool, convert: Callable[[PathList], PathList] | None
-    ) -> None:
+    def __init__(self, name: str, answers: Answers, convert: Callable[[PathList], PathList] | None) -> None:
         self.name = name
-        self._pattern = pattern
         self._convert = convert
         self.template_no_text = f"`steps.{name}` is not a value: write `steps.{name}.outputs`"
-        self._ask = ask
+        self._answers = answers
         self._all: dict[str, PathList] = {}
         self._index: dict[tuple[str, ...], dict[tuple[str, ...], list[Instance]]] = {}
 
@@ -74,8 +88,9 @@ class StepView:
             raise Missing(
                 f"`{attribute}` is not defined for a step", suggestion(attribute, ("outputs", "inputs"))
             )
-        instances = self._ask(self.name, attribute, None)
+        instances = self._answers.ask(self.name, attribute)
         if attribute not in self._all:
+            self._answers.whole(self.name, attribute, instances)
             self._all[attribute] = self.gather(instances, attribute)
         return self._all[attribute]
 
@@ -92,8 +107,8 @@ class StepView:
 
     def select(self, wanted: dict[str, list[str]], stage: str) -> list[Instance]:
         """The instances in order whose variables have one of the ``wanted`` values. Raises Missing."""
-        instances = self._ask(self.name, stage, wanted)
-        if self._pattern:
+        instances = self._answers.ask(self.name, stage, wanted)
+        if self._answers.is_pattern(self.name):
             return list(instances)
         names = tuple(wanted)
         if names not in self._index:
@@ -106,6 +121,7 @@ class StepView:
         if not found:
             shown = ", ".join(f"{name}={'|'.join(texts)!r}" for name, texts in wanted.items())
             raise Missing(f"no instance of step `{self.name}` has {shown}")
+        self._answers.whole(self.name, stage, found)
         return found
 
     def _index_by(

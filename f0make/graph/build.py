@@ -19,6 +19,7 @@ class MissingInput:
     """An input that nothing makes and that does not exist."""
 
     path: str
+    instance: str
     problem: Problem
 
 
@@ -165,7 +166,8 @@ class Graph:
             instance = self.instances[index]
             for position, path in enumerate(instance.inputs if instance.when else ()):
                 if not self.makers_of(path) and not exists(path):
-                    found.append(MissingInput(path, missing_input(instance, position, path)))
+                    problem = missing_input(instance, position, path)
+                    found.append(MissingInput(path, instance.name, problem))
         return found
 
     def cycles(self) -> list[Problem]:

@@ -7,7 +7,7 @@ directory that holds such files, a pattern of files (`out/*.txt`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 
 from f0make.expand.globs import Glob, has_glob, is_pattern
@@ -37,7 +37,7 @@ def select(word: str, path: str, graph: Graph) -> list[int] | None:
     return sorted(inside) or None
 
 
-def names_step(word: str, steps: Mapping[str, object]) -> bool:
+def names_step(word: str, steps: Collection[str]) -> bool:
     """Whether ``word`` names one of ``steps``, a part of its instances, or a pattern that one of them matches."""
     step = word.partition("[")[0]
     return step in steps or (has_glob(step) and any(fnmatchcase(name, step) for name in steps))

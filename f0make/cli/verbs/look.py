@@ -20,8 +20,8 @@ def look(
 ) -> Iterator[tuple[Session, list[Planned]]]:
     """The session and the plan of `Executor.plan`, together; the graph is grown as far as it can be known.
 
-    What cannot be known without running is told to ``reporter``. With ``placed`` a step that no place takes is an
-    error. Raises what `Session.open` raises.
+    What cannot be known without running is told to ``reporter``. With ``placed`` a step that must run and that no
+    place takes is an error. Raises what `Session.open` raises.
     """
     from f0make.engine.planning import plan
     from f0make.execution.cores import usable_cores
@@ -31,11 +31,13 @@ def look(
     executor = Executor(options, reporter)
     session = Session.open(recipe, options, targets=targets)
     try:
-        executor.check_request(session, placed)
+        executor.check_request(session)
         for text in session.warnings + session.expansion.warnings:
             reporter.note(text)
         session.hash_large_together(usable_cores(), reporter.note)
         planned = plan(session, options, *executor._caches(create=False))
+        if placed:
+            executor.check_places(session, planned)
         for text in unknowns(session, planned):
             reporter.note(text)
         yield session, planned

@@ -248,13 +248,13 @@ def tree(top: Path) -> dict[str, object]:
 def test_links_that_are_inputs_themselves(remote: Remote, h1: Host) -> None:
     remote.write("data/v1", "one\n")
     (remote.workspace / "current").symlink_to("data/v1")
-    remote.write("tool", "#!/bin/sh\nreadlink current; cat current\n", 0o755)
+    remote.write("tool", "#!/bin/sh\ncat current\n", 0o755)
     remote.recipe(step("./tool > out", "    inputs:\n      - current\n      - tool\n"))
     remote.there()
-    assert remote.read("out") == "data/v1\none\n"
+    assert remote.read("out") == "one\n"
     remote.write("data/v1", "uno\n")
     remote.there()
-    assert remote.read("out") == "data/v1\nuno\n"
+    assert remote.read("out") == "uno\n"
 
 
 def test_the_environment(remote: Remote, h1: Host) -> None:

@@ -73,7 +73,7 @@ class Contents:
             return digest.tree_token(self.tree(path))
         if stat.S_ISLNK(st.st_mode):
             self._via[path] = {}
-            end = self._follow(path, path)
+            end = self._follow(path, path).end
             return None if end is None else self._end(path, end)
         raise digest.kind_error(path, st.st_mode)
 
@@ -106,7 +106,7 @@ class Contents:
         via = self._via[path] = {}
         real = path
         if os.path.islink(path if path[:1] == "/" else self._prefix + path):
-            end = self._follow(path, path)
+            end = self._follow(path, path).end
             if end is None:
                 return {}
             real = end
@@ -312,7 +312,8 @@ class Contents:
             if trail.stays(top, relative, text):
                 return own
             name = full if real[:1] == "/" else full[len(self._prefix) :]
-            end = self._follow(path, name)
+            passed = self._follow(path, name)
+            end = passed.end
             if end is None:
                 return own
             target = end if end[:1] == "/" else self._prefix + end
@@ -320,9 +321,13 @@ class Contents:
                 st = os.lstat(target)
             except OSError:
                 return own
+            there = os.path.realpath(target)
+            # `../dir/x` in `dir`: out by its text and back in, wherever `dir` lies. Not so in what stands for a link.
+            around_again = len(around) == 1 and real == path and text[:1] != "/" and len(passed.links) == 1
+            if around_again and there.startswith(top.rstrip("/") + "/"):
+                return own
             if stat.S_ISREG(st.st_mode):
                 return self._file(end, target, st) or own
-            there = os.path.realpath(target)
             if not stat.S_ISDIR(st.st_mode) or any(
                 one == there or one.startswith(there.rstrip("/") + "/") for one in around
             ):
@@ -337,8 +342,8 @@ class Contents:
 
         return self._listing(path if real == path else real, real, on_link)
 
-    def _follow(self, path: str, name: str) -> str | None:
-        """Where the link ``name`` leads, None for nowhere; what it went through is noted as `via` of ``path``."""
+    def _follow(self, path: str, name: str) -> trail.Trail:
+        """Where the link ``name`` leads; what it went through is noted as `via` of ``path``."""
         try:
             found = trail.follow(self.root, name)
         except OSError as error:
@@ -351,7 +356,7 @@ class Contents:
             via[name] = None
         if found.missing is not None:
             self._asked[found.missing] = _ABSENT
-        return found.end
+        return found
 
     def _end(self, path: str, end: str) -> str | None:
         """The content of ``end``, to which the link ``path`` leads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,33 @@ def test_the_words_for_a_change_of_hands() -> None:
     assert wording(["x", "y"], "a.yaml", "b.yaml", False) == (
         "x (and 1 more), made by a.yaml (gone) before, now belong to b.yaml"
     )
+
+
+acts = st.tuples(
+    st.sampled_from(["record", "made", "gone"]), st.sampled_from(["a", "b"]), st.sampled_from(["x", "y"])
+)
+
+
+@given(st.lists(acts, max_size=12), st.booleans())
+def test_a_path_belongs_to_the_recipe_that_last_made_it(
+    actions: list[tuple[str, str, str]], again: bool
+) -> None:
+    owners: dict[str, tuple[str, str]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for number, (action, recipe, path) in enumerate(actions):
+            with Store(directory, recipe=recipe) as store:
+                if action == "record":
+                    store.append_record(record(f"k{number}", "build", path))
+                elif action == "made":
+                    store.append_made({path: "t"}, "build")
+                else:
+                    store.append_gone([path])
+                if again:
+                    store.flush()
+                    rewrite(store._journal)
+            if action == "gone":
+                owners.pop(path, None)
+            else:
+                owners[path] = (recipe, "build")
+        with Store(directory, readonly=True) as store:
+            assert {path: store.maker(path) for path in "xy"} == {path: owners.get(path) for path in "xy"}

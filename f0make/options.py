@@ -42,7 +42,7 @@ class RunOptions:
     """`--cache`: a directory or an http(s) address; None: the workspace's own."""
     no_cache: bool = False
     cache_readonly: bool = False
-    """Take results from the cache's server, send none."""
+    """Take results from the cache that is named, store none there."""
     wait: bool = False
     retries: int | None = None
     """`--retries N`: overrides what the steps say."""

@@ -153,7 +153,7 @@ def test_the_hand_parser_leaves_to_typer_what_it_is_not_sure_of(argv: list[str])
         ("run r.yaml -q -v", "contradict"),
         ("run r.yaml --backend spark", "expected local, ssh, dask"),
         ("run r.yaml --cache ftp://x/", "begins with http"),
-        ("run r.yaml --cache-readonly", "--cache http"),
+        ("run r.yaml --cache-readonly", "--cache DIR"),
         ("run r.yaml --backend ssh", "name its hosts"),
         ("run r.yaml --lease soon", "--lease soon: expected a duration"),
         ("run r.yaml --strict --audit", "contradict"),

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from io import FileIO
 
 from f0make.cache import reflink
+from f0make.cache.rights import Rights
 from f0make.cache.use import InUse
 from f0make.errors import NO_ROOM, F0makeError
 from f0make.files.regular import open_regular
@@ -23,6 +24,8 @@ TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _STREAM = 1 << 20
 """Bytes that may come, when nobody knows."""
+_BLOB = 0o444
+"""Mode of blobs that stay."""
 MOST_ROOM = 1 << 62
 _WORTH_A_LOOK = 64 << 20
 """Bytes, from which it is asked whether the disk has room for them before they are copied."""
@@ -60,7 +63,7 @@ class ContentChanged(BlobError):
 class Blobs:
     """Blobs in ``directory``/cas. Nothing is made before the first `add`; ``readonly`` notes no uses either."""
 
-    def __init__(self, directory: str, readonly: bool = False, mode: int = 0o444) -> None:
+    def __init__(self, directory: str, readonly: bool = False, mode: int = _BLOB) -> None:
         """``mode`` is that of new blobs, before the umask."""
         self.directory = directory
         self.readonly = readonly
@@ -72,6 +75,7 @@ class Blobs:
         self._ready = False
         self._ways: set[str] = set()
         self._in_use = InUse(directory)
+        self._rights = Rights(directory)
         self.verified: set[str] = set()
         """Blobs whose bytes this process has written and hashed a moment ago: `fetch` does not read them for that."""
 
@@ -87,7 +91,7 @@ class Blobs:
             raise CacheUnusable(f"the cache {self.directory!r} was opened for reading")
         try:
             for place in (self._cas, self._tmp):
-                os.makedirs(place, exist_ok=True)
+                self._rights.make(place)
                 self.check_way(place)
             if not os.access(self._tmp, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._tmp)
@@ -389,16 +393,22 @@ class Blobs:
         mode = self.mode & (rights | 0o700)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
-            return path, os.open(path, flags, mode)
+            return path, self._new(path, flags, mode)
         except FileNotFoundError:
             self._ready = False
             self.prepare()
         except OSError as error:
             raise self._unusable(error) from None
         try:
-            return path, os.open(path, flags, mode)
+            return path, self._new(path, flags, mode)
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _new(self, path: str, flags: int, mode: int) -> int:
+        fd = os.open(path, flags, mode)
+        if self.mode == _BLOB:
+            self._rights.file(fd, mode & _BLOB)
+        return fd
 
     def _place(self, temporary: str, digest: str) -> None:
         target = self.path(digest)
@@ -407,7 +417,7 @@ class Blobs:
             os.replace(temporary, target)
         except FileNotFoundError:
             try:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                self._rights.make(os.path.dirname(target))
                 os.replace(temporary, target)
             except OSError as error:
                 raise self._unusable(error) from None

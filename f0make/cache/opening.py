@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.cache.platform import ForPlatform
+from f0make.cache.readonly import ReadOnlyCache, writable
 from f0make.cache.shared import ActionCache
+from f0make.errors import UsageError
+from f0make.lean import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +35,15 @@ def open_caches(
         parse_address(given or "")
     if options.no_cache:
         return None, None
-    directory = os.path.join(workspace, OWN if server or not given else given)
+    shared = None if server or not given else os.path.join(workspace, given)
+    if shared is not None and options.cache_readonly and not os.path.isdir(shared):
+        raise UsageError(f"--cache {given}: there is no such directory to read")
+    if shared is not None and os.path.isdir(shared) and (options.cache_readonly or not writable(shared)):
+        if create and not options.cache_readonly:
+            note(f"the cache {shared!r} cannot be written to: it is only read")
+        own, _ = open_caches(workspace, replace(options, cache=None), note, create)
+        return own, ForPlatform(ReadOnlyCache(shared, own, look_only=not create)) if own is not None else None
+    directory = shared or os.path.join(workspace, OWN)
     try:
         blobs = Blobs(directory, readonly=not create)
         if create:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from f0make.cache.blobs import CacheUnusable
+from f0make.cache.rights import Rights
 from f0make.cache.variant import variant_of
 from f0make.errors import NO_ROOM
 from f0make.files.atomic import write_atomic
@@ -79,6 +80,7 @@ class ActionCache:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._root = os.path.join(directory, "ac")
+        self._rights = Rights(directory)
 
     def find(self, key: str) -> list[dict[str, Any]]:
         """All records of ``key``, newest first; what cannot be read is left out."""
@@ -101,10 +103,12 @@ class ActionCache:
         """Add ``record`` (which holds ``key``). Raises CacheUnusable, or OSError when there is no space."""
         place = self._place(key)
         try:
-            os.makedirs(place, exist_ok=True)
+            self._rights.make(place)
             if any(map(os.path.islink, (self._root, os.path.dirname(place), place))):
                 raise CacheUnusable(f"{place!r} is reached by a link, and in a cache f0make follows none")
-            write_atomic(os.path.join(place, variant_of(record)), log.encode("record", record))
+            path = os.path.join(place, variant_of(record))
+            write_atomic(path, log.encode("record", record))
+            self._rights.file(path, 0o644)
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 from f0make.cache.blobs import TOUCH_AFTER
+from f0make.cache.rights import Rights
 from f0make.cache.shared import read_record
 from f0make.cache.use import InUse
 from f0make.files.digest import EMPTY_DIR, blob_of, file_digest
@@ -44,6 +45,7 @@ def note_use(directory: str, hits: int, misses: int) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
+            Rights(directory).file(fd, 0o664)
             os.write(fd, log.encode("use", {"hits": hits, "misses": misses}))
             long = os.fstat(fd).st_size > _USAGE_LIMIT
         finally:

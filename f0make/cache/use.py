@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from f0make.cache.rights import Rights
+
 _NAME = "in-use"
 
 
@@ -12,6 +14,7 @@ class InUse:
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, _NAME)
+        self._rights = Rights(directory)
         self._fd: int | None = None
         self._tried = False
 
@@ -44,8 +47,15 @@ class InUse:
             import fcntl
         except ImportError:
             return False
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            fd = os.open(self._path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            try:
+                fd = os.open(self._path, flags, 0o666)
+                self._rights.file(fd, 0o664)
+            except PermissionError:  # another user made it: reading is enough for a lock
+                fd = os.open(self._path, flags & ~(os.O_RDWR | os.O_CREAT))
+        except FileNotFoundError:
+            return alone and not os.access(os.path.dirname(self._path), os.W_OK)  # nobody could ever mark it
         except OSError:
             return False
         try:

@@ -164,9 +164,9 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     if (options.strict or options.audit) and (hosts or options.backend != "local"):
         raise UsageError("--strict and --audit watch steps on this machine only (leave the hosts out)")
     if options.cache is not None:
-        _check_cache(options.cache, options.cache_readonly)
+        _check_cache(options.cache)
     elif options.cache_readonly:
-        raise UsageError("--cache-readonly says how to use a server: --cache http://… names it")
+        raise UsageError("--cache-readonly says how to use a cache: --cache DIR or http://… names it")
     if any(values.get(field) for field in BUDGET):
         from f0make.governor.limits import budget_of
 
@@ -246,7 +246,7 @@ def _size(text: str | None) -> int:
         raise UsageError(f"--size {text}: {error}") from None
 
 
-def _check_cache(text: str, readonly: bool) -> None:
+def _check_cache(text: str) -> None:
     from f0make.errors import UsageError
 
     if not text:
@@ -255,8 +255,6 @@ def _check_cache(text: str, readonly: bool) -> None:
         from f0make.cache.http.address import parse_address
 
         parse_address(text)
-    elif readonly:
-        raise UsageError("--cache-readonly goes with a server (--cache http://…), not with a directory")
 
 
 def _one_recipe(extras: dict[str, Any]) -> None:

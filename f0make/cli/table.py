@@ -90,7 +90,10 @@ OPTIONS = {
         Option("reconnect", "--reconnect", TEXT, "How long lost hosts are tried again (60s).", "TIME"),
         Option("cache", "--cache", TEXT, "Directory or http(s) address of a cache to share.", "DIR|URL"),
         Option(
-            "cache_readonly", "--cache-readonly", FLAG, "Take results from the cache's server, send none."
+            "cache_readonly",
+            "--cache-readonly",
+            FLAG,
+            "Take results from the cache that --cache names, store none there.",
         ),
         Option("no_cache", "--no-cache", FLAG, "Neither read nor store blobs: what is lost runs again."),
         Option(

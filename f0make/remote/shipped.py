@@ -16,6 +16,7 @@ MODULES = (
     "cache/blobs.py",
     "cache/private.py",
     "cache/reflink.py",
+    "cache/rights.py",
     "cache/use.py",
     "code/__init__.py",
     "code/rebuild.py",

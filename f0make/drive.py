@@ -90,6 +90,7 @@ def drive(
             _refuse_protected(session, run, means)
             run.run()
     finally:
+        run.outputs.close()
         if means.shared is not None:
             means.shared.close(lambda: bool(run.interrupted))
             run.asking.tell()

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import Blobs
+from f0make.files import signature
 from f0make.files.workspace.dating import first_times
 from f0make.files.workspace.marks import noted, private, private_blobs, sound, tamed
+from f0make.files.workspace.place import Workspace
 
 
 @pytest.fixture
@@ -149,6 +151,19 @@ def test_remade_with_equal_content(traced: Traced) -> None:
     traced.write("in.txt", "1\n")
     assert traced.run().states == {"a": "restored"} and times(traced) == second
     traced.executed()
+
+
+def test_only_a_file_with_one_name_gets_another_time(tmp_path: Path) -> None:
+    """Under its other name it may be a file of the user's."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("1")
+    os.link(tmp_path / "two", tmp_path / "other")
+    os.symlink("one", tmp_path / "link")
+    with Workspace(str(tmp_path)) as place:
+        for name, done in (("one", True), ("two", False), ("link", False), ("none", False)):
+            known = signature.of(os.lstat(tmp_path / name)) if name != "none" else (0,) * 5
+            assert (place.set_time(name, known, 10**18) is not None) == done
+    assert os.stat(tmp_path / "one").st_mtime_ns == 10**18 != os.stat(tmp_path / "other").st_mtime_ns
 
 
 def test_a_forced_rerun_and_a_tree(traced: Traced) -> None:

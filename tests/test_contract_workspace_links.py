@@ -320,6 +320,16 @@ def test_links_inside_the_state_are_refused(traced: Traced, name: str) -> None:
     assert all((victim / file).read_text() == "mine\n" for file in os.listdir(victim))
 
 
+def test_what_a_killed_run_was_restoring_goes(traced: Traced) -> None:
+    traced.recipe(ONE.replace("PATH", "out.txt"))
+    traced.write("in.txt", "1\n")
+    traced.run()
+    traced.write(".f0make/run/restore-1-2/half", "x")
+    traced.write(".f0make/run/.f0make-1-2.tmp", "x")
+    assert traced.run().states == {"one": "current"}
+    assert os.listdir(traced.workspace / ".f0make/run") == []
+
+
 def test_the_state_itself_may_be_a_link(traced: Traced) -> None:
     state = traced.workspace.parent / "state"
     state.mkdir()

@@ -138,7 +138,8 @@ class Workspace:
             fd, name = self.below.parent(path)
             try:
                 st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if signature.of(st) != known or not stat.S_ISREG(st.st_mode):
+                # Under another name it may be a file of the user's, whose time is theirs.
+                if signature.of(st) != known or not stat.S_ISREG(st.st_mode) or st.st_nlink > 1:
                     return None
                 os.utime(name, ns=(st.st_atime_ns, time), dir_fd=fd, follow_symlinks=False)
                 return signature.of(os.stat(name, dir_fd=fd, follow_symlinks=False))

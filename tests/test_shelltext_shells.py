@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -132,9 +134,9 @@ def rendered(text: str, value: object, shell: str) -> str | None:
         return None
 
 
-def run(shell: str, text: str, where: Path) -> bytes:
+def run(shell: str, text: str, where: Path, seconds: float = 20) -> bytes:
     done = subprocess.run(
-        [shell, "-c", os.fsencode(text)], cwd=where, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False,
+        [shell, "-c", os.fsencode(text)], cwd=where, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds, check=False,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(where)},
     )  # fmt: skip
     return done.stdout
@@ -180,3 +182,32 @@ def test_any_value_arrives_in_any_place(
     if shutil.which(shell) is None or shell not in PLACES[place][2]:
         return
     check(shell, place, values, tmp_path_factory.mktemp("w"))
+
+
+FRAGMENTS = [
+    *'%%% "\'`(){}$\\\n# |&><;=[]~:1!',
+    *("$(", "${x:-", "$((", "))", "$'", '$"', "[[ ", " ]]", "<<<", "case % in ", "%) ", ";; ", "esac", "if ", "then ", "fi"),
+    *("for i in ", "do ", "done", "x=", "export ", "declare ", "echo ", "eval ", "let ", "trap ", " -c ", "sh ", "awk ", "$x", "f() {"),
+    *("@(", "{a,", "..", "b=(", "<(", ' "%" ', " '%' ", "printf ", " -eq ", "command "),
+]  # fmt: skip
+CODE = [
+    "$(touch PWNED)", "`touch PWNED`", "'$(touch PWNED)'", "'; touch PWNED; '", '"; touch PWNED; "', "\ntouch PWNED\n",
+    "a[$(touch PWNED)]", "E\ntouch PWNED", "); touch PWNED; (", "} touch PWNED", "| touch PWNED", "\\'; touch PWNED; #",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_no_value_is_ever_executed_whatever_the_text_is(shell: str, tmp_path: Path) -> None:
+    """Texts out of random fragments, most of them no proper shell text: a value in them is quoted or refused."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    draw = random.Random(7)
+    for _ in range(600):
+        text = "".join(draw.choices(FRAGMENTS, k=draw.randint(2, 12)))
+        value = draw.choice(CODE)
+        done = rendered(text, value, shell)
+        if done is None or "%" not in text:
+            continue
+        with suppress(subprocess.TimeoutExpired):
+            run(shell, done, tmp_path, 2)
+        assert not (tmp_path / "PWNED").exists(), (text, value, done)

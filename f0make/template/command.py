@@ -101,7 +101,10 @@ class Command(Template):
         except (TemplateError, Broken) as error:
             self._explain(scope, error, writers or [quote] * len(self.pieces()))
             raise
-        return "".join(out)
+        command = "".join(out)
+        if command.startswith("#!") and not self.text.startswith("#!"):
+            raise self.fail("the `#!` of a script must stand in the recipe itself, not in a value")
+        return command
 
     def key_text(self, shell: str | None, scope: Scope, unkeyed: frozenset[str]) -> str:
         """The text as it stands in the key. Raises as `run_by`."""
@@ -115,11 +118,11 @@ class Command(Template):
 
     def _word(self, piece: Piece, scope: Scope) -> str:
         """A value that is a word by itself."""
-        value = scope.get(piece.bare) if piece.bare is not None else None
-        if type(value) is str:
+        value = scope.get(piece.bare) if piece.bare is not None and not piece.broken else None
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if type(value) is str and "\0" not in value:
             return quote_text(value)
-        if isinstance(value, list) and len(value) == 1 and type(value[0]) is str and not piece.broken:
-            return quote_text(value[0]) if "\0" not in value[0] else self.convert(piece, scope, quote)
         return str(self.convert(piece, scope, quote))
 
 

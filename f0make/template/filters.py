@@ -13,7 +13,7 @@ from jinja2.runtime import Undefined
 
 from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
-from f0make.template.quote import quote
+from f0make.template.quote import quoted
 from f0make.template.values import Json, PathText, Quoted, Raw, path_for_command, to_text
 
 TYPE_CHECKING = False
@@ -223,7 +223,7 @@ def _raw(value: Any) -> Raw:
 
 
 def _quote(value: Any) -> Quoted:
-    return Quoted(quote(value))
+    return quoted(value)
 
 
 def _sum(values: Any, start: Any = 0) -> Any:

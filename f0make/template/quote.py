@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from f0make.later import later
-from f0make.template.values import NotText, Raw, to_text
+from f0make.template.values import NotText, Quoted, Raw, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +36,15 @@ def quote(value: Any) -> str:
     """
     if type(value) is str:
         return quote_text(value)
-    if isinstance(value, Raw):
+    if isinstance(value, (Raw, Quoted)):
         return value
     if isinstance(value, (list, tuple, set, range)):
         return " ".join(map(quote, value))
     return quote_text(to_text(value))
+
+
+def quoted(value: Any) -> Quoted:
+    """What `| quote` makes of ``value``. Raises NotText as `quote`."""
+    words = Quoted(quote(value))
+    words.value = value.value if isinstance(value, Quoted) else value
+    return words

@@ -65,14 +65,14 @@ _LANGUAGES = {
 class Place:
     """Where a value stands in a script."""
 
-    __slots__ = ("json", "refusal", "shell", "words")
+    __slots__ = ("json", "refusal", "spot", "words")
 
     def __init__(self, refusal: Refusal | None = None) -> None:
         self.refusal = refusal
         self.json = False
         """Whether JSON is a literal there."""
-        self.shell = False
-        """Whether it is a word of a shell."""
+        self.spot: Spot | None = None
+        """Where it stands in a shell script: `| quote` is for that place."""
         self.words = False
         """Whether it may be several."""
 
@@ -87,7 +87,9 @@ class Place:
         text = to_text(value)
         if "\0" in text:
             raise NotText("this holds a NUL character, which no command can hold")
-        if (self.shell and isinstance(value, Quoted)) or (self.json and isinstance(value, Json)):
+        if self.spot is not None and isinstance(value, Quoted):
+            return self.spot.write(value)
+        if self.json and isinstance(value, Json):
             return str(text)
         if (_WORDS if self.words else _WORD).fullmatch(text) is None:
             raise Misplaced("this value would be code of the script")
@@ -128,7 +130,7 @@ def _of_shell(spot: Spot) -> Place:
     if spot.form != WORD:
         return Place(_STRING)
     place = Place()
-    place.shell = not spot.backticks
+    place.spot = spot
     place.words = spot.alone and not spot.command and not spot.joined and not spot.one and not spot.forced
     return place
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from f0make.later import later
 from f0make.template.access import Missing, attribute, item, unknown_name
-from f0make.template.quote import quote
-from f0make.template.values import Quoted, Raw, to_text
+from f0make.template.quote import quoted
+from f0make.template.values import Raw, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Simple:
                 raise Missing(f"{missing.message} in `{self.spelled()}`", missing.hint) from None
         if self.filter is None:
             return value
-        return Raw(to_text(value)) if self.filter == "raw" else Quoted(quote(value))
+        return Raw(to_text(value)) if self.filter == "raw" else quoted(value)
 
     def spelled(self) -> str:
         """The expression without its filter, for messages."""

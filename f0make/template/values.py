@@ -56,9 +56,11 @@ class Raw(str):
 
 
 class Quoted(str):
-    """What `| quote` comes to: a word of a POSIX shell."""
+    """What `| quote` comes to: words of a POSIX shell. ``value`` is what they stand for."""
 
-    __slots__ = ()
+    __slots__ = ("value",)
+
+    value: Any
 
 
 class Json(str):

@@ -20,11 +20,12 @@ class Program:
     kind: str = "program"
 
 
-def builtins(words: list[Word], shell: str) -> Iterator[Program]:
-    """Words that builtins evaluate, or take for the names of variables."""
+def builtins(words: list[Word], name: str, shell: str) -> Iterator[Program]:
+    """Words that the builtin ``name``, the first of ``words``, evaluates, or takes for the names of variables."""
     while len(words) > 1 and words[0].text in ("builtin", "command", "noglob"):
         words = words[1:]
-    name, rest = words[0].text, words[1:]
+        name = words[0].text
+    rest = words[1:]
     if name in ("eval", "alias"):
         yield from (Program(word, f"`{name}` evaluates this text: no quoting helps") for word in rest)
     elif name in ("let", "repeat"):

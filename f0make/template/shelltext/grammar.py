@@ -13,6 +13,7 @@ from f0make.template.shelltext.programs import ECHOES, programs, reads_program
 from f0make.template.shelltext.spot import ARITHMETIC, OTHER, PROGRAM, WORD, Refusal, Spot
 
 _REDIRECTION = later(r"(?:\d+|\{\w+\})?(<<<|<<-?|<&|>&|&>>?|<>|>>|>\||>!?|<)")
+_PARENTHESES = later(r"\([ \t]*\)")
 _DECLARES = words_of("declare typeset local export readonly integer float nameref")
 _ONWARD = words_of("if then else elif while until do ! { coproc nocorrect always")
 """Reserved words after which another command begins."""
@@ -219,10 +220,11 @@ class Reader(Conditions):
                 self._redirect(redirection[1], redirection.end(), command)
                 continue
             if sign == "(":
-                if self.ahead("()") and len(command.words) == 1:
+                parentheses = _PARENTHESES.match(self.text, self.at, self.end)
+                if parentheses is not None and len(command.words) == 1:
                     name = command.words[0]
                     self.refuse(name.start, name.end, _FUNCTION)
-                    self.at += 2
+                    self.at = parentheses.end()
                     return None
                 raise Unreadable("`(` was not expected")
             if after and self._reserved_ahead():

@@ -24,6 +24,8 @@ class Interpreter:
     """How many operands are code, 0 for all that follow."""
     files: str = ""
     """Letters of options after which no operand is code."""
+    ends: str = ""
+    """Letters of options after which everything is for another program."""
     stdin: bool = False
     """Whether it evaluates its standard input where nothing else tells it what to evaluate."""
     anywhere: bool = False
@@ -43,7 +45,7 @@ _AWK = Interpreter(
 _SED = Interpreter(
     code="e", arguments="l", long=("--expression",), operand=0, last=1, files="f", anywhere=True
 )
-PYTHON = Interpreter(code="c", arguments="WXm", stdin=True)
+PYTHON = Interpreter(code="c", arguments="WX", ends="m", stdin=True)
 _PERL = Interpreter(code="eE", arguments="I", stdin=True)
 _RUBY = Interpreter(code="e", arguments="IrEC", stdin=True)
 _NODE = Interpreter(

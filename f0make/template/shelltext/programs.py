@@ -13,7 +13,6 @@ from f0make.template.shelltext.interpreters import (
     EVALUATED,
     INTERPRETERS,
     PARALLEL,
-    PYTHON,
     SHELL,
     SSH,
     WRAPPERS,
@@ -24,12 +23,18 @@ ECHOES = frozenset({"echo", "printf", "print", "cat", "tee", "envsubst"})
 """Commands that hand on what they are given."""
 
 
+_UNKNOWN = str.maketrans("", "", HOLE + OPAQUE)
+
+
 def _base(word: Word) -> str:
-    text = word.text
-    if HOLE in text or OPAQUE in text:
-        return ""
-    base = text.rpartition("/")[2]
+    """The name of a program, without its directory and version, as far as the text says it."""
+    base = word.text.rpartition("/")[2].translate(_UNKNOWN)
     return base if base in INTERPRETERS else base.rstrip("0123456789.") or base
+
+
+def _may_be_nothing(word: Word) -> bool:
+    """Whether the word may vanish, or stand for another command's name."""
+    return word.text.rpartition("/")[2].translate(_UNKNOWN) != word.text.rpartition("/")[2]
 
 
 def _interpreter(word: Word) -> Interpreter | None:
@@ -41,14 +46,18 @@ def _interpreter(word: Word) -> Interpreter | None:
 
 def programs(words: list[Word], shell: str) -> Iterator[Program]:
     """The words of a simple command that are evaluated once more; ``shell`` is the one that runs it."""
-    yield from builtins(words, shell)
+    first = 0
+    while first < len(words) - 1 and _may_be_nothing(words[first]):
+        yield from builtins(words[first:], _base(words[first]), shell)
+        first += 1
+    yield from builtins(words[first:], _base(words[first]), shell)
     for at in _starts(words):
         interpreter = _interpreter(words[at])
         if interpreter is not None:
             said = f"{_base(words[at])} evaluates this text: no quoting makes a value safe in it"
             for word in _code(words[at + 1 :], interpreter):
                 yield Program(word, said)
-        elif not _base(words[at]):
+        elif _may_be_nothing(words[at]):
             for option, word in pairwise(words[at + 1 :]):
                 if re.fullmatch(r"-[A-Za-z]*[ceE]|--eval|--command", option.text) and re.search(
                     r"[\s(;]", word.text
@@ -61,7 +70,7 @@ def programs(words: list[Word], shell: str) -> Iterator[Program]:
 
 def _starts(words: list[Word]) -> list[int]:
     """Where commands may begin in ``words``: at the first, and after it where that starts another."""
-    if _base(words[0]) in WRAPPERS:
+    if _base(words[0]) in WRAPPERS or _may_be_nothing(words[0]):
         return [
             0,
             *(at for at in range(1, len(words)) if _interpreter(words[at]) or _base(words[at]) in EVALUATED),
@@ -94,6 +103,8 @@ def _code(words: list[Word], how: Interpreter) -> Iterator[Word]:
             continue
         if len(text) > 1 and text[0] in "-+":
             taken = _letters(text, how)
+            if taken == "end":
+                return
             if taken == "code":
                 told = True
                 code = words[at] if at < len(words) and re.search(rf"[{how.code}]$", text) else word
@@ -121,6 +132,8 @@ def _letters(text: str, how: Interpreter) -> str:
     for at, letter in enumerate(text[1:], 1):
         if letter in how.code:
             return "code"
+        if letter in how.ends:
+            return "end"
         if letter in how.files:
             return "file"
         if letter in how.arguments:
@@ -177,7 +190,7 @@ def _tells(words: list[Word], how: Interpreter) -> bool:
             skip = text in how.long_arguments
         elif len(text) > 1 and text[0] in "-+":
             taken = _letters(text, how)
-            if taken in ("code", "file") or ("m" in text and how is PYTHON):
+            if taken in ("code", "file", "end"):
                 return True
             skip = taken == "argument"
         else:

@@ -148,6 +148,8 @@ class Spot:
         """``value`` as shell text for this place. Raises NotText, Misplaced and Broken."""
         if isinstance(value, Raw):
             return value
+        if isinstance(value, Quoted):
+            value = value.value
         if self.refusal is not None:
             return self.refusal.accept(value)
         written = self._write(value)
@@ -157,8 +159,6 @@ class Spot:
 
     def _write(self, value: Any) -> str:
         if self.form == WORD:
-            if isinstance(value, Quoted):
-                return value
             if not isinstance(value, str) and isinstance(value, (list, tuple, set, range)):
                 return self._list(list(value))
             return self._word(to_text(value))

@@ -202,7 +202,7 @@ def test_no_value_is_ever_executed_whatever_the_text_is(shell: str, tmp_path: Pa
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell}")
     draw = random.Random(7)
-    for _ in range(600):
+    for _ in range(2000):
         text = "".join(draw.choices(FRAGMENTS, k=draw.randint(2, 12)))
         value = draw.choice(CODE)
         done = rendered(text, value, shell)

@@ -276,16 +276,6 @@ def test_the_environment(remote: Remote, h1: Host) -> None:
     assert not h1.inside(os.path.relpath(temporary, h1.layout.home)).exists(), "removed"
 
 
-def test_fingerprints_run_here(remote: Remote, h1: Host) -> None:
-    remote.write("version", "1")
-    more = f"    fingerprint: cat {remote.workspace}/version\n"
-    remote.recipe(step("echo made > out", more))
-    assert remote.there().summary["ran"] == 1
-    remote.write("version", "2")
-    assert remote.there().summary["ran"] == 1
-    assert remote.there().summary["current"] == 1
-
-
 def test_what_one_host_made_is_current_for_another_and_here(remote: Remote, h1: Host) -> None:
     remote.recipe(step("echo made > out"))
     assert ran_at(remote.there()) == {"s": "h1"}

@@ -138,6 +138,7 @@ class Attempts:
                 raise CannotAttempt(str(error)) from None
         if run.farm is not None:
             bundle.host = run.farm.place_of(node)
+            run.farm.keyed(node, bundle.host)
             if bundle.host:
                 self._pack(bundle, run.verdicts[node].inputs)
                 self._keep_here(bundle)

@@ -64,6 +64,10 @@ class Verdict:
     """The record came from a shared cache and is not in this workspace's log yet."""
 
 
+_GAIN = {Kind.CURRENT: 4, Kind.RESTORE: 3, Kind.ASKED: 2, Kind.RUN: 1, Kind.BLOCKED: 0}
+"""Of several places that may run an instance, the one whose fingerprint gives most counts."""
+
+
 class Decider:
     """Decides instances one by one, in an order in which what they need comes first."""
 
@@ -74,7 +78,7 @@ class Decider:
         contexts: Contexts,
         blobs: Blobs | None,
         shared: ForPlatform | None,
-        fingerprints: Callable[[Instance], list[str] | None],
+        fingerprints: Callable[[Instance], Sequence[list[str]] | None],
     ) -> None:
         self.session = session
         self.tokens = tokens
@@ -107,21 +111,38 @@ class Decider:
             if maker is not None:
                 return Verdict(Kind.BLOCKED, maker)
             inputs[path] = token
-        texts = self.fingerprints(instance) if instance.fingerprint else []
-        if texts is None:
+        variants = self.fingerprints(instance) if instance.fingerprint else ([],)
+        if variants is None:
             return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
         if self.nothing_known and index not in self.forced and not instance.always:
             return self._never_ran(instance)
-        try:
-            facts = self.session.code_of(instance)
-        except RecipeError as error:
-            return Verdict(Kind.BLOCKED, str(error.problems[0]), inputs=inputs)
-        parts = declared_parts(instance, facts.digest if facts else None, texts)
-        if instance.step.secrets and self.session.secrets is not None:
+        found: Verdict | None = None
+        for texts in variants:
             try:
-                parts.update(self.session.secrets.parts(instance))
+                parts = self.parts_of(instance, texts)
+            except RecipeError as error:
+                return Verdict(Kind.BLOCKED, str(error.problems[0]), inputs=inputs)
             except UsageError as error:
                 return Verdict(Kind.RUN, f"{error}, so its key cannot be known", inputs=inputs)
+            verdict = self._decide_by(index, instance, inputs, parts)
+            if found is None or _GAIN[verdict.kind] > _GAIN[found.kind]:
+                found = verdict
+            if found.kind is Kind.CURRENT:
+                break
+        return found or Verdict(Kind.RUN, "its fingerprint is not known yet", inputs=inputs)
+
+    def parts_of(self, instance: Instance, texts: Sequence[str]) -> Parts:
+        """The parts of the key of ``instance`` whose fingerprint commands give ``texts``.
+
+        Raises RecipeError for code that cannot be read, and UsageError for a secret that is not there.
+        """
+        facts = self.session.code_of(instance)
+        parts = declared_parts(instance, facts.digest if facts else None, texts)
+        if instance.step.secrets and self.session.secrets is not None:
+            parts.update(self.session.secrets.parts(instance))
+        return parts
+
+    def _decide_by(self, index: int, instance: Instance, inputs: dict[str, str], parts: Parts) -> Verdict:
         verdict = Verdict(Kind.RUN, "", key_of(parts, inputs), parts, inputs)
         if index in self.forced:
             verdict.reason = "forced"

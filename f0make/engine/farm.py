@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from f0make.engine.decider import Kind, Verdict
 from f0make.engine.placement import HERE, Place, PlacedScheduler
+from f0make.engine.prints import PlacePrints
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.key import key_of
 from f0make.remote import HERE as HERE_LABEL
 
 if TYPE_CHECKING:
+    from f0make.engine.fingerprints import Taken
     from f0make.engine.run import Run
+    from f0make.remote.answers import Prints
     from f0make.remote.fleet import Fleet, News
     from f0make.remote.hosts import Host
 
@@ -21,13 +26,17 @@ _AHEAD = 2
 class Farm:
     """The places of ``run``: this machine with ``jobs`` slots (0: nothing runs here), and ``hosts``."""
 
-    def __init__(self, run: Run, hosts: Sequence[Host], jobs: int) -> None:
+    def __init__(self, run: Run, hosts: Sequence[Host], jobs: int, taken: Taken) -> None:
         self._run = run
         here = Place(HERE, frozenset([HERE_LABEL]), jobs, hope=jobs > 0)
         there = [Place(host.name, host.all_labels) for host in hosts]
         self.scheduler = PlacedScheduler(
             [here, *there], run.options.resource, self._labels, self._where, self._likes
         )
+        self.prints = PlacePrints(taken, self.scheduler.places, self._ask)
+        self.scheduler.suits = self._suits
+        self.parked: list[int] = []
+        """Nodes that cannot be decided before hosts have said what their fingerprint commands give."""
         self._undecided = {host.name for host in hosts}
         self._fleet: Fleet | None = None
         self._has: dict[str, set[str]] = {host.name: set() for host in hosts}
@@ -49,7 +58,50 @@ class Farm:
         verdict = self._run.verdicts.get(node)
         return float(sum(1 for t in verdict.inputs.values() if t in has)) if has and verdict else 0.0
 
+    def _suits(self, node: int, name: str) -> bool | None:
+        """Whether the fingerprint of ``node`` is known at a place; None when it may yet be, False when it fails."""
+        instance = self._run.graph.instances[node]
+        if not instance.fingerprint or self.prints.at(instance, name) is not None:
+            return True
+        return False if self.prints.fails(instance, name) else None
+
     # What the loop asks.
+
+    def waits_for_prints(self, node: int, verdict: Verdict) -> bool:
+        """Whether ``node`` must wait for fingerprints of hosts; its verdict then comes anew.
+
+        What is current by one that is known is current. Raises FingerprintError when they fail everywhere.
+        """
+        if verdict.kind is Kind.CURRENT or self.prints.complete(
+            self._run.graph.instances[node], self._undecided
+        ):
+            return False
+        self.parked.append(node)
+        return True
+
+    def keyed(self, node: int, place: str) -> None:
+        """``node`` is to run at ``place``: its key holds the fingerprint that was taken there."""
+        run = self._run
+        instance, verdict = run.graph.instances[node], run.verdicts[node]
+        texts = self.prints.at(instance, place) if instance.fingerprint else None
+        if texts is not None:
+            verdict.parts = run.decider.parts_of(instance, texts)
+            verdict.key = key_of(verdict.parts, verdict.inputs)
+
+    def _ask(self, host: str, number: int, commands: Sequence[str], env: Mapping[str, str]) -> None:
+        if self._fleet is not None:
+            self._fleet.ask(host, number, commands, env)
+
+    def _decide_again(self) -> None:
+        parked, self.parked = self.parked, []
+        for node in parked:
+            self._run.progress.queue(node)
+
+    def _answered(self, prints: Prints) -> None:
+        """A host has said what fingerprint commands give there."""
+        self.prints.hear(prints.number, prints.texts, prints.error)
+        self.scheduler.changed()
+        self._decide_again()
 
     def start(self, fleet: Any) -> None:
         """Begin to connect."""
@@ -80,8 +132,13 @@ class Farm:
 
     # What happens.
 
-    def take(self, news: News) -> None:
-        """``news`` about a host."""
+    def take(self, news: News | Prints) -> None:
+        """``news`` about a host, or what it answers."""
+        from f0make.remote.answers import Prints
+
+        if isinstance(news, Prints):
+            self._answered(news)
+            return
         run = self._run
         place = self.scheduler.places[news.host]
         first = news.host in self._undecided
@@ -95,7 +152,9 @@ class Farm:
             place.hope = news.status == "lost"
             self._why[news.host] = news.reason
             self._has[news.host].clear()
+            self.prints.forget(news.host)
         self.scheduler.changed()
+        self._decide_again()
         if news.status != "gone":
             event = {"event": "host", "host": news.host, "status": news.status, "reason": news.reason}
             run.reporter.host(event)

@@ -27,7 +27,11 @@ class Taken:
         self.environ = environ
         self._known: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
 
-    def __call__(self, instance: Instance) -> list[str]:
+    def __call__(self, instance: Instance) -> list[list[str]]:
+        """What `of` says, as the only possibility. Raises FingerprintError."""
+        return [self.of(instance)]
+
+    def of(self, instance: Instance) -> list[str]:
         """Standard output of each of the instance's commands, in order. Raises FingerprintError."""
         env = tuple(sorted(instance.env.items()))
         return [self._take(command, env) for command in instance.fingerprint]
@@ -64,7 +68,12 @@ class Recorded:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def __call__(self, instance: Instance) -> list[str] | None:
+    def __call__(self, instance: Instance) -> list[list[str]] | None:
+        """What `of` says, as the only possibility."""
+        texts = self.of(instance)
+        return None if texts is None else [texts]
+
+    def of(self, instance: Instance) -> list[str] | None:
         """Recorded output of each command, None when one was never recorded."""
         latest = self.store.latest(instance.name) or {}
         parts = latest.get("parts", {})

@@ -70,6 +70,8 @@ class PlacedScheduler(Scheduler):
         self._queues: dict[tuple[str, ...], _Queue] = {}
         self._at: dict[int, tuple[str, float]] = {}
         self._unfit: dict[int, set[str]] = {}
+        self.suits: Callable[[int, str], bool | None] = lambda node, place: True
+        """Whether a place can run a node; None: that is not known yet."""
         self.widest = float("inf")
         self.changed()
 
@@ -130,7 +132,11 @@ class PlacedScheduler(Scheduler):
 
     def _choose(self, node: int, free: list[Place], demand: Demand) -> Place | None:
         unfit = self._unfit.get(node, ())
-        fitting = [p for p in free if p.name not in unfit and p.fits(min(demand.cpu, p.slots))]
+        fitting = [
+            p
+            for p in free
+            if p.name not in unfit and p.fits(min(demand.cpu, p.slots)) and self.suits(node, p.name)
+        ]
         if len(fitting) < 2:
             return fitting[0] if fitting else None
         # This machine has every input; a host that has more of them needs less to be sent.
@@ -163,7 +169,12 @@ class PlacedScheduler(Scheduler):
             tops = [q for q in self._queues.values() if q.heap and place.takes(q.labels)]
             for queue in sorted(tops, key=lambda q: q.heap[0][0]):
                 node = queue.heap[0][1]
-                if demands[node].cpu != 1.0 or place.name in self._unfit.get(node, ()) or not short(node):
+                if (
+                    demands[node].cpu != 1.0
+                    or place.name in self._unfit.get(node, ())
+                    or not short(node)
+                    or not self.suits(node, place.name)
+                ):
                     continue
                 heappop(queue.heap)
                 self._begin(node, place, demands[node])
@@ -199,7 +210,8 @@ class PlacedScheduler(Scheduler):
 
     def _hopeful(self, node: int) -> list[Place]:
         labels, unfit = self._labels(node), self._unfit.get(node, ())
-        return [p for p in self.places.values() if p.hope and p.takes(labels) and p.name not in unfit]
+        able = [p for p in self.places.values() if p.hope and p.takes(labels) and p.name not in unfit]
+        return [p for p in able if self.suits(node, p.name) is not False]
 
     def stranded(self) -> list[int]:
         """Ready nodes that no place can take any more."""

@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform import ForPlatform
     from f0make.engine.farm import Farm
+    from f0make.engine.fingerprints import Taken
     from f0make.engine.unsupported import Places
     from f0make.governor.governor import Governor
+    from f0make.remote.answers import Prints
     from f0make.remote.fleet import News
     from f0make.remote.hosts import Host
 
@@ -69,7 +71,7 @@ class Run:
         backend: Callable[[], Backend],
         blobs: Blobs | None,
         shared: ForPlatform | None,
-        fingerprints: Callable[[Instance], list[str] | None],
+        fingerprints: Taken,
         governor: Governor | None = None,
         hosts: Sequence[Host] = (),
         places: Callable[[], Places],
@@ -79,7 +81,7 @@ class Run:
         self.options = options
         self.reporter = reporter
         self.run_id = run_id
-        self.inbox: SimpleQueue[Outcome | News | None] = SimpleQueue()
+        self.inbox: SimpleQueue[Outcome | News | Prints | None] = SimpleQueue()
         self.interrupted = 0
         self.disk_full = ""
         self.unreachable = ""
@@ -94,7 +96,7 @@ class Run:
         """Instance -> reason, where outputs were put back before anything was decided (`f0make.partial.back`)."""
         self.blobs = blobs
         self.shared = shared
-        self.fingerprints = fingerprints
+        self.fingerprints: Callable[[Instance], list[list[str]]] = fingerprints
         self.tokens = Tokens(session.contents)
         self.outputs = Outputs(session, self.tokens, run_id, reporter.note)
         self.farm: Farm | None = None
@@ -103,7 +105,8 @@ class Run:
         if hosts:
             from f0make.engine.farm import Farm
 
-            self.farm = Farm(self, hosts, jobs)
+            self.farm = Farm(self, hosts, jobs, fingerprints)
+            self.fingerprints = self.farm.prints
             self.scheduler = self.farm.scheduler
         self.governor = governor
         """None: nothing is limited and no energy is measured."""
@@ -167,6 +170,9 @@ class Run:
                 self.starting.what_fits()
                 self._flush()
                 if not self.scheduler.running and not self.due and (self.stopping() or not self.asking):
+                    if self.farm is not None and self.farm.parked and not self.stopping():
+                        self._wait()
+                        continue
                     if self.stopping() or not self._work_left() or self._nothing_fits():
                         break
                     if self.farm is not None and len(self.scheduler) and self.farm.waits():
@@ -248,7 +254,9 @@ class Run:
         try:
             verdict = self.decider.decide(node)
             self.verdicts[node] = verdict
-            if verdict.kind is Kind.CURRENT:
+            if self.farm is not None and instance.fingerprint and self.farm.waits_for_prints(node, verdict):
+                self.starting.open()
+            elif verdict.kind is Kind.CURRENT:
                 self._found_current(node, verdict)
             elif verdict.kind is Kind.RESTORE:
                 self.restore(node, verdict, verdict.wrong)
@@ -403,7 +411,7 @@ class Run:
             return
         self._collect(outcome)
 
-    def _collect(self, outcome: Outcome | News | None = None) -> None:
+    def _collect(self, outcome: Outcome | News | Prints | None = None) -> None:
         """Take in ``outcome`` and every other one that is waiting.
 
         Nothing is flushed here: what starts in their places is written to the log together with them.

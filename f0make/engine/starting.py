@@ -44,7 +44,7 @@ class Starting:
             if run.progress.state[waited] is State.READY:
                 run.enqueue(waited)
         if run.farm is not None and len(run.scheduler):
-            self._open()
+            self.open()
             if not run.farm.ready:
                 return
         # With hosts, what has started decides where the next one may.
@@ -97,7 +97,7 @@ class Starting:
             return
         run = self._run
         try:
-            backend = self._open()
+            backend = self.open()
             run.session.store.flush()
         except OSError as error:
             for node, bundle in prepared.items():
@@ -114,7 +114,8 @@ class Starting:
 
     # -- the backend -------------------------------------------------------------------------------------
 
-    def _open(self) -> Backend:
+    def open(self) -> Backend:
+        """The backend, which begins to work when it is first needed."""
         run = self._run
         if self.backend is None:
             self.backend = self._new_backend()

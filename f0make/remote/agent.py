@@ -26,6 +26,7 @@ from f0make.remote import ground, needs, outbox, undoing, upkeep, wire
 from f0make.remote.crew import MISSING, Worker
 from f0make.remote.intake import Intake
 from f0make.remote.loans import Loans
+from f0make.remote.questions import Question
 from f0make.remote.writer import Writer
 
 _READ = 256 << 10
@@ -113,7 +114,9 @@ class Agent:
         due = [t for w in self._workers for t in (w.kill_at,) if t is not None]
         pause = min([self._heard + self._lease, *due]) - now
         for key, _ in self._selector.select(max(0.0, pause)):
-            if key.data is not None:
+            if isinstance(key.data, Question):
+                self._answer(key.data)
+            elif key.data is not None:
                 self._hear(key.data)
             elif key.fileobj == self._source:
                 self._read()
@@ -156,6 +159,8 @@ class Agent:
             self._say(wire.frame(wire.PONG))
         elif kind == wire.FETCH:
             self._fetch(wire.value_of(payload))
+        elif kind == wire.ASK:
+            self._ask(*wire.value_of(payload))
         elif kind == wire.VOID:
             self._void(set(wire.value_of(payload)))
         elif kind == wire.KILL:
@@ -316,6 +321,24 @@ class Agent:
 
     def _lose(self, token: str, why: str) -> None:
         self._say(wire.outcome_message(Outcome(token, False, why, lost=True, started=time.time()), {}))
+
+    def _ask(self, number: int, commands: list[str], env: dict[str, str]) -> None:
+        given = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+        try:
+            question = Question(number, commands, self._place, {**self._environ, **given})
+        except OSError as error:
+            self._say(
+                wire.message(wire.ANSWER, [number, None, f"no process can be started: {error.strerror}"])
+            )
+            return
+        self._selector.register(question.line, selectors.EVENT_READ, question)
+
+    def _answer(self, question: Question) -> None:
+        line = question.line
+        said = question.heard()
+        if said is not None:
+            self._selector.unregister(line)
+            self._say(wire.message(wire.ANSWER, said))
 
     # Ending.
 

@@ -29,6 +29,7 @@ LIMITS = {
     wire.TROUBLE: 64 << 10,
     wire.BYE: 0,
     wire.BAD: 4 << 20,
+    wire.ANSWER: wire.LARGEST,
     wire.PACK: outbox.LARGEST_PACK,
     wire.PART: outbox.LARGEST_PART,
 }
@@ -128,6 +129,27 @@ def outcome_of(
             _need(size <= LONGEST_LINK, "a link is longer than links can be")
     _need(found.get(outcome.log, 0) <= LONGEST_LOG, "its log is longer than what travels of one")
     return outcome, found
+
+
+@dataclass(slots=True)
+class Prints:
+    """Outputs of a list of fingerprint commands on a host, or why there are none."""
+
+    host: str
+    number: int
+    texts: list[str] | None
+    error: str = ""
+
+
+def prints_of(payload: bytes | memoryview, host: str, asked: Mapping[int, int]) -> Prints:
+    """The outputs in a message; ``asked``: number of a question -> of its commands. Raises Garbled."""
+    found = wire.value_of(payload)
+    _need(isinstance(found, list) and len(found) == 3, "an answer is none")
+    number, texts, error = found
+    _need(type(number) is int and number in asked, "it answers what it was not asked")
+    if texts is not None:
+        _need(_are_texts(texts) and len(texts) == asked[number], "it answers something else")
+    return Prints(host, number, texts, line(error))
 
 
 def contents_of(outcome: Outcome) -> Mapping[str, None]:

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from f0make.execution.local import LocalBackend
 from f0make.files.digest import FileError
 from f0make.files.workspace.removing import remove_path
 from f0make.remote import wire
+from f0make.remote.answers import Prints
 from f0make.remote.connection import Unreachable
 from f0make.remote.home import bring_home
 from f0make.remote.hostkeys import Refused
@@ -73,7 +74,7 @@ class Fleet:
         """Connected, and not listened to yet."""
         self._lock = threading.Lock()
         self._done: Callable[[Outcome], None] = lambda outcome: None
-        self._news: Callable[[News], None] = lambda news: None
+        self._news: Callable[[News | Prints], None] = lambda news: None
         self._stopping = False
         self._listener: threading.Thread | None = None
         self._ear, self._bell = socket.socketpair()
@@ -102,7 +103,7 @@ class Fleet:
     """After a failure nothing that is queued starts before `go_on`."""
 
     def start(
-        self, done: Callable[[Outcome], None], news: Callable[[News], None] = lambda news: None
+        self, done: Callable[[Outcome], None], news: Callable[[News | Prints], None] = lambda news: None
     ) -> None:
         """Get ready and begin to connect; ``news`` hears of every host once, and of changes later."""
         self._done, self._news = done, news
@@ -169,6 +170,13 @@ class Fleet:
             link.say(wire.RECALL)
         if self._local is not None:
             self._local.recall()
+
+    def ask(self, host: str, number: int, commands: Sequence[str], env: Mapping[str, str]) -> None:
+        """Have fingerprint ``commands`` run at ``host``; the answer is news. A host that is lost gives none."""
+        with self._lock:
+            link = self._links.get(host)
+        if link is not None:
+            link.ask(number, commands, env)
 
     def placed(self) -> dict[str, tuple[int, bool]]:
         """Where attempts run on this machine: see `LocalBackend.placed`."""
@@ -287,6 +295,8 @@ class Fleet:
                 selector.register(link.channel.fileno(), selectors.EVENT_READ, link)
             for pending, outcome in link.hear():
                 self._home(selector, link, pending.bundle, outcome)
+            while link.prints:
+                self._news(link.prints.pop(0))
         except Broken as error:
             self._drop(selector, link, str(error), "left-out" if error.for_good else "lost")
         except (OSError, CacheUnusable) as error:

@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +111,10 @@ class Link:
         self._spoilt: dict[str, int] = {}
         """Digest -> how often its bytes arrived wrong, here or there."""
         self._heard = time.monotonic()
+        self._questions: dict[int, int] = {}
+        """Number of a question that waits for its answer -> how many commands it has."""
+        self.prints: list[answers.Prints] = []
+        """Answers that have come; whoever hears takes them away."""
         self._stopped = False
         self.said_bye = False
         self.ran = 0
@@ -155,6 +159,11 @@ class Link:
     def say(self, kind: int, value: Any = None) -> None:
         """Send a message."""
         self.channel.post(wire.frame(kind) if value is None else wire.message(kind, value))
+
+    def ask(self, number: int, commands: Sequence[str], env: Mapping[str, str]) -> None:
+        """Have fingerprint ``commands`` run there, with the variables ``env``; the answer comes to `prints`."""
+        self._questions[number] = len(commands)
+        self.say(wire.ASK, [number, list(commands), dict(env)])
 
     def has(self, token: str) -> bool:
         """Whether the attempt ``token`` was sent there and has not come back."""
@@ -249,6 +258,10 @@ class Link:
         elif kind == wire.GONE:
             lost = answers.digests_of(payload, self._asked.__contains__, "it has lost what nobody asked for")
             raise Broken(f"it lost a result that it had ({len(lost)} files)")
+        elif kind == wire.ANSWER:
+            prints = answers.prints_of(payload, self.host.name, self._questions)
+            del self._questions[prints.number]
+            self.prints.append(prints)
         elif kind == wire.TROUBLE:
             raise Broken(answers.line(wire.value_of(payload)), for_good=True)
         elif kind == wire.BYE:

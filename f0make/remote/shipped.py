@@ -72,6 +72,7 @@ MODULES = (
     "remote/loans.py",
     "remote/needs.py",
     "remote/outbox.py",
+    "remote/questions.py",
     "remote/undoing.py",
     "remote/upkeep.py",
     "remote/wire.py",

@@ -31,6 +31,8 @@ RECALL = 7
 PING = 8
 STOP = 9
 """JSON number: seconds between TERM and KILL for everything that runs."""
+ASK = 10
+"""JSON [number, fingerprint commands, declared variables]."""
 
 # From the agent.
 UP = 20
@@ -45,6 +47,8 @@ PONG = 24
 TROUBLE = 25
 """JSON text: the agent cannot go on, and why."""
 BYE = 26
+ANSWER = 28
+"""JSON [number, outputs of the commands or null, what went wrong]."""
 BAD = 27
 """JSON list of digests whose bytes arrived wrong."""
 

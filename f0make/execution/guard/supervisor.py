@@ -31,6 +31,8 @@ _AT_FDCWD = -100
 _LONGEST = 4096
 MOST = 1000
 """Files named of one step; a step that strays further is wrong enough."""
+MOST_ABSENT = 1000
+"""Names looked for in vain that are kept of one step."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,6 +52,8 @@ class Supervisor:
 
     def __init__(self, listener: int, known: Machine, rules: Rules, forbid: bool, late: bool = False) -> None:
         self.strays: dict[Stray, None] = {}
+        self.absent: dict[str, None] = {}
+        """What it tried to open in the workspace and was not there: another result if it were."""
         self._listener = listener
         self._known = known
         self._rules = rules
@@ -92,6 +96,14 @@ class Supervisor:
         except OSError:
             pass  # a caller that was killed in the middle
 
+    def _note_absent(self, full: str) -> None:
+        rules = self._rules
+        if len(self.absent) >= MOST_ABSENT or not full.startswith(rules.workspace) or rules.may_write(full):
+            return
+        name = full[len(rules.workspace) :]
+        if not os.path.lexists(full) and name.partition("/")[0] != ".f0make":
+            self.absent[name] = None
+
     def _judge(self, question: seccomp.Question) -> int:
         """The error that the call is to fail with, 0 for none."""
         error = 0
@@ -124,6 +136,7 @@ class Supervisor:
             return None
         rules = self._rules
         if not writes:
+            self._note_absent(full)
             if rules.may_read(full) or not _is_file(full):
                 return None
         elif named.does == MAKE_DIRECTORY:

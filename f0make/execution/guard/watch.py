@@ -65,6 +65,7 @@ class Watch:
         if self._supervisor is not None:
             self._supervisor.close()
             outcome.strays = [(stray.path, stray.write) for stray in sorted(self._supervisor.strays)]
+            outcome.absent = [*outcome.absent, *sorted(self._supervisor.absent)]
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _supervise(self, listener: int) -> None:

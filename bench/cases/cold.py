@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -59,8 +60,15 @@ def _against(setting: Setting, work: Workload, tools: tuple[str, ...], rounds: i
     setting.done(work)
 
 
+_FRESH = (
+    "seq 0 LAST | xargs -P JOBS -I N PYTHON -c \"from work import square; square(N, 'out/N.txt')\"".replace(
+        "JOBS", str(JOBS)
+    )
+)
+
+
 def python_steps(setting: Setting) -> Iterator[Row]:
-    """Small python steps against joblib's loky on the same function."""
+    """Small python steps against the same function in joblib's loky, which isolates nothing, and in a Python each."""
     size = 500 if setting.quick else 2_000
     python = peers.python_with("joblib")
     if python is None:
@@ -79,15 +87,18 @@ def python_steps(setting: Setting) -> Iterator[Row]:
     fresh()
     argv = setting.argv("f0make")
     assert argv is not None
-    ours, theirs = alternately(
+    each = _FRESH.replace("LAST", str(size - 1)).replace("PYTHON", sys.executable)
+    ours, theirs, one_each = alternately(
         [
             Command("f0make", argv, place, fresh, counted(ran=size)),
             Command("joblib", [python, "run.py"], place, fresh),
+            Command("python each", ["sh", "-c", each], place, fresh),
         ],
         setting.few,
     )
     assert (place / "out" / "7.txt").read_text() == "49"
-    yield Row(f"cold, {size:,} small python steps / joblib (loky)", ours, theirs, 2.5, 1.5)
+    yield Row(f"cold, {size:,} small python steps / joblib (loky)", ours, theirs, 4, 3)
+    yield Row(f"cold, {size:,} small python steps / a fresh python each", ours, one_each, 0.25, 0.15)
 
 
 def long_chain(setting: Setting) -> Iterator[Row]:

@@ -154,7 +154,7 @@ def test_a_renamed_recipe_runs_nothing_and_owns_its_files(f0: F0) -> None:
     assert moved.stderr.count("now belong to new.yaml") == 1 and "old.yaml (gone)" in moved.stderr
     write(f0, other=build("x", "x.txt"))
     assert f0("clean", "other.yaml", "--orphans").stdout == ""
-    write(f0, new=SUM)
+    write(f0, new=build("z", "z.txt"))
     assert f0("clean", "new.yaml", "--orphans", "--dry-run").stdout.count("would remove d/") == 2
 
 

@@ -281,6 +281,29 @@ def test_an_input_directory_that_changes_there_and_back(f0: F0) -> None:
     assert set(result.states.values()) == {"failed"}, result.stderr
 
 
+@pytest.mark.parametrize(
+    "command", ["ln x o", "cp -l x o", "ln x y; cp y o; ln x z", "mkdir t; ln x t/x; cp t/x o"]
+)
+def test_a_hard_link_of_an_input_is_no_change_of_it(f0: F0, command: str) -> None:
+    f0.recipe(f"steps:\n  - name: r\n    inputs: x\n    outputs: o\n    run: rm -rf y z t; {command}\n")
+    f0.write("x", "one\n")
+    result = f0.run()
+    assert result.states == {"r": "ran"} and "changed" not in result.stderr and f0.read("o") == "one\n"
+    assert f0.run().states == {"r": "current"}
+    os.unlink(f0.workspace / "x")
+    f0.write("x", "two\n")
+    assert f0.run().states == {"r": "ran"} and f0.read("o") == "two\n"
+
+
+def test_a_linked_input_that_is_written_through_its_other_name_has_changed(f0: F0) -> None:
+    f0.recipe(
+        "steps:\n  - name: r\n    inputs: x\n    outputs: o\n    run: ln -f x y; cp x o; echo more >> y\n"
+    )
+    f0.write("x", "one\n")
+    result = f0.run(code=1)
+    assert "input x changed" in result.stderr
+
+
 def test_a_workspace_reached_by_a_link(f0: F0) -> None:
     f0.recipe(GLOBBED)
     f0.write("disk/A.fq", "a\n")

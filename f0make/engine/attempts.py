@@ -221,10 +221,10 @@ class Attempts:
         Not only the contents count: one that changed and changed back may have been read in between.
         """
         run = self._run
-        signature_of = run.session.contents.signature
+        contents = run.session.contents
         for path, seen in run.verdicts[node].seen.items():
             for name, signature in seen:
-                if signature_of(name) != signature:
+                if contents.signature(name) != signature and not contents.only_linked(name, signature):
                     return path
         inputs = run.verdicts[node].inputs
         started = int(outcome.started * 1e9)

@@ -154,6 +154,22 @@ class Contents:
         except (OSError, ValueError):
             return None
 
+    def only_linked(self, path: str, before: Signature | None) -> bool:
+        """Whether nothing has become of the file ``path`` since ``before`` but that it got another name.
+
+        A step may make hard links of its inputs (`ln`, `cp -l`), which moves their change time.
+        """
+        try:
+            st = os.lstat(self.full(path))
+        except (OSError, ValueError):
+            return False
+        if before is None or not stat.S_ISREG(st.st_mode) or st.st_nlink < 2:
+            return False
+        now, row = signature.of(st), self._asked.get(path)
+        if (now[0], now[1], now[3], now[4]) != (before[0], before[1], before[3], before[4]) or row is None:
+            return False
+        return self.own(path) == row[1]
+
     def learn(self, path: str, sig: tuple[int, ...], token: str, clock_ns: int = 0) -> None:
         """Take over a regular file's ``token``, hashed elsewhere when its signature was ``sig``.
 

@@ -220,3 +220,18 @@ def test_a_module_that_is_never_the_same(f0: Traced) -> None:
     f0.write("helper.py", "VALUE = 'old'\n")
     run = f0.run(code=1)
     assert "helper.py" in run.reasons["use"] and len(f0.executed()) == 3 and not f0.exists("out.txt")
+
+
+def test_a_module_that_only_this_machine_has(f0: Traced) -> None:
+    """A cluster's worker has what was sent: that another module was not found there is no result."""
+    pytest.importorskip("distributed")
+    use(
+        f0,
+        "try: value = __import__('only_' + 'here').VALUE\n    except ImportError: value = 'not there'",
+    )
+    for name in ("token", "queue"):
+        f0.write(f"{name}.py", "VALUE = 1\n")  # no business of the cluster's own processes
+    f0.write("only_here.py", "VALUE = 'here'\n")
+    assert "only_here.py" in f0.run("--backend", "dask", "-j1", code=1).reasons["use"]
+    f0.recipe(RECIPE + "    inputs: only_here.py\n")
+    assert result(f0, "--backend", "dask", "-j1") == ("ran", "here")

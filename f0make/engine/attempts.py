@@ -287,6 +287,11 @@ class Attempts:
             maker = run.graph.stranger(node, path)
             if maker is not None:
                 return f"it reads {path}, which {maker} makes: add {path} to its inputs"
+        if attempt.bundle.host or run.elsewhere:
+            own = {path for path, _ in attempt.bundle.outputs}
+            for path in outcome.absent:
+                if path.endswith(".py") and path not in own and run.tokens.of(path) is not None:
+                    return f"it looked for {path}, which is here but was not sent there: add {path} to its inputs"
         return None
 
     def commit(self, attempt: Attempt, outcome: Outcome, run_inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -111,6 +111,8 @@ class Step:
     always: bool | str = False
     secrets: list[str] = field(default_factory=list)
     """Names of the recipe's secrets that it gets as variables."""
+    allow: dict[str, list[str]] = field(default_factory=dict)
+    """``read``, ``write`` -> further paths that `--strict` permits; part of no key."""
     any_platform: bool | str = False
     """Its result is the same on every system, machine and Python."""
 

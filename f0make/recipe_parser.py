@@ -93,7 +93,7 @@ def as_mapping(step: Step) -> dict[str, Any]:
 _PLAIN = (
     "idx", "description", "run", "module", "function", "args", "depends_on", "combine", "env", "shell", "python", "resources",
     "retries", "retry_delay", "timeout", "priority", "runs_on", "fingerprint", "depfile", "when", "cache", "always",
-    "secrets", "any_platform",
+    "secrets", "any_platform", "allow",
 )  # fmt: skip
 
 

@@ -167,6 +167,39 @@ def test_a_write_that_is_not_declared_fails_and_is_named(world: F0, how: str) ->
     assert not world.exists("../elsewhere.txt")
 
 
+ALLOW = """\
+steps:
+  - name: it
+    inputs: in.txt
+    outputs: out.txt
+    allow:
+      read:
+        - ~/.tool/
+        - ../outside.txt
+      write: $HOME/.cache/tool
+    run: |
+      cat in.txt ~/.tool/deep/conf ../outside.txt > out.txt
+      mkdir -p ~/.cache/tool/d; echo > ~/.cache/tool/d/x
+"""
+
+
+def test_what_a_step_allows_is_permitted_beside(world: F0) -> None:
+    world.write("../home/.tool/deep/conf", "conf\n")
+    world.write("../home/.cache/.keep", "")
+    world.recipe(ALLOW)
+    assert world.run("--strict", env=home(world)).states == {"it": "ran"}
+    assert world.read("out.txt") == "input\nconf\noutside\n"
+    world.recipe(ALLOW.replace("        - ../outside.txt\n", ""))
+    assert world.run("--strict", env=home(world)).states == {"it": "current"}, "part of no key"
+    found = world.run("--strict", "--force", "it", env=home(world), code=1)
+    assert "outside.txt" in found.reasons["it"] and "conf" not in found.reasons["it"]
+    world.recipe(ALLOW.replace("write: $HOME/.cache/tool", "write: $HOME/.tool").replace("- ~/.tool/", "- x"))
+    found = world.run("--strict", "--force", "it", env=home(world), code=1)
+    assert ".cache/tool" in found.reasons["it"]
+    world.recipe(ALLOW.replace("write:", "rite:"))
+    assert "write" in world("validate", "recipe.yaml").stderr
+
+
 DETOURS = {
     "chroot": "L.chroot(b'.')",
     "mount": "L.mount(b'/', b'.', None, 4096, None)",

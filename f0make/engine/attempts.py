@@ -146,6 +146,7 @@ class Attempts:
             self._pack(bundle, run.verdicts[node].inputs)
         if run.options.strict or run.options.audit:
             bundle.guard = "strict" if run.options.strict else "audit"
+            bundle.allow = instance.step.allow
         facts = run.session.code.get(instance.name)
         if facts is not None:
             self._with_interpreter(bundle, instance, facts)

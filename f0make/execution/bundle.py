@@ -80,6 +80,8 @@ class Bundle:
 
     guard: str = ""
     """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""
+    allow: dict[str, list[str]] = field(default_factory=dict)
+    """Only for a watched step: ``read``, ``write`` -> further paths that it may touch, as the recipe has them."""
     code: list[str] = field(default_factory=list)
     """Absolute paths of a python step's source files, as far as they are known."""
     python: str = ""

@@ -201,6 +201,9 @@ _SHARED: dict[str, Kind] = {
 }
 """What `defaults` may hold: keys of a step."""
 
+_ALLOWED = one_or_many(Scalar("a path", _present, template=False))
+ALLOW = Fields("`allow`", {"read": _ALLOWED, "write": _ALLOWED})
+
 STEP = Fields(
     "a step",
     {
@@ -228,6 +231,7 @@ STEP = Fields(
         "always": BOOL,
         "secrets": one_or_many(SECRET),
         "any_platform": BOOL,
+        "allow": ALLOW,
     },
     required=("name",),
     aliases={

@@ -34,6 +34,8 @@ def build_fields(values: dict[str, Any]) -> dict[str, Any]:
     for key in _LISTS:
         if key in values:
             fields[key] = as_list(values[key])
+    if "allow" in values:
+        fields["allow"] = {kind: as_list(paths) for kind, paths in values["allow"].items()}
     for key in ("inputs", "outputs"):
         if key in values:
             fields[key] = _paths(values[key], key)

@@ -117,13 +117,30 @@ def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str]) -> Ru
     temporary = [os.fsdecode(environ[b"TMPDIR"])] if b"TMPDIR" in environ else []
     rules = Rules(workspace + "/")
     rules.reads = {real(path) for path in [*full, *own, *bundle.code]} | set(full)
-    rules.read_trees = trees(real(path) for path in full if os.path.isdir(path))
+    more = {kind: _allowed(workspace, paths) for kind, paths in bundle.allow.items()}
+    rules.reads.update(more.get("read", ()))
+    rules.read_trees = trees([*(real(path) for path in full if os.path.isdir(path)), *more.get("read", ())])
     rules.writes = {path for path, directory in outputs if not directory}
     if bundle.depfile is not None:
         rules.writes.add(real(os.path.join(workspace, bundle.depfile)))
-    rules.write_trees = trees([*(p for p, directory in outputs if directory), *map(real, temporary)])
+    rules.writes.update(more.get("write", ()))
+    rules.write_trees = trees(
+        [*more.get("write", ()), *(p for p, directory in outputs if directory), *map(real, temporary)]
+    )
     rules.tools = trees(_tools(workspace, environ))
     return rules
+
+
+def _allowed(workspace: str, paths: list[str]) -> list[str]:
+    """Absolute paths for what `allow` names: relative to the workspace, ``~`` and ``$HOME`` are the user's home."""
+    home = os.path.expanduser("~")
+    found = []
+    for path in paths:
+        for sign in ("~", "$HOME", "${HOME}"):
+            if path == sign or path.startswith(sign + "/"):
+                path = home + path[len(sign) :]
+        found.append(os.path.realpath(os.path.join(workspace, path)))
+    return found
 
 
 def _tools(workspace: str, environ: Mapping[bytes, bytes]) -> list[str]:

@@ -3,14 +3,14 @@
 #   make test   the tests
 #   make fuzz   the fuzzers alone, FUZZ seconds each (default: 600), from a random seed that a failure names
 #   make check  format, lint, types
-#   make zipapp dist/f0make.pyz and dist/f0make-lean.pyz: one file each, to copy to a machine that has Python only
-#   make lock   the newest versions into the lock files that make zipapp goes by
+#   make zipapp dist/f0make.pyz: one file, to copy to a machine that has Python only (make zipapp-energy: with CodeCarbon)
+#   make lock   the newest versions into the lock files that make test, make check and make zipapp go by
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test fuzz check bench bench-quick zipapp lock clean
+.PHONY: demo test fuzz check bench bench-quick zipapp zipapp-energy lock clean
 
 demo: $(VENV)/.installed
 	@echo "--- first run: everything is made"
@@ -47,6 +47,9 @@ ZIPAPP_TOOLS = build/zipapp/python$(shell $(PYTHON) -c 'import sys; print("%d.%d
 zipapp: $(ZIPAPP_TOOLS)/.installed
 	$(ZIPAPP_TOOLS)/bin/python -m onefile
 
+zipapp-energy: $(ZIPAPP_TOOLS)/.installed
+	$(ZIPAPP_TOOLS)/bin/python -m onefile dist/f0make-energy.pyz
+
 build/zipapp/%/.installed: onefile/tools.lock
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r onefile/tools.lock
@@ -57,6 +60,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade uv
 	build/lock/bin/uv $(LOCK) onefile/tools.in -o onefile/tools.lock
 	build/lock/bin/uv $(LOCK) --extra energy pyproject.toml -o shiv.lock
+	build/lock/bin/uv $(LOCK) --extra dev pyproject.toml -o dev.lock
 
 LOCK = pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock"
 
@@ -67,8 +71,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.developing: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+# Everything but the project itself, which has no hash, comes as the lock file has it.
+$(VENV)/.developing: pyproject.toml dev.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -26,10 +26,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Build what the command line names, by default every file of shiv.toml; returns the exit code."""
+    """Build what the command line names, by default the file that shiv.toml says; returns the exit code."""
     what: dict[str, Any] = tomllib.loads((ROOT / "shiv.toml").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(prog="python -m onefile", description=main.__doc__)
-    parser.add_argument("file", nargs="*", default=None, help="file of shiv.toml; default: all of them")
+    parser.add_argument(
+        "file", nargs="*", default=None, help=f"file of shiv.toml; default: {what['default']}"
+    )
     parser.add_argument(
         "--into", type=Path, default=ROOT, metavar="DIR", help="default: the top of the project"
     )
@@ -41,7 +43,7 @@ def main() -> int:
     os.environ.setdefault("SOURCE_DATE_EPOCH", str(pack.EPOCH))
     with tempfile.TemporaryDirectory(prefix="f0make-zipapp-") as scratch:
         wheel = _wheel(Path(scratch, "wheel"))
-        for name in asked.file or what["files"]:
+        for name in asked.file or [what["default"]]:
             extras = what["files"][name]["extras"]
             target = asked.into / name
             packages = Path(scratch, f"packages-{target.name}")

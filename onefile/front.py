@@ -44,6 +44,28 @@ def refusal():
     return None
 
 
+def stranger(*directories):
+    """Which of ``directories`` another user made (but root), None if none: what lies there would run as this user."""
+    if not hasattr(os, "geteuid"):
+        return None
+    for directory in directories:
+        try:
+            owner = os.stat(directory).st_uid
+        except OSError:
+            continue
+        if owner not in (0, os.geteuid()):
+            return directory
+    return None
+
+
+def refuse(directory):
+    """End with one line about the directory of a ``stranger``."""
+    sys.stderr.write(
+        "f0make: %s belongs to another user: set SHIV_ROOT to a directory of your own\n" % directory
+    )
+    sys.exit(2)
+
+
 def find():
     """The directory of the unpacked packages; unpacks them if they are not there. Hides shiv's variables."""
     archive = __loader__.archive
@@ -53,11 +75,17 @@ def find():
     root = os.path.abspath(os.path.expanduser(root))
     target = os.path.join(root, os.path.basename(os.path.realpath(archive)) + "_" + BUILD)
     packages = os.path.join(target, "site-packages")
+    theirs = stranger(root, target, packages)
+    if theirs:
+        refuse(theirs)
     asked = [name for name in os.environ if name.startswith("SHIV_")]
     if not os.path.isdir(packages) or len(asked) > ("SHIV_ROOT" in asked):
         import unpack
 
         unpack.unpack(archive, root, target)
+        theirs = stranger(target, packages)  # somebody may have been quicker
+        if theirs:
+            refuse(theirs)
     for name in asked:
         os.environ.pop(name, None)
     return packages

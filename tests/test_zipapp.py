@@ -182,7 +182,7 @@ def test_starts_from_anywhere_and_under_any_name(place: Place, tmp_path: Path) -
         done = subprocess.run(argv, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert ("nothing to do" in done.stderr) == bool(current), done.stderr
-    assert place.unpacked() == [name for name in place.unpacked() if name.startswith("f0make-lean.pyz_")]
+    assert place.unpacked() == [name for name in place.unpacked() if name.startswith("f0make.pyz_")]
 
 
 def test_four_first_starts_at_one_time_unpack_once(fresh: Place) -> None:
@@ -220,7 +220,7 @@ def test_a_first_start_that_is_killed_leaves_nothing_that_counts(fresh: Place) -
 def test_uses_the_users_cache_directory(fresh: Place, tmp_path: Path) -> None:
     for home in ({"HOME": str(tmp_path), "XDG_CACHE_HOME": ""}, {"XDG_CACHE_HOME": str(tmp_path / ".cache")}):
         assert fresh("--version", SHIV_ROOT="", **home).returncode == 0
-        (unpacked,) = (tmp_path / ".cache/f0make").glob("f0make-lean.pyz_*")
+        (unpacked,) = (tmp_path / ".cache/f0make").glob("f0make.pyz_*")
         assert (unpacked / "site-packages/f0make/entry.py").exists()
 
 
@@ -230,6 +230,18 @@ def test_says_in_one_line_where_nothing_can_be_written(fresh: Place, root: str) 
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("f0make: cannot be unpacked into ") and "SHIV_ROOT" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
+@pytest.mark.parametrize("which", ["the root", "the copy", "what is in it"])
+def test_a_directory_of_another_user_is_refused(fresh: Place, which: str) -> None:
+    assert fresh("--version").returncode == 0
+    (copy,) = (fresh.root / name for name in fresh.unpacked())
+    os.chown({"the root": fresh.root, "the copy": copy}.get(which, copy / "site-packages"), 61003, 61003)
+    done = fresh("--version")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("f0make: ") and "another user" in line and "SHIV_ROOT" in line
 
 
 def test_a_damaged_copy_is_made_again(fresh: Place) -> None:

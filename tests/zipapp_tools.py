@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-NAME = "dist/f0make-lean.pyz"
+NAME = "dist/f0make.pyz"
 SOURCES = ("f0make", "scriptlets", "onefile", "shiv.toml", "shiv.lock", "pyproject.toml", "README.md")
 _PLACE = ROOT / "build" / "zipapp"
 _VERSION = "{}.{}".format(*sys.version_info[:2])

@@ -12,7 +12,7 @@ from bench.setting import JOBS, Setting
 from bench.table import Row
 
 ROOT = Path(__file__).parent.parent.parent
-LEAN = "dist/f0make-lean.pyz"
+LEAN = "dist/f0make.pyz"
 RECIPE = "steps:\n  - name: a\n    outputs: a.txt\n    run: echo > a.txt\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -235,3 +237,12 @@ def test_a_module_that_only_this_machine_has(f0: Traced) -> None:
     assert "only_here.py" in f0.run("--backend", "dask", "-j1", code=1).reasons["use"]
     f0.recipe(RECIPE + "    inputs: only_here.py\n")
     assert result(f0, "--backend", "dask", "-j1") == ("ran", "here")
+
+
+def test_f0make_itself_imports_nothing_from_the_workspace(f0: Traced) -> None:
+    for name in ("queue", "token", "json", "selectors", "signal", "psutil", "loky", "tempfile"):
+        f0.write(f"{name}.py", "open('imported', 'a').write(__name__ + ' ')\n")
+    use(f0, "value = 1")
+    command = [sys.executable, "-m", "f0make", "run", "recipe.yaml"]
+    done = subprocess.run(command, cwd=f0.workspace, env=f0.environment(), capture_output=True, check=False)
+    assert done.returncode == 0 and f0.read("out.txt") == "1" and not f0.exists("imported"), done.stderr

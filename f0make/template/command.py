@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from f0make.later import later
 from f0make.model import DEFAULT_SHELL
-from f0make.template.quote import quote, quote_text
+from f0make.template.quote import UNSAFE, quote
 from f0make.template.render import Piece, Scope, Template, TemplateError
 from f0make.template.simple import Simple
 from f0make.template.values import Broken, to_text
@@ -86,23 +86,20 @@ class Command(Template):
     def run_by(self, shell: str | None, scope: Scope) -> str:
         """The text for one instance. Raises TemplateError and Broken as `render` does."""
         writers = self.read(shell)
-        out: list[str] = []
-        number = 0
         try:
-            for part in self.parts:
-                if isinstance(part, str):
-                    out.append(part)
-                    continue
-                if writers is not None:
-                    out.append(self.convert(part, scope, writers[number]))
-                else:
-                    out.append(self._word(part, scope))
-                number += 1
+            if writers is None:
+                out = [part if isinstance(part, str) else self._word(part, scope) for part in self.parts]
+            else:
+                ways = iter(writers)
+                out = [
+                    part if isinstance(part, str) else self.convert(part, scope, next(ways))
+                    for part in self.parts
+                ]
         except (TemplateError, Broken) as error:
             self._explain(scope, error, writers or [quote] * len(self.pieces()))
             raise
         command = "".join(out)
-        if command.startswith("#!") and not self.text.startswith("#!"):
+        if command[:2] == "#!" and not self.text.startswith("#!"):
             raise self.fail("the `#!` of a script must stand in the recipe itself, not in a value")
         return command
 
@@ -118,11 +115,12 @@ class Command(Template):
 
     def _word(self, piece: Piece, scope: Scope) -> str:
         """A value that is a word by itself."""
-        value = scope.get(piece.bare) if piece.bare is not None and not piece.broken else None
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if type(value) is str and "\0" not in value:
-            return quote_text(value)
+        if piece.bare is not None and not piece.broken:
+            value = scope.get(piece.bare)
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]
+            if type(value) is str and value and UNSAFE.search(value) is None:
+                return value
         return str(self.convert(piece, scope, quote))
 
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_UNSAFE = later(r"[^\w@%+=:,./-]", re.ASCII)
+UNSAFE = later(r"[^\w@%+=:,./-]", re.ASCII)
 """The same characters that shlex.quote considers (whose import costs more than this module)."""
 
 
@@ -22,7 +22,7 @@ def quote_text(text: str) -> str:
     """
     if not text:
         return "''"
-    if _UNSAFE.search(text) is None:
+    if UNSAFE.search(text) is None:
         return text
     if "\0" in text:
         raise NotText("this holds a NUL character, which no command can hold")

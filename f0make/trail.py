@@ -118,3 +118,17 @@ def stays(root: str, link: str, text: str) -> bool:
         at.pop()
         left += passed.split("/")[::-1]
     return True
+
+
+def kinds(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
+    """Whether ``entry`` is a directory, a file (a link by what it leads to), and a link.
+
+    A link to nothing, or in a circle, is only a link. Raises OSError where what it leads to cannot be looked at.
+    """
+    link = entry.is_symlink()
+    try:
+        return entry.is_dir(), entry.is_file(), link
+    except OSError as error:
+        if not link or error.errno not in NOT_THERE:
+            raise
+        return False, False, True

@@ -42,8 +42,9 @@ def unmatched(
         for key, path in state.dangling:
             trail = dangling[path]
             if path not in inputs and (trail.target is None or not graph.is_made(trail.target)):
-                message = f"the glob gives {path!r}, a link that leads to {trail.text!r}, which is not there"
-                problems.append(_problem(state, key, f"{message} and no step makes it"))
+                where = "which is not there and no step makes it" if trail.missing else "in a circle"
+                message = f"the glob gives {path!r}, a link that leads to {trail.text!r}, {where}"
+                problems.append(_problem(state, key, message))
     return problems
 
 

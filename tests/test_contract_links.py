@@ -138,6 +138,78 @@ def test_what_a_step_makes_behind_a_link_comes_first(f0: F0) -> None:
         assert nothing(f0)
 
 
+PATTERN = """\
+steps:
+  - name: make
+    inputs: ${{ n }}.src
+    outputs: made/${{ n }}.txt
+    run: cp ${{ inputs }} ${{ outputs }}
+  - name: use
+    inputs: data/*.txt
+    outputs: o.txt
+    run: cat ${{ inputs }} > o.txt
+"""
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_what_a_pattern_step_makes_behind_a_link_is_made(f0: F0, above: bool) -> None:
+    f0.recipe(PATTERN.replace("*", "a") if above else PATTERN)
+    if above:
+        link(f0, "data", "made")
+    else:
+        link(f0, "data/a.txt", "../made/a.txt")
+    for text in ("1\n", "2\n"):
+        f0.write("a.src", text)
+        assert f0.run().states == {"make[n=a]": "ran", "use": "ran"}
+        assert f0.read("o.txt") == text
+        assert nothing(f0)
+
+
+INSIDE = """\
+steps:
+  - name: use
+    inputs: d/
+    outputs: o.txt
+    run: find -L d -type f | sort | xargs cat > o.txt
+  - name: make
+    inputs: src
+    outputs: made/a
+    run: sleep 0.1; cp src made/a
+"""
+
+
+@pytest.mark.parametrize(
+    "name, text", [("d/a", "../made/a"), ("d/sub/a", "../../made/a"), ("d/all", "../made")]
+)
+def test_what_a_link_in_an_input_directory_leads_to_is_made_first(f0: F0, name: str, text: str) -> None:
+    """Also when the link comes later, on the short way."""
+    f0.recipe(INSIDE)
+    f0.write("src", "1\n")
+    f0.write("d/x", "x\n")
+    f0.run()
+    assert f0.read("o.txt") == "x\n"
+    link(f0, name, text)
+    for content in ("1\n", "2\n"):
+        f0.write("src", content)
+        assert f0.run("-j4").states["use"] == "ran"
+        assert f0.read("o.txt") == f"{content}x\n"
+        assert nothing(f0)
+    assert "use" in f0("plan", "recipe.yaml", "--force", "make").stdout
+
+
+def test_a_link_in_a_circle_hides_nothing_beside_it(f0: F0) -> None:
+    f0.recipe(GLOBBED)
+    f0.write("data/A.fq", "a\n")
+    link(f0, "data/loop", "loop")
+    f0.run()
+    assert f0.read("all.txt") == "a\n"
+    f0.write("data/B.fq", "b\n")
+    f0.run()
+    assert f0.read("all.txt") == "a\nb\n"
+    link(f0, "data/C.fq", "C.fq")
+    assert "'data/C.fq'" in f0.run(code=2).stderr
+
+
 def test_links_out_of_an_input_directory_count_by_content(f0: F0) -> None:
     traced = Traced(f0.workspace)
     traced.recipe(

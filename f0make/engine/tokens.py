@@ -32,15 +32,21 @@ class Tokens:
         self.promised: dict[str, str] = {}
         self.unknown: set[str] = set()
         self._unknown_directories: set[str] = set()
+        self._around_unknown: set[str] = set()
+        """Directories that something unknown lies in."""
 
     def of(self, path: str) -> str | None:
         """The token of ``path`` as an input, None when there is nothing."""
         if self.promised:
             for name in (*reversed(self.through.get(path, ())), path):
                 token = self.promised.get(name)
-                if token is not None:
+                if token is not None and (name == path or not self._only_in(path, token)):
                     return token if token[:1] != "@" else self._at_the_end(name, token)
         return self.contents.token(path)
+
+    def _only_in(self, path: str, token: str) -> bool:
+        """Whether what has the promised ``token`` is reached by a link in the directory ``path``, not by ``path`` itself."""
+        return token[-1:] != "/" and os.path.isdir(self.contents.full(path))
 
     def _at_the_end(self, link: str, token: str) -> str | None:
         """The token of what the promised ``link`` with ``token`` will lead to."""
@@ -76,10 +82,13 @@ class Tokens:
         self.unknown.add(output.path)
         if output.directory:
             self._unknown_directories.add(output.path)
+        above = output.path
+        while (above := above.rpartition("/")[0]) and above not in self._around_unknown:
+            self._around_unknown.add(above)
 
     def doubtful(self, path: str) -> bool:
-        """Whether ``path``, or a directory around it, will be made again, by whatever name links give it."""
+        """Whether ``path``, what lies in it, or a directory around it, will be made again, by whatever name links give it."""
         names = (path, *self.through.get(path, ()))
-        if not self.unknown.isdisjoint(names):
+        if not self.unknown.isdisjoint(names) or not self._around_unknown.isdisjoint(names):
             return True
         return any(name.startswith(d + "/") for d in self._unknown_directories for name in names)

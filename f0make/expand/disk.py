@@ -11,7 +11,7 @@ from f0make.expand.paths import Paths
 from f0make.lean import dataclass
 from f0make.recipe.paths import STATE
 from f0make.regular_file import TABLE, read_regular
-from f0make.trail import NOT_THERE, Trail, follow
+from f0make.trail import NOT_THERE, Trail, follow, kinds
 
 MAX_AGAIN = 2_000
 """Directories that may be listed under a second name: a link to a directory above gives any number of names."""
@@ -49,6 +49,8 @@ class DiskFacts:
         self._listed: dict[str, list[_Entry]] = {}
         self._ends_listed: set[str] = set()
         """What was listed, by what it leads to."""
+        self._plain: dict[str, bool] = {}
+        """Directory -> nothing on the way to it is a link."""
         self._again = 0
         """Directories that had been listed before under another name."""
         self._been: set[tuple[str, int, str]] = set()
@@ -61,6 +63,19 @@ class DiskFacts:
     def exists(self, path: str) -> bool:
         """Whether there is anything at ``path``, be it a dangling symlink."""
         return os.path.lexists(self._real(path))
+
+    def leads_to(self, path: str) -> str | None:
+        """See `facts.Facts.leads_to`; None too where that cannot be found out."""
+        directory = path.rpartition("/")[0]
+        try:
+            if directory not in self._plain:
+                self._plain[directory] = not directory or not self._follow(directory).links
+            if self._plain[directory] and not os.path.islink(self._real(path)):
+                return None
+            trail = self._follow(path)
+        except Unlistable:
+            return None
+        return trail.end or trail.target
 
     def read_text(self, path: str) -> str:
         """The text of a UTF-8 file without its byte order mark. Raises OSError and UnicodeDecodeError."""
@@ -171,9 +186,7 @@ class DiskFacts:
                 with os.scandir(self._real(base)) as scan:
                     for entry in scan:
                         if entry.name != STATE:
-                            entries.append(
-                                _Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
-                            )
+                            entries.append(_Entry(entry.name, *kinds(entry)))
             except OSError as error:
                 if error.errno not in NOT_THERE:
                     raise self._unlistable(base, error) from None

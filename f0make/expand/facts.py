@@ -29,6 +29,10 @@ class Facts(Protocol):
         """Whether there is anything at ``path`` (a dangling symlink counts)."""
         ...
 
+    def leads_to(self, path: str) -> str | None:
+        """Where ``path`` ends, or would if that were there, because of links on the way; None where it passes none."""
+        ...
+
     def glob(self, pattern: str) -> list[str]:
         """Sorted paths that match: files, or directories (without the slash) where it ends in a slash.
 

@@ -229,6 +229,8 @@ class Resolver:
                 whole = whole and not chain
         if usable:
             found = Found("pattern", self._best(path, list(usable.values())))
+        elif (behind := self._behind(path, chain)) is not None:
+            found = behind
         else:
             after = after or self.awaited(path)
             found = NOTHING if after is None else Found("pending", after=after)
@@ -240,6 +242,14 @@ class Resolver:
         if whole or not chain:
             self._known[path] = found
         return found
+
+    def _behind(self, path: str, chain: tuple[str, ...]) -> Found | None:
+        """What the file that ``path`` leads to by links comes from, where steps make it; None where they do not."""
+        end = self.stages.facts.leads_to(path)
+        if end is None or end == path:
+            return None
+        found = self.resolve(end, chain)
+        return found if found.kind in ("made", "pattern") else None
 
     def would_need(self, path: str) -> str | None:
         """Which instance would make ``path``, and what is not there for that; None when no pattern matches.

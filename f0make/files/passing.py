@@ -6,10 +6,11 @@ more than finding out whether the inputs are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 
 from f0make.files.presence import Presence
-from f0make.trail import Trail, follow
+from f0make.trail import Trail, follow, stays
 
 
 class Passing:
@@ -28,9 +29,12 @@ class Passing:
     def through(self, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, list[str]]:
         """Input -> all names under which it is reached, where those are others than its own.
 
-        A name below a link above ``outputs`` comes with the name that the outputs have. Raises OSError.
+        A name below a link above ``outputs`` comes with the name that the outputs have. A directory also has the names
+        of what links in it lead to, where that is an output, or lies in or around one. Raises OSError.
         """
-        others = self._other_names(outputs)
+        made = set(outputs)
+        around = {above for path in made for above in _above(path)}
+        others = self._other_names(made)
         found: dict[str, list[str]] = {}
         for path in inputs:
             names: list[str] = []
@@ -39,6 +43,10 @@ class Passing:
                 names = trail.names()
                 if trail.end is None and self._presence.there(path):
                     self.dangling[path] = trail
+                elif trail.end is not None and made and os.path.isdir(os.path.join(self._root, trail.end)):
+                    names += self._led_to(trail.end, made, around)
+            elif made and path not in made and self._presence.directory(path):
+                names += self._led_to(path, made, around)
             if others:
                 names += _translated([path, *names], others)
             if names and names != [path]:
@@ -48,6 +56,24 @@ class Passing:
     def there(self, path: str) -> bool:
         """Whether the input ``path``, which went through `through`, leads to something."""
         return path not in self.dangling and self._presence.there(path)
+
+    def _led_to(self, directory: str, made: set[str], around: set[str]) -> list[str]:
+        """Where links in ``directory`` that leave it lead, as far as steps make that, what it lies in, or what lies in it."""
+        top = os.path.realpath(os.path.join(self._root, directory))
+        found: dict[str, None] = {}
+        for link in _links_in(top):
+            try:
+                if stays(top, os.path.relpath(link, top), os.readlink(link)):
+                    continue
+                trail = follow(self._root, link)
+            except OSError:
+                continue  # reading the input says so
+            name = trail.end or trail.target
+            if name is None or f"{top}/".startswith(os.path.join(os.path.realpath(self._root), name, "")):
+                continue  # a link to a directory around it is its text
+            if name in made or name in around or any(above in made for above in _above(name)):
+                found[name] = None
+        return list(found)
 
     def _other_names(self, outputs: Iterable[str]) -> dict[str, str]:
         """Real directory -> the name that outputs in it have, where a link stands above these."""
@@ -71,6 +97,27 @@ class Passing:
         trail = follow(self._root, path or "/")
         self.links.update(trail.links)
         return trail
+
+
+def _above(path: str) -> Iterator[str]:
+    """The directories that ``path`` lies in, the nearest first."""
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _links_in(directory: str) -> Iterator[str]:
+    """Every link below ``directory``; what cannot be listed has none."""
+    left = [directory]
+    while left:
+        try:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        yield entry.path
+                    elif entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+        except OSError:
+            continue
 
 
 def _translated(names: Iterable[str], others: Mapping[str, str]) -> list[str]:

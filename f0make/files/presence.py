@@ -16,8 +16,8 @@ class Presence:
     def __init__(self, root: str) -> None:
         self._root = root
         self._asked: dict[str, int] = {}
-        self._names: dict[str, dict[str, bool]] = {}
-        """Directory -> the names in it, and whether each is a link."""
+        self._names: dict[str, dict[str, int]] = {}
+        """Directory -> the names in it, and whether each is a link or a directory (a `stat` file type, else 0)."""
 
     def there(self, path: str) -> bool:
         """Whether something lies at ``path`` (relative to the root, or absolute), be it a broken link."""
@@ -33,10 +33,18 @@ class Presence:
         directory, _, name = path.rpartition("/")
         names = self._list_of(path, directory)
         if names is not None:
-            return names.get(name, False)
+            return names.get(name) == stat.S_IFLNK
         return stat.S_ISLNK(self._mode(path))
 
-    def _list_of(self, path: str, directory: str) -> dict[str, bool] | None:
+    def directory(self, path: str) -> bool:
+        """Whether a directory, and no link to one, lies at ``path``. A name that a list lacks is taken for none."""
+        directory, _, name = path.rpartition("/")
+        names = self._list_of(path, directory)
+        if names is not None:
+            return names.get(name) == stat.S_IFDIR
+        return stat.S_ISDIR(self._mode(path))
+
+    def _list_of(self, path: str, directory: str) -> dict[str, int] | None:
         """The list of ``directory`` where it has been, or is now, worth making."""
         names = self._names.get(directory)
         if names is None:
@@ -51,9 +59,14 @@ class Presence:
         except (OSError, ValueError):
             return 0
 
-    def _listed(self, path: str, directory: str) -> dict[str, bool]:
+    def _listed(self, path: str, directory: str) -> dict[str, int]:
         try:
             with os.scandir(f"{directory}/" if path[:1] == "/" else f"{self._root}/{directory}") as entries:
-                return {entry.name: entry.is_symlink() for entry in entries}
+                return {
+                    entry.name: stat.S_IFLNK
+                    if entry.is_symlink()
+                    else stat.S_IFDIR * entry.is_dir(follow_symlinks=False)
+                    for entry in entries
+                }
         except (OSError, ValueError):
             return {}

@@ -165,7 +165,7 @@ class Graph:
         for index in sorted(i for i in wanted if i < len(self.instances)):
             instance = self.instances[index]
             for position, path in enumerate(instance.inputs if instance.when else ()):
-                if not self.makers_of(path) and not exists(path):
+                if path not in self._holders and not self.makers_of(path) and not exists(path):
                     problem = missing_input(instance, position, path)
                     found.append(MissingInput(path, instance.name, problem))
         return found

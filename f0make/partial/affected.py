@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable
 
+from f0make import trail
 from f0make.files.digest import FileError
 from f0make.files.sha import sha256
 from f0make.partial.owners import EVERYBODY, made, nodes
@@ -47,6 +48,8 @@ def touched(
             if not compiled.tokens[place]:
                 found |= nodes(owners)
             continue
+        if not made(owners) and not compiled.tokens[place] and _leads_out_anew(compiled, path, contents):
+            return None  # what a new link in an input directory leads to may be made by another step
         try:
             token = contents.own(path)
         except FileError:
@@ -66,6 +69,19 @@ def _another_kind(compiled: Compiled, path: str, place: int, contents: Contents)
     return now is None or stat.S_IFMT(now[4]) != stat.S_IFMT(compiled.signature(place)[4])
 
 
+def _leads_out_anew(compiled: Compiled, path: str, contents: Contents) -> bool:
+    """Whether the directory ``path`` of an input holds a link, or a directory, that it did not hold."""
+    try:
+        with os.scandir(contents.full(path)) as scan:
+            return any(
+                compiled.place(os.path.normpath(f"{path}/{entry.name}")) is None
+                for entry in scan
+                if entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:
+        return False
+
+
 def _same_for_everybody(
     compiled: Compiled, path: str, place: int, contents: Contents, listings: dict[str, Row]
 ) -> bool:
@@ -83,16 +99,16 @@ def _same_for_everybody(
     return True
 
 
-def listing(directory: str) -> str:
-    """A digest of what a glob sees of ``directory``: names and kinds."""
+def listing(path: str) -> str:
+    """A digest of what a glob sees of the directory ``path``: names and kinds."""
     entries = []
     try:
-        with os.scandir(directory) as scan:
+        with os.scandir(path) as scan:
             for entry in scan:
                 if entry.name == home.NAME:
                     continue
-                kinds = entry.is_dir() + 2 * entry.is_file() + 4 * entry.is_symlink()
-                entries.append(b"%b\0%d" % (os.fsencode(entry.name), kinds))
+                directory, file, link = trail.kinds(entry)
+                entries.append(b"%b\0%d" % (os.fsencode(entry.name), directory + 2 * file + 4 * link))
     except OSError:
         return EMPTY_LISTING
     return sha256(b"\n".join(sorted(entries))).hexdigest()

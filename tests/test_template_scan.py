@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from f0make.template.jinja import BadExpression, Compiled
 from f0make.template.scan import Expression, ScanError, scan
 
 
@@ -44,6 +45,7 @@ def test_an_expression_that_is_never_closed_is_an_error_at_its_beginning(text: s
     assert error.value.offset == offset
 
 
+@example(["${{", "${{ x }}", "${{ x }}"])
 @given(st.lists(st.one_of(st.text(alphabet="ab${ }\n'\""), st.sampled_from(["${{ x }}", "${{ '}}' }}"]))))
 def test_parts_put_together_again_are_the_text(pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -58,6 +60,8 @@ def test_parts_put_together_again_are_the_text(pieces: list[str]) -> None:
     for part in parts:
         if isinstance(part, Expression):
             assert part.offset == position
-        else:
-            assert "${{" not in part
+        elif "${{" in part:  # the rest of a text after an expression that is none
+            assert part is parts[-1]
+            with pytest.raises(BadExpression):
+                Compiled(parts[-2].source if isinstance(parts[-2], Expression) else "1")
         position += len(part) if isinstance(part, str) else len(part.source) + 5

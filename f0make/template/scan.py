@@ -37,8 +37,8 @@ def has_template(text: str) -> bool:
 def scan(text: str) -> list[str | Expression]:
     """Literal text and expressions in order; no literal is empty.
 
-    A `}}` inside a string or inside brackets that the expression itself opened does not end it. Raises
-    ScanError.
+    A `}}` inside a string or inside brackets that the expression itself opened does not end it. What follows an
+    expression whose brackets do not balance, which no parser takes, is one literal. Raises ScanError.
     """
     parts: list[str | Expression] = []
     position = 0

@@ -38,7 +38,7 @@ def unmatched(
             key, text = state.empty_foreach
             message = f"no file matches the glob {text!r}, so {name} has no instances"
             problems.append(_problem(state, key, message, OPTIONAL))
-        inputs = {path for instance in state.instances for path in instance.inputs}
+        inputs = {path for instance in state.instances for path in instance.inputs} if state.dangling else ()
         for key, path in state.dangling:
             trail = dangling[path]
             if path not in inputs and (trail.target is None or not graph.is_made(trail.target)):
@@ -51,7 +51,7 @@ def unmatched(
 def unmatched_inputs(expansion: Expansion, graph: Graph, wanted: set[int]) -> list[tuple[str, Problem]]:
     """(instance, problem) of each input of the ``wanted`` instances that is a glob and gives nothing."""
     stages = expansion.stages
-    if stages is None:
+    if stages is None or not any(state.empty for state in stages.states.values()):
         return []
     found: list[tuple[str, Problem]] = []
     waiting = Waiting(stages)
@@ -77,7 +77,13 @@ def _needed(expansion: Expansion, graph: Graph, wanted: set[int], targets: Itera
     stages = expansion.stages
     assert stages is not None
     left = [name for name in targets if name in stages.states] if targets else list(stages.states)
-    left += {graph.instances[i].step.name for i in wanted if i < len(graph.instances)}
+    of_all = len(wanted) >= len(graph.instances)
+    names = (
+        graph.by_step
+        if of_all
+        else {graph.instances[i].step.name for i in wanted if i < len(graph.instances)}
+    )
+    left += names
     needed: set[str] = set()
     while left:
         name = left.pop()

@@ -128,9 +128,11 @@ class FieldCompiler:
         templates: list[Template] = [command] if by is None else [command, by]
 
         def render(scope: Scope) -> str:
-            return command.run_by(
-                shell if by is None else by.render(scope), for_command(scope, command.names)
-            )
+            by_shell = shell if by is None else by.render(scope)
+            plain = command.plain(by_shell, scope)
+            if plain is not None:
+                return plain
+            return command.run_by(by_shell, for_command(scope, command.names))
 
         def key(scope: Scope, unkeyed: frozenset[str]) -> str:
             by_shell = shell if by is None else by.render(scope)

@@ -289,10 +289,10 @@ class Renderer:
         scope = self.scope(state.plan, instance)
         self.restore_early(state, instance, scope)
         scope["attempt"] = attempt
-        broken = state.broken_parts.get(instance.name, ())
+        broken = state.broken_parts.get(instance.name, ()) if state.broken_parts else ()
         names = state.plan.late_names
         if "inputs" in names:
-            scope["inputs"] = self.inputs_view(state, instance)
+            scope["inputs"] = BROKEN if "inputs" in broken else own_paths(instance, INPUTS)
         if "outputs" in names:
             scope["outputs"] = BROKEN if "outputs" in broken else own_paths(instance, OUTPUTS)
         return scope

@@ -162,10 +162,16 @@ class Graph:
     def missing_inputs(self, wanted: set[int], exists: Callable[[str], bool]) -> list[MissingInput]:
         """Inputs of ``wanted`` instances that nothing makes and that do not exist."""
         found = []
+        fine: set[str] = set()
         for index in sorted(i for i in wanted if i < len(self.instances)):
             instance = self.instances[index]
             for position, path in enumerate(instance.inputs if instance.when else ()):
-                if path not in self._holders and not self.makers_of(path) and not exists(path):
+                if path in fine or path in self._holders:
+                    continue
+                made = bool(self.makers_of(path)) if path in self.through else self.is_made(path)
+                if made or exists(path):
+                    fine.add(path)
+                else:
                     problem = missing_input(instance, position, path)
                     found.append(MissingInput(path, instance.name, problem))
         return found

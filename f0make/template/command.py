@@ -41,13 +41,14 @@ _NUMBERS = frozenset({"resources", "attempt", "config"})
 class Command(Template):
     """A text with expressions that a shell, or the interpreter of a `#!` script, runs."""
 
-    __slots__ = ("_readings", "_steps")
+    __slots__ = ("_bare", "_end", "_readings", "_steps")
 
     def __init__(self, text: str, key: str = "", steps: Iterable[str] = ()) -> None:
         """Raises TemplateError as Template does."""
         super().__init__(text, key, steps)
         self._around = None
         self._readings: dict[str | None, list[Write] | None] = {}
+        self._bare, self._end = _bare(self.parts)
 
     def read(self, shell: str | None) -> list[Write] | None:
         """How each value is written where ``shell`` runs the text; None where each is a plain word.
@@ -82,6 +83,27 @@ class Command(Template):
             errors[0].others += errors[1:]
             raise errors[0]
         return writers
+
+    def plain(self, shell: str | None, scope: Scope) -> str | None:
+        """The text where all values are single words that need no quotes and are no options; else None.
+
+        Most commands are, and there may be 100,000 of one. Raises TemplateError as `read`.
+        """
+        bare = self._bare
+        if bare is None or self.read(shell) is not None:
+            return None
+        out: list[str] = []
+        for before, name in bare:
+            value = scope.get(name)
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]
+            if type(value) is not str or not value or UNSAFE.search(value) is not None:
+                return None
+            if "-" in value and (value[0] == "-" or "/-" in value):
+                return None
+            out += before, value
+        out.append(self._end)
+        return "".join(out)
 
     def run_by(self, shell: str | None, scope: Scope) -> str:
         """The text for one instance. Raises TemplateError and Broken as `render` does."""
@@ -122,6 +144,21 @@ class Command(Template):
             if type(value) is str and value and UNSAFE.search(value) is None:
                 return value
         return str(self.convert(piece, scope, quote))
+
+
+def _bare(parts: list[str | Piece]) -> tuple[list[tuple[str, str]] | None, str]:
+    """(what stands before each variable, its name), and what follows the last; None where an expression is more."""
+    out: list[tuple[str, str]] = []
+    before = ""
+    for part in parts:
+        if isinstance(part, str):
+            before = part
+        elif part.bare is None:
+            return None, ""
+        else:
+            out.append((before, part.bare))
+            before = ""
+    return out, before
 
 
 @lru_cache(maxsize=1024)

@@ -144,6 +144,26 @@ def test_clean_leaves_what_belongs_to_another_recipe_now(f0: F0) -> None:
     assert f0("clean", "b.yaml").stdout == "removed out.txt\n"
 
 
+def test_what_another_recipe_still_makes_is_no_orphan(f0: F0) -> None:
+    """Both include the step; the one whose run was the last leaves it out."""
+    include = "include:\n  - common.yaml\n"
+    write(
+        f0,
+        common=build("c", "c.txt", "common"),
+        a=include + build("a", "a.txt"),
+        b=include + build("b", "b.txt"),
+    )
+    f0.run(recipe="a.yaml")
+    f0.run(recipe="b.yaml")
+    write(f0, b=build("b", "b.txt"))
+    for _ in range(2):
+        kept = f0("clean", "b.yaml", "--orphans")
+        assert kept.stdout == "" and "c.txt is made by a.yaml, too" in kept.stderr
+        assert read(f0, "c.txt") == "c\n"
+    write(f0, a=build("a", "a.txt"))
+    assert f0("clean", "b.yaml", "--orphans").stdout == "removed c.txt\n"
+
+
 def test_a_renamed_recipe_runs_nothing_and_owns_its_files(f0: F0) -> None:
     write(f0, old=GET + SUM.removeprefix("steps:\n"))
     f0.run(recipe="old.yaml")

@@ -197,6 +197,37 @@ def test_what_a_link_in_an_input_directory_leads_to_is_made_first(f0: F0, name: 
     assert "use" in f0("plan", "recipe.yaml", "--force", "make").stdout
 
 
+TEMP_LINK = """\
+steps:
+  - name: make
+    inputs: src
+    outputs:
+      - path: latest
+        temp: yes
+      - real
+    run: cp src real; ln -s real latest
+  - name: use
+    inputs:
+      - latest
+      - other
+    outputs: o.txt
+    run: cat latest other > o.txt
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--no-cache",)])
+def test_a_temp_link_that_is_gone_blocks_nobody(f0: F0, options: tuple[str, ...]) -> None:
+    """Without blobs nobody knows what it led to: it is made again."""
+    f0.recipe(TEMP_LINK)
+    f0.write("src", "1\n")
+    for text in ("a\n", "b\n"):
+        f0.write("other", text)
+        f0.run(*options)
+        assert f0.read("o.txt") == f"1\n{text}"
+        assert not f0.exists("latest")
+        assert f0.run(*options).states["use"] == "current"
+
+
 def test_a_link_in_a_circle_hides_nothing_beside_it(f0: F0) -> None:
     f0.recipe(GLOBBED)
     f0.write("data/A.fq", "a\n")
@@ -351,6 +382,20 @@ def test_an_input_directory_that_changes_there_and_back(f0: F0) -> None:
     link(f0, "link", "far/x")
     result = f0.run("-k", code=1)
     assert set(result.states.values()) == {"failed"}, result.stderr
+
+
+def test_a_link_above_an_input_that_changes_there_and_back(f0: F0) -> None:
+    f0.recipe(
+        "steps:\n  - name: r\n    inputs: in/x\n    outputs: o\n    run: |\n"
+        "      if [ ! -e once ]; then touch once; ln -sfn two in; cp in/x o; ln -sfn one in; else cp in/x o; fi\n"
+    )
+    f0.write("one/x", "1\n")
+    f0.write("two/x", "2\n")
+    link(f0, "in", "one")
+    result = f0.run()
+    assert "in/x changed" in result.stderr and f0.read("o") == "1\n"
+    assert result.reasons == {"r": "never run"}, "a result that does not count is no failure"
+    assert nothing(f0)
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ class Attempts:
         for path in verdict.inputs:
             if path not in verdict.seen:
                 contents.token(path)
-                verdict.seen[path] = contents.seen(path)
+                verdict.seen[path] = self._run.decider.seen(path)
 
     def _with_interpreter(self, bundle: Bundle, instance: Instance, facts: CodeFacts) -> None:
         """Say which interpreter runs the step of ``bundle``, and which files its code lies in."""

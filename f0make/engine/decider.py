@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
@@ -10,6 +11,7 @@ from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.discovered import Discovered
+from f0make.engine.leases import reads, users
 from f0make.engine.tokens import Tokens
 from f0make.errors import RecipeError, UsageError
 from f0make.files.keeping import blobs_of
@@ -151,9 +153,19 @@ class Decider:
         else:
             self._look_up(index, instance, verdict)
         if verdict.kind is Kind.RUN:
-            contents, promised = self.session.contents, self.tokens.promised
-            verdict.seen = {path: contents.seen(path) for path in inputs if path not in promised}
+            promised = self.tokens.promised
+            verdict.seen = {path: self.seen(path) for path in inputs if path not in promised}
         return verdict
+
+    def seen(self, path: str) -> Sequence[Seen]:
+        """The signatures of all that the content of the input ``path`` rests on, links among its directories included."""
+        contents = self.session.contents
+        found = contents.seen(path)
+        names = self.session.graph.through.get(path)
+        if not names:
+            return found
+        above = ((name, contents.signature(name)) for name in names)
+        return [*found, *((name, sig) for name, sig in above if sig is not None and stat.S_ISLNK(sig[4]))]
 
     def _unforeseen(self, index: int, path: str) -> str | None:
         """Why the input ``path`` must not be read: what it leads to is made by a step that need not be done yet."""
@@ -226,6 +238,9 @@ class Decider:
         verdict.record = record
         here = {output.path: self.tokens.on_disk(output.path) for output in instance.outputs}
         verdict.wrong = out_of_place(record, instance.outputs, here.__getitem__)
+        verdict.wrong += [
+            o for o in instance.outputs if here[o.path] is None and self._unreadable(index, o, record)
+        ]
         if not verdict.wrong:
             verdict.kind, verdict.reason = Kind.CURRENT, "up to date"
             return
@@ -242,6 +257,14 @@ class Decider:
             verdict.reason = (
                 f"output {first} {'differs' if present else 'is missing'} and is not in the cache"
             )
+
+    def _unreadable(self, index: int, output: Output, record: Record) -> bool:
+        """Whether ``output``, which is gone, is a temp link that others read, and nobody knows what it led to."""
+        token = record["outputs"][output.path]
+        if not output.temp or token[:1] != "@" or self._link_text(token[1:65]) is not None:
+            return False
+        graph = self.session.graph
+        return any(reads(graph, graph.instances[user], output) for user in users(graph, index))
 
     def _explain(self, instance: Instance, verdict: Verdict) -> None:
         latest = self.session.store.latest(instance.name)

@@ -119,9 +119,10 @@ class Judge:
     def _void(self, node: int, attempt: Attempt, outcome: Outcome, why: str) -> None:
         """The result rests on an input that has changed meanwhile: decide again, from what the inputs hold now."""
         run = self._run
-        run.attempts.discard(attempt)
         attempt.changes += 1
-        if attempt.changes > MOST_CHANGES:
+        failed = attempt.changes > MOST_CHANGES
+        run.attempts.discard(attempt, failed=failed)
+        if failed:
             run.fail(node, why, outcome)
             return
         run.reporter.note(f"{why}; it runs again")

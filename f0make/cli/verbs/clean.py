@@ -36,6 +36,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
                 plan(session, options, None, None)  # grows the graph by what current steps have made known
             found, unprotect = sort_out(session), bool(extras.get("unprotect"))
+            _leave_to_others(session, found)
             if extras.get("orphans"):
                 return _remove(session, found.orphans + found.strays, dry, unprotect)
             for path, owner in found.foreign:
@@ -83,6 +84,45 @@ def sort_out(session: Session) -> Sorted:
             elif not there and recipe != UNKNOWN:
                 found.strays.append(path)
     return found
+
+
+def _leave_to_others(session: Session, found: Sorted) -> None:
+    """Take out of ``found`` what another recipe that is there made, too, and still makes; say so."""
+    others = _other_makers(session, {*found.orphans, *found.strays})
+    for recipe in sorted({recipe for recipes in others.values() for recipe in recipes}):
+        mine = {path for path, recipes in others.items() if recipe in recipes}
+        for path in sorted(mine & _still_made(recipe, session, mine)):
+            print(f"f0make: {shown(path)} is made by {shown(recipe)}, too; it stays", file=sys.stderr)
+            found.orphans = [orphan for orphan in found.orphans if orphan != path]
+            found.strays = [stray for stray in found.strays if stray != path]
+
+
+def _other_makers(session: Session, paths: set[str]) -> dict[str, set[str]]:
+    """Of ``paths``, those that the last result of an instance of other recipes holds -> these recipes, if they are there."""
+    store = session.store
+    found: dict[str, set[str]] = {}
+    for recipe, instance in store.instances() if paths else ():
+        if recipe in (UNKNOWN, store.recipe) or not os.path.lexists(os.path.join(session.workspace, recipe)):
+            continue
+        for path in paths & (store.latest(instance, recipe) or {}).get("outputs", {}).keys():
+            found.setdefault(path, set()).add(recipe)
+    return found
+
+
+def _still_made(recipe: str, session: Session, paths: set[str]) -> set[str]:
+    """Those of ``paths`` that a step of ``recipe`` makes; all of them where that cannot be told."""
+    from f0make.session import Session
+
+    options = RunOptions(workspace=session.workspace, trust=session.options.trust)
+    try:
+        other = Session.open(recipe, options)
+    except F0makeError:
+        return paths
+    try:
+        loose = any(step.name not in other.graph.by_step for step in other.recipe.steps)
+        return paths if loose else {path for path in paths if other.graph.is_made(path)}
+    finally:
+        other.close()
 
 
 def _comes_and_goes(session: Session, maker: str, loose: set[str]) -> bool:

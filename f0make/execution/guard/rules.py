@@ -23,8 +23,13 @@ SYSTEM = (
     *("/snap/", "/proc/", "/sys/", "/dev/", "/run/", "/var/lib/", "/var/cache/", "/boot/"),
 )
 """Where a system keeps its own files."""
-_DEVICES = ("/dev/", "/proc/")
+DEVICES = ("/dev/", "/proc/")
 """Where opening for writing changes no file: devices, descriptors, and memory that is shared by name."""
+_NAME_SERVICES = (
+    *("/run/nscd/", "/run/nslcd/", "/run/systemd/userdb/", "/run/systemd/resolve/", "/run/systemd/journal/"),
+    *("/var/lib/sss/pipes/", "/run/samba/winbindd/", "/run/avahi-daemon/"),
+)
+"""Sockets that the C library itself asks for users and hosts, and those of the system's log."""
 _INSIDE = re.compile(r"/proc/\d+/(task/\d+/)?(mem|map_files|root|cwd)(/|$)")
 """The memory of a process, and file systems that only it sees: no way around what is watched."""
 
@@ -41,6 +46,10 @@ class Rules:
     write_trees: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     """Trees of programs that do not belong to the system: a Python, what PATH leads to."""
+    replaced: tuple[str, ...] = ()
+    """Those of ``write_trees`` that the step makes itself, and may remove."""
+    open_files: tuple[str, ...] = ()
+    """Files that are open for the step from the start, and may be opened again (`/dev/stdout`): their names may change."""
 
     def of_system(self, path: str) -> bool:
         """Whether ``path`` belongs to the system or to a tool."""
@@ -61,7 +70,11 @@ class Rules:
         """Whether ``path`` may be made, changed or removed."""
         if path in self.writes or path.startswith(self.write_trees) or f"{path}/" in self.write_trees:
             return True
-        return path.startswith(_DEVICES) and not (path.startswith("/proc/") and _INSIDE.match(path))
+        return path.startswith(DEVICES) and not (path.startswith("/proc/") and _INSIDE.match(path))
+
+    def may_connect(self, path: str) -> bool:
+        """Whether the step may talk to who listens at the socket ``path``: its own processes, and what looks up names."""
+        return self.may_write(path) or path.startswith(_NAME_SERVICES)
 
     def may_make(self, path: str) -> bool:
         """Whether the directory ``path`` may be made: those that lead to outputs may."""

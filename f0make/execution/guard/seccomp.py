@@ -73,9 +73,9 @@ def receive(listener: int) -> Question | None:
     return Question(bytes(buffer))
 
 
-def answer(listener: int, question: Question, error: int) -> None:
-    """Let the call go on (``error`` 0), or fail with ``error``. Raises OSError."""
-    reply = _ANSWER.pack(question.id, 0, -error, 0 if error else _CONTINUE)
+def answer(listener: int, question: Question, error: int, done: bool = False) -> None:
+    """Let the call go on (``error`` 0), or fail with ``error``; ``done``: it is done already. Raises OSError."""
+    reply = _ANSWER.pack(question.id, 0, -error, 0 if error or done else _CONTINUE)
     try:
         ioctl(listener, _SEND, reply)
     except FileNotFoundError:

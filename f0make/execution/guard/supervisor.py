@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 import stat
+import struct
 import threading
 from dataclasses import dataclass
 
@@ -17,7 +19,9 @@ from f0make.execution.guard import seccomp
 from f0make.execution.guard.resolving import real
 from f0make.execution.guard.rules import Rules
 from f0make.execution.guard.syscalls import (
+    BIND,
     CHANGE,
+    CONNECT,
     CREATE,
     MAKE_DIRECTORY,
     OPEN,
@@ -28,6 +32,9 @@ from f0make.execution.guard.syscalls import (
 
 _PAGE = 4096
 _AT_FDCWD = -100
+_AT_NOFOLLOW, _AT_FOLLOW = 0x100, 0x400
+_LONGEST_ADDRESS = 110
+"""Bytes of a sockaddr_un."""
 _LONGEST = 4096
 MOST = 1000
 """Files named of one step; a step that strays further is wrong enough."""
@@ -47,10 +54,19 @@ class Stray:
 class Supervisor:
     """Watches what asks at ``listener``; ``forbid``: what is not declared fails (EACCES), else it is only noted.
 
-    ``late``: undeclared reads are noted but never fail (a depfile may yet declare them).
+    ``late``: undeclared reads are noted but never fail (a depfile may yet declare them). ``walled``: Landlock stands
+    below, which lets no file be linked to where more may be done with it; what is permitted of that is done here.
     """
 
-    def __init__(self, listener: int, known: Machine, rules: Rules, forbid: bool, late: bool = False) -> None:
+    def __init__(
+        self,
+        listener: int,
+        known: Machine,
+        rules: Rules,
+        forbid: bool,
+        late: bool = False,
+        walled: bool = False,
+    ) -> None:
         self.strays: dict[Stray, None] = {}
         self.absent: dict[str, None] = {}
         """What it tried to open in the workspace and was not there: another result if it were."""
@@ -59,6 +75,8 @@ class Supervisor:
         self._rules = rules
         self._forbid = forbid
         self._late = late
+        self._walled = walled
+        self._open = {_name(path) for path in rules.open_files}
         self._wake, self._end = os.pipe()
         self._thread = threading.Thread(target=self._serve, name="guard", daemon=True)
         self._thread.start()
@@ -92,9 +110,31 @@ class Supervisor:
         try:
             question = seccomp.receive(self._listener)
             if question is not None:
-                seccomp.answer(self._listener, question, self._judge(question))
+                error = self._judge(question)
+                done = None if error else self._link(question)
+                seccomp.answer(self._listener, question, error or done or 0, done is not None)
         except OSError:
             pass  # a caller that was killed in the middle
+
+    def _link(self, question: seccomp.Question) -> int | None:
+        """Link what may only be read: 0 or the error when that is done, None when the kernel is to go on."""
+        if not self._walled or question.number not in self._known.links:
+            return None
+        with _Caller(question) as caller:
+            try:
+                old, new = (
+                    caller.named(caller.path(named), named) for named in self._known.watched[question.number]
+                )
+                if old is None or new is None or self._rules.may_write(old):
+                    return None
+                if not seccomp.waits(self._listener, question):
+                    return None
+                os.link(old, new, follow_symlinks=False)
+            except OSError as error:
+                return error.errno or errno.EACCES
+            except ValueError:
+                return None
+        return 0
 
     def _note_absent(self, full: str) -> None:
         rules = self._rules
@@ -122,16 +162,19 @@ class Supervisor:
         return error
 
     def _stray(self, caller: _Caller, named: Named) -> Stray | None:
-        path = "" if named.path is None else caller.text(caller.args[named.path])
+        if named.does in (BIND, CONNECT):
+            path = caller.socket()
+            if not path:
+                return None
+        else:
+            path = caller.path(named)
         flags = caller.flags(named)
         if flags & os.O_PATH:
             return None  # Nothing can be read or written by it; what may be done with it is watched.
-        writes = named.does in (CHANGE, CREATE, MAKE_DIRECTORY) or bool(
+        writes = named.does in (CHANGE, CREATE, MAKE_DIRECTORY, BIND, CONNECT) or bool(
             flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         )
-        if not writes and path.startswith(("/usr/", "/lib", "/etc/")):
-            return None
-        full = caller.resolve(path, named, bool(flags & os.O_NOFOLLOW)) if path else caller.described(named)
+        full = caller.named(path, named, bool(flags & os.O_NOFOLLOW))
         if full is None:
             return None
         rules = self._rules
@@ -139,10 +182,15 @@ class Supervisor:
             self._note_absent(full)
             if rules.may_read(full) or not _is_file(full):
                 return None
+        elif named.does == CONNECT:
+            if rules.may_connect(full) or not is_socket(full):
+                return None
         elif named.does == MAKE_DIRECTORY:
             if rules.may_make(full) or os.path.lexists(full):
                 return None
         elif rules.may_write(full) or not (os.path.lexists(full) or (_makes(named, flags) and _could(full))):
+            return None
+        if full in self._open or full in map(_name, rules.open_files):
             return None
         shown = full.removeprefix(rules.workspace)
         return Stray(shown, writes)
@@ -156,8 +204,24 @@ def _is_file(path: str) -> bool:
         return False
 
 
+def _name(path: str) -> str:
+    """What ``path``, perhaps a descriptor in `/proc`, is called now."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return path
+
+
+def is_socket(path: str) -> bool:
+    """Whether somebody may listen at ``path``."""
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _makes(named: Named, flags: int) -> bool:
-    return named.does == CREATE or bool(flags & os.O_CREAT)
+    return named.does in (CREATE, BIND) or bool(flags & os.O_CREAT)
 
 
 def _could(path: str) -> bool:
@@ -190,8 +254,20 @@ class _Caller:
             return int.from_bytes(self._read(value, 8), "little")
         return value & 0xFFFFFFFF if named.does == OPEN else 0
 
-    def text(self, address: int) -> str:
-        """The path at ``address``."""
+    def path(self, named: Named) -> str:
+        """The path as the call has it; empty where it names the file by its descriptor alone."""
+        address = 0 if named.path is None else self.args[named.path]
+        return self._text(address) if address else ""
+
+    def socket(self) -> str:
+        """The path in the address of a Unix socket; empty for addresses of other kinds, and abstract ones."""
+        length = min(self.args[2] & 0xFFFFFFFF, _LONGEST_ADDRESS)
+        data = self._read(self.args[1], length) if length > 2 else b""
+        if len(data) <= 2 or struct.unpack_from("=H", data)[0] != socket.AF_UNIX:
+            return ""
+        return os.fsdecode(data[2:].partition(b"\0")[0])
+
+    def _text(self, address: int) -> str:
         found = b""
         while len(found) < _LONGEST:
             part = self._read(address, _PAGE - address % _PAGE)
@@ -202,14 +278,17 @@ class _Caller:
             address += len(part)
         raise ValueError("a path without an end")
 
-    def resolve(self, path: str, named: Named, nofollow: bool) -> str:
-        """``path`` as absolute path without symlinks."""
+    def named(self, path: str, named: Named, nofollow: bool = False) -> str | None:
+        """The absolute path without symlinks of what the call names; None for what has none (a pipe)."""
+        if not path:
+            return self._described(named)
         if not path.startswith("/"):
             path = f"{self._base(named)}/{path}"
-        return real(path, self._thread, named.follow and not nofollow)
+        at = self.args[named.at] if named.at is not None else 0
+        follow = (named.follow or bool(at & _AT_FOLLOW)) and not nofollow and not at & _AT_NOFOLLOW
+        return real(path, self._thread, follow)
 
-    def described(self, named: Named) -> str | None:
-        """The path of the file that the call names by its descriptor, None for what has none (a pipe)."""
+    def _described(self, named: Named) -> str | None:
         path = self._base(named)
         if not path.startswith("/") or path.endswith(" (deleted)"):
             return None

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 READ, CHANGE, CREATE, MAKE_DIRECTORY = "read", "change", "create", "mkdir"
 OPEN, OPEN_HOW = "open", "openat2"
-"""What a call does to a path: CHANGE needs it to be there. OPEN: as its flags say; OPEN_HOW: as the flags in a struct say."""
+BIND, CONNECT = "bind", "connect"
+"""What a call does to a path: CHANGE needs it to be there. OPEN: as its flags say; OPEN_HOW: as the flags in a struct say.
+
+BIND makes a socket, CONNECT talks to who listens at one: the path is in a struct (unix(7)).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Named:
     """OPEN: the argument with the flags. OPEN_HOW: the one with the address of the struct."""
     follow: bool = True
     """Whether a symlink at the end of the path is followed."""
+    at: int | None = None
+    """The argument with flags that say otherwise (AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,15 @@ class Machine:
     seccomp: int
     """Number of seccomp(2)."""
     watched: dict[int, tuple[Named, ...]]
+    links: tuple[int, ...]
+    """Those of them that give a file another name."""
     refused: tuple[int, ...]
     """Calls that would get around the watching: they fail with ENOSYS."""
 
 
-def _entry(path: int, base: int | None = None, does: str = CHANGE) -> Named:
+def _entry(path: int, base: int | None = None, does: str = CHANGE, at: int | None = None) -> Named:
     """A name in a directory that is made, changed or removed itself, link or not."""
-    return Named(does, path, base, follow=False)
+    return Named(does, path, base, follow=False, at=at)
 
 
 def _open_file(does: str = CHANGE) -> Named:
@@ -59,7 +67,7 @@ _X86_64 = Machine(
         437: (Named(OPEN_HOW, 1, 0, 2),),
         85: (Named(CREATE, 0),),  # creat
         59: (Named(READ, 0),),  # execve
-        322: (Named(READ, 1, 0),),  # execveat
+        322: (Named(READ, 1, 0, at=4),),  # execveat
         76: (Named(CHANGE, 0),),  # truncate
         82: (_entry(0), _entry(1, does=CREATE)),  # rename
         264: (_entry(1, 0), _entry(3, 2, CREATE)),  # renameat
@@ -70,21 +78,21 @@ _X86_64 = Machine(
         87: (_entry(0),),  # unlink
         263: (_entry(1, 0),),  # unlinkat
         86: (_entry(0, does=READ), _entry(1, does=CREATE)),  # link
-        265: (_entry(1, 0, READ), _entry(3, 2, CREATE)),  # linkat
+        265: (_entry(1, 0, READ, 4), _entry(3, 2, CREATE)),  # linkat
         88: (_entry(1, does=CREATE),),  # symlink
         266: (_entry(2, 1, CREATE),),  # symlinkat
         133: (_entry(0, does=CREATE),),  # mknod
         259: (_entry(1, 0, CREATE),),  # mknodat
         90: (Named(CHANGE, 0),),  # chmod
         268: (Named(CHANGE, 1, 0),),  # fchmodat
-        452: (Named(CHANGE, 1, 0),),  # fchmodat2
+        452: (Named(CHANGE, 1, 0, at=3),),  # fchmodat2
         92: (Named(CHANGE, 0),),  # chown
         94: (_entry(0),),  # lchown
-        260: (Named(CHANGE, 1, 0),),  # fchownat
+        260: (Named(CHANGE, 1, 0, at=4),),  # fchownat
         132: (Named(CHANGE, 0),),  # utime
         235: (Named(CHANGE, 0),),  # utimes
         261: (Named(CHANGE, 1, 0),),  # futimesat
-        280: (Named(CHANGE, 1, 0),),  # utimensat
+        280: (Named(CHANGE, 1, 0, at=3),),  # utimensat
         91: (_open_file(),),  # fchmod
         93: (_open_file(),),  # fchown
         188: (Named(CHANGE, 0),),  # setxattr
@@ -93,10 +101,13 @@ _X86_64 = Machine(
         197: (Named(CHANGE, 0),),  # removexattr
         198: (_entry(0),),  # lremovexattr
         199: (_open_file(),),  # fremovexattr
-        463: (Named(CHANGE, 1, 0),),  # setxattrat
-        466: (Named(CHANGE, 1, 0),),  # removexattrat
-        469: (Named(CHANGE, 1, 0),),  # file_setattr
+        463: (Named(CHANGE, 1, 0, at=2),),  # setxattrat
+        466: (Named(CHANGE, 1, 0, at=2),),  # removexattrat
+        469: (Named(CHANGE, 1, 0, at=4),),  # file_setattr
+        49: (Named(BIND, 1, follow=False),),
+        42: (Named(CONNECT, 1),),
     },
+    (86, 265),
     (
         *(425, 426, 427),  # io_uring_setup, io_uring_enter, io_uring_register
         *(303, 304),  # name_to_handle_at, open_by_handle_at
@@ -112,6 +123,7 @@ _X86_64 = Machine(
             467,
         ),  # open_tree, move_mount, fs…, mount_setattr, open_tree_attr
         *(101, 310, 311, 438),  # ptrace, process_vm_readv, process_vm_writev, pidfd_getfd
+        *(308, 300),  # setns, fanotify_init
     ),
 )
 
@@ -146,12 +158,16 @@ _AARCH64 = Machine(
         463: _X86_64.watched[463],
         466: _X86_64.watched[466],
         469: _X86_64.watched[469],
+        200: _X86_64.watched[49],
+        203: _X86_64.watched[42],
     },
+    (37,),
     (
         *(425, 426, 427, 264, 265),
         *(51, 41, 40, 39),
         *(428, 429, 430, 431, 432, 433, 442, 467),
         *(117, 270, 271, 438),
+        *(268, 262),
     ),
 )
 

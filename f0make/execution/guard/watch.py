@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import Launch
-from f0make.execution.guard import seccomp, watched
-from f0make.execution.guard.rules import Rules, trees
-from f0make.execution.guard.supervisor import Supervisor
+from f0make.execution.guard import landlock, seccomp, watched
+from f0make.execution.guard.rules import SYSTEM, Rules, trees
+from f0make.execution.guard.supervisor import Supervisor, is_socket
 
 STRICT, AUDIT = "strict", "audit"
+_LED_TO = ("/etc/resolv.conf", "/etc/localtime", "/etc/hosts")
+"""Files of the system that may be links to anywhere."""
 SHOWN = 3
 """Files that a message names."""
 
@@ -45,20 +46,22 @@ class Watch:
 
     def start(self, launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
         """Start ``launch`` under watch; its process id. Raises OSError."""
-        pid, listener, line = watched.start(launch, environ, output, self._known)
-        self._supervise(listener)
+        bundle = self._bundle
+        forbid, late = bundle.guard == STRICT, bundle.depfile is not None
+        rules = _rules(bundle, self._environ, [self._script], output)
+        wall = landlock.ruleset(rules, late) if forbid else None
+        try:
+            pid, listener, line = watched.start(launch, environ, output, self._known, wall)
+        finally:
+            if wall is not None:
+                os.close(wall)
+        self._supervisor = Supervisor(listener, self._known, rules, forbid, late, wall is not None)
         try:
             watched.result(line)
         except OSError:
             os.waitpid(pid, 0)
             raise
         return pid
-
-    def call(self, work: Callable[[], bytes]) -> tuple[int, socket.socket]:
-        """Begin ``work`` in a fork under watch: its process id, and the socket to give to `watched.result`."""
-        pid, listener, line = watched.call(work, self._known)
-        self._supervise(listener)
-        return pid, line
 
     def close(self, outcome: Outcome) -> None:
         """The step is over: note in ``outcome`` which files it touched that are not declared."""
@@ -67,16 +70,6 @@ class Watch:
             outcome.strays = [(stray.path, stray.write) for stray in sorted(self._supervisor.strays)]
             outcome.absent = [*outcome.absent, *sorted(self._supervisor.absent)]
         shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def _supervise(self, listener: int) -> None:
-        bundle = self._bundle
-        self._supervisor = Supervisor(
-            listener,
-            self._known,
-            _rules(bundle, self._environ, [self._script]),
-            forbid=bundle.guard == STRICT,
-            late=bundle.depfile is not None,
-        )
 
 
 def judge(bundle: Bundle, outcome: Outcome) -> None:
@@ -97,8 +90,13 @@ def judge(bundle: Bundle, outcome: Outcome) -> None:
 def described(strays: list[tuple[str, bool]]) -> str:
     """``strays`` in one line."""
     parts = []
+    sockets = {path for path, write in strays if write and is_socket(path)}
+    if sockets:
+        parts.append(
+            f"it connects to {', '.join(map(repr, sorted(sockets)[:SHOWN]))}, where somebody else listens"
+        )
     for write, verb, where in ((False, "reads", "its inputs"), (True, "writes", "its outputs")):
-        paths = [path for path, wrote in strays if wrote == write]
+        paths = [path for path, wrote in strays if wrote == write and path not in sockets]
         if paths:
             more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
             these = "which is" if len(paths) == 1 else "which are"
@@ -106,7 +104,7 @@ def described(strays: list[tuple[str, bool]]) -> str:
     return "; ".join(parts)
 
 
-def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str]) -> Rules:
+def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str], output: int) -> Rules:
     real = os.path.realpath
     workspace = real(bundle.workspace)
     full = [os.path.join(workspace, path) for path in bundle.inputs]
@@ -116,7 +114,7 @@ def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str]) -> Ru
     ]
     temporary = [os.fsdecode(environ[b"TMPDIR"])] if b"TMPDIR" in environ else []
     rules = Rules(workspace + "/")
-    rules.reads = {real(path) for path in [*full, *own, *bundle.code]} | set(full)
+    rules.reads = {real(path) for path in [*full, *own, *bundle.code, *_LED_TO]} | set(full)
     more = {kind: _allowed(workspace, paths) for kind, paths in bundle.allow.items()}
     rules.reads.update(more.get("read", ()))
     rules.read_trees = trees([*(real(path) for path in full if os.path.isdir(path)), *more.get("read", ())])
@@ -127,8 +125,16 @@ def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str]) -> Ru
     rules.write_trees = trees(
         [*more.get("write", ()), *(p for p, directory in outputs if directory), *map(real, temporary)]
     )
+    rules.replaced = trees(path for path, directory in outputs if directory)
+    rules.open_files = (f"/proc/self/fd/{output}", *_jobserver(environ))
     rules.tools = trees(_tools(workspace, environ))
     return rules
+
+
+def _jobserver(environ: Mapping[bytes, bytes]) -> list[str]:
+    """The named pipe of the jobserver, if the step is told of one."""
+    flags = os.fsdecode(environ.get(b"MAKEFLAGS", b"")).split()
+    return [os.path.realpath(flag.partition("=fifo:")[2]) for flag in flags if "-auth=fifo:" in flag]
 
 
 def _allowed(workspace: str, paths: list[str]) -> list[str]:
@@ -149,6 +155,7 @@ def _tools(workspace: str, environ: Mapping[bytes, bytes]) -> list[str]:
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     found = {sys.prefix, sys.base_prefix, os.path.join(here, "f0make"), os.path.join(here, "scriptlets")}
     found.update(path for path in sys.path if path)
+    found.update(path for path in SYSTEM if os.path.realpath(path) != path.rstrip("/"))
     for name in (b"PYTHONPATH", b"LD_LIBRARY_PATH"):
         found.update(path for path in os.fsdecode(environ.get(name, b"")).split(":") if path)
     for directory in os.fsdecode(environ.get(b"PATH", b"")).split(":"):

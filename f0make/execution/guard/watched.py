@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 
 from f0make.execution import host
 from f0make.execution.command import Launch
-from f0make.execution.guard import seccomp
+from f0make.execution.guard import landlock, seccomp
 from f0make.execution.guard.syscalls import Machine
 
 Started = tuple[int, int, socket.socket]
 """Process id, listener, and the socket over which the child tells what went wrong, or its result."""
 
 
-def start(launch: Launch, environ: Mapping[bytes, bytes], output: int, known: Machine) -> Started:
-    """Start ``launch`` as `process.run` does, under watch. Raises OSError when the kernel refuses to watch."""
+def start(
+    launch: Launch, environ: Mapping[bytes, bytes], output: int, known: Machine, ruleset: int | None
+) -> Started:
+    """Start ``launch`` as `process.run` does, under watch, and kept to the Landlock ``ruleset``.
+
+    Raises OSError when the kernel refuses to watch.
+    """
 
     def child(line: socket.socket) -> None:
         os.setpgid(0, 0) if host.REAPER else os.setsid()
@@ -29,6 +34,8 @@ def start(launch: Launch, environ: Mapping[bytes, bytes], output: int, known: Ma
             except (OSError, ValueError):
                 continue
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if ruleset is not None:
+            landlock.restrict_me(ruleset)
         _hand_over(line, known)
         try:
             os.execve(launch.program, launch.argv, environ)

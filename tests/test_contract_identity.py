@@ -96,6 +96,18 @@ def test_a_failure_is_that_of_its_own_recipe(f0: F0) -> None:
     assert "its last run failed" in f0("plan", "a.yaml").stdout
 
 
+def test_what_never_ran_never_ran(f0: F0) -> None:
+    """Also of instances whose inputs are yet to be made, in a plan, beside another recipe with steps of the same names."""
+    write(
+        f0, a=GET + SUM.removeprefix("steps:\n"), b=(GET + SUM.removeprefix("steps:\n")).replace("d/", "e/")
+    )
+    write(f0, b=read(f0, "b.yaml").replace("sum.txt", "total.txt"))
+    for name in "ab":
+        plan = f0("plan", f"{name}.yaml", "--json").events
+        assert {e["reason"] for e in plan if e["event"] == "step"} == {"never run"}
+        assert set(f0.run(recipe=f"{name}.yaml").reasons.values()) == {"never run"}
+
+
 def test_what_two_recipes_make_in_turn(f0: F0) -> None:
     """Each run restores its own; nothing counts as the user's; that the path changes hands is said."""
     write(f0, a=build("a"), b=build("b"))

@@ -215,16 +215,23 @@ steps:
 """
 
 
+@pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize("options", [(), ("--no-cache",)])
-def test_a_temp_link_that_is_gone_blocks_nobody(f0: F0, options: tuple[str, ...]) -> None:
+def test_a_temp_link_that_is_gone_blocks_nobody(f0: F0, options: tuple[str, ...], inside: bool) -> None:
     """Without blobs nobody knows what it led to: it is made again."""
-    f0.recipe(TEMP_LINK)
+    recipe = TEMP_LINK
+    if inside:
+        recipe = recipe.replace("ln -s real latest", "mkdir t; ln -s ../real t/latest").replace(
+            "path: latest", "path: t/"
+        )
+        recipe = recipe.replace("- latest", "- t/latest").replace("cat latest", "cat t/latest")
+    f0.recipe(recipe)
     f0.write("src", "1\n")
     for text in ("a\n", "b\n"):
         f0.write("other", text)
         f0.run(*options)
         assert f0.read("o.txt") == f"1\n{text}"
-        assert not f0.exists("latest")
+        assert not f0.exists("latest") and not f0.exists("t")
         assert f0.run(*options).states["use"] == "current"
 
 

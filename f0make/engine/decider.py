@@ -11,7 +11,7 @@ from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.context import ALL_KEYS
 from f0make.engine.contexts import Contexts
 from f0make.engine.discovered import Discovered
-from f0make.engine.leases import reads, users
+from f0make.engine.leases import users
 from f0make.engine.tokens import Tokens
 from f0make.errors import RecipeError, UsageError
 from f0make.files.keeping import blobs_of
@@ -105,7 +105,7 @@ class Decider:
         inputs: dict[str, str] = {}
         for path in instance.inputs:
             if self.tokens.unknown and self.tokens.doubtful(path):
-                return Verdict(Kind.RUN, f"input {path} will be made again")
+                return Verdict(Kind.RUN, self._unless_new(instance, f"input {path} will be made again"))
             token = "" if self.nothing_known else self.tokens.of(path)
             if token is None:
                 return Verdict(Kind.BLOCKED, f"input {path} does not exist")
@@ -115,7 +115,8 @@ class Decider:
             inputs[path] = token
         variants = self.fingerprints(instance) if instance.fingerprint else ([],)
         if variants is None:
-            return Verdict(Kind.RUN, "its fingerprint was never taken", inputs=inputs)
+            reason = self._unless_new(instance, "its fingerprint was never taken")
+            return Verdict(Kind.RUN, reason, inputs=inputs)
         if self.nothing_known and index not in self.forced and not instance.always:
             return self._never_ran(instance)
         found: Verdict | None = None
@@ -132,6 +133,12 @@ class Decider:
             if found.kind is Kind.CURRENT:
                 break
         return found or Verdict(Kind.RUN, "its fingerprint is not known yet", inputs=inputs)
+
+    def _unless_new(self, instance: Instance, reason: str) -> str:
+        """``reason``, but for what never ran that alone."""
+        store = self.session.store
+        known = store.stats(instance.name) is not None or store.last_fail(instance.name) is not None
+        return reason if known else reason_to_run(None, [])
 
     def parts_of(self, instance: Instance, texts: Sequence[str]) -> Parts:
         """The parts of the key of ``instance`` whose fingerprint commands give ``texts``.
@@ -259,12 +266,27 @@ class Decider:
             )
 
     def _unreadable(self, index: int, output: Output, record: Record) -> bool:
-        """Whether ``output``, which is gone, is a temp link that others read, and nobody knows what it led to."""
-        token = record["outputs"][output.path]
-        if not output.temp or token[:1] != "@" or self._link_text(token[1:65]) is not None:
+        """Whether ``output``, which is temp and gone, is or holds a link that others read, and nobody knows where it led."""
+        if not output.temp:
+            return False
+        entries = record.get("trees", {}).get(output.path, {})
+        tokens = {output.path: record["outputs"][output.path]}
+        tokens.update((f"{output.path}/{relative}", token) for relative, token in entries.items())
+        links = {
+            path
+            for path, token in tokens.items()
+            if token[:1] == "@" and self._link_text(token[1:65]) is None
+        }
+        if not links:
             return False
         graph = self.session.graph
-        return any(reads(graph, graph.instances[user], output) for user in users(graph, index))
+        return any(
+            path == link or path.startswith(link + "/")
+            for user in users(graph, index)
+            for written in graph.instances[user].inputs
+            for path in (written, *graph.through.get(written, ()))
+            for link in links
+        )
 
     def _explain(self, instance: Instance, verdict: Verdict) -> None:
         latest = self.session.store.latest(instance.name)

@@ -74,7 +74,7 @@ def test_what_does_not_end_is_named(f0: Traced) -> None:
         "def thread(out):\n"
         "    open(out, 'w').close(); threading.Thread(target=time.sleep, args=(60,), name='counter').start()\n"
         "def child(out):\n"
-        "    open(out, 'w').close(); subprocess.Popen(['sleep', '61'])\n"
+        "    subprocess.Popen(['sleep', '61'], stdout=open(out, 'w'))\n"
         "def goodbye(): time.sleep(60)\n"
         "def handler(out):\n"
         "    open(out, 'w').close(); atexit.register(goodbye)\n",
@@ -85,6 +85,23 @@ def test_what_does_not_end_is_named(f0: Traced) -> None:
     assert "child" in reasons["child"] and "sleep 61" in reasons["child"]
     assert "'goodbye'" in reasons["handler"] and "atexit" in reasons["handler"]
     assert not any(f0.exists(f"{name}.txt") for name in ("thread", "child", "handler"))
+
+
+def test_children_that_are_left(f0: Traced) -> None:
+    """One that writes is waited for; one that does not ends with the step, as what shell steps leave behind."""
+    f0.write(
+        "steps.py",
+        "import subprocess\n"
+        "def writer(out):\n"
+        "    subprocess.Popen(['sh', '-c', 'sleep 3.5; echo all'], stdout=open(out, 'w'))\n"
+        "def server(out):\n"
+        "    child = subprocess.Popen(['sleep', '61'])\n"
+        "    open(out, 'w').write(str(child.pid))\n",
+    )
+    f0.recipe(recipe(step("writer"), step("server")))
+    assert set(f0.run("-j2").states.values()) == {"ran"}
+    assert f0.read("writer.txt") == "all\n" and not Path("/proc", f0.read("server.txt")).exists()
+    assert "sleep 61" in f0("log", "server").stdout
 
 
 LEAKS = """

@@ -189,3 +189,16 @@ def test_a_step_cannot_speak_for_f0make(f0: Traced) -> None:
     f0.run(code=None)
     assert not f0.exists("pwned")
     assert f0("status").code in (0, 1) and os.listdir(f0.workspace)
+
+
+def test_a_shared_cache_goes_by_the_chosen_interpreter(f0: Traced) -> None:
+    """Not by f0make's own: what one version of Python made is handed out to that version."""
+    places = [Traced(f0.workspace / name) for name in ("one", "two", "three")]
+    for place in places:
+        place.workspace.mkdir()
+        recipe(place, "value = 1")
+    for place in places[1:]:
+        environment(place.workspace / ".venv")
+    places[1].edit(".venv/pyvenv.cfg", "version = 3.", "version = 3.9")
+    found = [place.run("--cache", "../cache").states["use"] for place in places]
+    assert found == ["ran", "ran", "restored"]

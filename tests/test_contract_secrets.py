@@ -216,7 +216,7 @@ steps:
         ("pass", {"shell", "python", "anywhere"}),
         ("platform.machine = lambda: 'linux riscv64'", {"anywhere"}),
         ("platform.machine = lambda: 'darwin x86_64'", {"anywhere"}),
-        ("platform.python_of = lambda instance: '3.99'", {"shell", "anywhere"}),
+        ("platform.ForPlatform._python = lambda self, declared: '3.99'", {"shell", "anywhere"}),
     ],
 )
 def test_a_shared_cache_hands_out_what_fits_this_platform(

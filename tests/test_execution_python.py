@@ -107,6 +107,7 @@ def test_scriptlets_of_the_workspace_live_beside_the_shipped_ones(lab: Lab) -> N
         ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL"),
         ("import os; os.abort()", "killed by SIGABRT"),
         ("import os\n    if os.fork() == 0: raise OSError\n    os.wait()\n    return 5", "returned 5"),
+        ("class E(Exception):\n        def __str__(self): raise SystemExit(0)\n    raise E", "E"),
         ("return 0 +", "SyntaxError"),
     ],
 )

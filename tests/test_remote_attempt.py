@@ -164,7 +164,7 @@ def test_environment_is_the_given_one_with_a_private_tmpdir(
     outcome = places.run(bundle)
     places.fetch(bundle, outcome)
     names = [line.partition("=")[0] for line in (places.here / "e").read_text().splitlines()]
-    assert sorted(names) == ["HOME", "OWN", "PATH", "PWD", "SHLVL", "TMPDIR", "_"]
+    assert sorted(names) == ["F0MAKE_CPUS", "HOME", "OWN", "PATH", "PWD", "SHLVL", "TMPDIR", "_"]
     temporary = (places.here / "t").read_text().strip()
     assert temporary.startswith(str(places.there)) and not os.path.exists(temporary)
 

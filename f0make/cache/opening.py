@@ -42,7 +42,9 @@ def open_caches(
         if create and not options.cache_readonly:
             note(f"the cache {shared!r} cannot be written to: it is only read")
         own, _ = open_caches(workspace, replace(options, cache=None), note, create)
-        return own, ForPlatform(ReadOnlyCache(shared, own, look_only=not create)) if own is not None else None
+        return own, ForPlatform(
+            ReadOnlyCache(shared, own, look_only=not create), workspace
+        ) if own is not None else None
     directory = shared or os.path.join(workspace, OWN)
     try:
         blobs = Blobs(directory, readonly=not create)
@@ -52,9 +54,9 @@ def open_caches(
         note(f"{error}; going on without it")
         return None, None
     if not server or given is None:
-        return blobs, ForPlatform(ActionCache(directory)) if given else None
+        return blobs, ForPlatform(ActionCache(directory), workspace) if given else None
     from f0make.cache.http.opening import open_cache
     from f0make.cache.private import held
 
     remote = open_cache(given, {**os.environ, **held}, blobs, options.cache_readonly, look_only=not create)
-    return blobs, ForPlatform(remote)
+    return blobs, ForPlatform(remote, workspace)

@@ -33,32 +33,40 @@ def machine() -> str:
     return f"{sys.platform} {_SAME.get(found, found)}"
 
 
-def python_of(instance: Instance) -> str:
-    """The minor version of the Python that a python step runs in, such as ``3.11``."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-def key_there(key: str, instance: Instance) -> str:
-    """The key under which a shared cache has the records of ``instance`` with ``key``."""
+def key_there(key: str, instance: Instance, python: str) -> str:
+    """The key under which a shared cache has the records of ``instance`` with ``key``, run by Python ``python``."""
     if instance.any_platform:
         return key
-    python = f" python {python_of(instance)}" if instance.module is not None else ""
-    return sha256(f"{key} {machine()}{python}".encode("ascii")).hexdigest()
+    suffix = f" python {python}" if instance.module is not None else ""
+    return sha256(f"{key} {machine()}{suffix}".encode("utf-8", "replace")).hexdigest()
 
 
 class ForPlatform:
-    """A shared cache, asked by the keys of this workspace; `at` must have been told of a key first."""
+    """A shared cache, asked by the keys of ``workspace``; `at` must have been told of a key first."""
 
-    def __init__(self, shared: SharedRecords) -> None:
+    def __init__(self, shared: SharedRecords, workspace: str) -> None:
         self.shared = shared
+        self._workspace = workspace
+        self._pythons: dict[str | None, str] = {}
         self._there: dict[str, str] = {}
         self._here: dict[str, str] = {}
 
-    def at(self, key: str, instance: Instance) -> None:
-        """``key`` is that of ``instance``."""
-        if key not in self._there:
-            there = self._there[key] = key_there(key, instance)
+    def at(self, key: str, instance: Instance, python: str = "") -> None:
+        """``key`` is that of ``instance``, which has run in a Python ``python`` where that is known."""
+        if python or key not in self._there:
+            if instance.module is not None:
+                python = python or self._python(instance.python)
+            there = self._there[key] = key_there(key, instance, python)
             self._here[there] = key
+
+    def _python(self, declared: str | None) -> str:
+        """The minor version of the Python that a python step with ``declared`` interpreter would run in here."""
+        found = self._pythons.get(declared)
+        if found is None:
+            from f0make.code.interpreter import chosen, version
+
+            found = self._pythons[declared] = version(chosen(declared, self._workspace, os.environ))
+        return found
 
     @property
     def for_everybody(self) -> bool:

@@ -69,6 +69,21 @@ def is_own(path: str) -> bool:
     return os.path.realpath(prefix) == os.path.realpath(sys.prefix)
 
 
+def version(interpreter: Interpreter) -> str:
+    """Its minor version, such as ``3.11``, as far as its files tell it; empty where they do not."""
+    if not interpreter.path or is_own(interpreter.path):
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+    prefix = os.path.dirname(os.path.dirname(interpreter.path))
+    settings = _settings(os.path.join(prefix, "pyvenv.cfg"))
+    told = settings.get("version_info") or settings.get("version") or ""
+    if told:
+        return ".".join(told.split(".")[:2])
+    real = os.path.realpath(interpreter.path)
+    own = os.path.basename(real).startswith("python3.")
+    name = os.path.basename(real) if own else _version(interpreter.path, list(_site_directories(prefix)))
+    return name.removeprefix("python") if name != "python3." else ""
+
+
 def search_path(interpreter: Interpreter) -> list[str]:
     """The directories in which ``interpreter`` looks for modules, beside the workspace and PYTHONPATH."""
     if not interpreter.path or is_own(interpreter.path):

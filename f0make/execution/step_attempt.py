@@ -23,6 +23,8 @@ PATIENCE = 10.0
 """Seconds after the return of a step's function in which all of it must have ended."""
 _SLACK = 0.5
 """Seconds more, in which the process itself may say what it waits for."""
+_LINGER = 3.0
+"""Seconds in which a child that writes nothing may end by itself after its step has."""
 _LOOK = 0.02
 """Seconds between two looks at what a step has left."""
 _AGAIN = 0.1
@@ -153,13 +155,26 @@ class Attempt:
         return [pid for pid, about in known.items() if about[4] >= self.since - 1 and pid not in spared]
 
     def wait_for_children(self, pid: int, spared: Container[int]) -> None:
-        """After its process has ended: what it left in its session must end in time, too."""
+        """After its process has ended: what it left in its session may come to its end.
+
+        While that has a file of the workspace open for writing, the step's result is not whole: it must end in time.
+        What does not, a server say, is ended with the step after a while, as what a shell step leaves in the background.
+        """
         if not self.ok:
             return
-        returned = self._returned_at if self._returned_at is not None else time.monotonic()
+        quiet = time.monotonic()
+        returned = self._returned_at if self._returned_at is not None else quiet
         while left := left_of(pid, self.since, False, spared):
-            if time.monotonic() >= returned + PATIENCE:
-                self._stuck = f"its child process {left[0]}{_command(left[0])}"
+            now = time.monotonic()
+            writing = next((p for p in left if _writes_in(p, self.bundle.workspace)), None)
+            if writing is not None:
+                quiet = now
+                if now >= returned + PATIENCE:
+                    self._stuck = f"its child process {writing}{_command(writing)}"
+                    return
+            elif now >= quiet + _LINGER:
+                text = f"f0make: its child process {left[0]}{_command(left[0])} is still there; it ends with the step\n"
+                os.write(self.log, text.encode("utf-8", "backslashreplace"))
                 return
             time.sleep(_LOOK)
 
@@ -210,7 +225,8 @@ class Attempt:
             return f"killed by {signal_name(-code)}{after}{hint(-code)}"
         if report is None:
             outcome.exit_code = code
-            return f"its process ended with exit code {code} before the step was done"
+            how = " (by os._exit or exec, or it closed every descriptor)" if code == 0 else ""
+            return f"its process ended with exit code {code} before the step was done{how}"
         if report.error:
             outcome.disk_full = report.errno in NO_ROOM
             return report.error.splitlines()[0][:2000] if report.error.splitlines() else "it failed"
@@ -232,6 +248,22 @@ class Attempt:
             if path.partition("/")[0] != ".f0make":
                 paths.append(path)
         return paths
+
+
+def _writes_in(pid: int, workspace: str) -> bool:
+    """Whether ``pid`` has a file in ``workspace`` open for writing, where the system tells it; f0make's own do not count."""
+    roots = {workspace, os.path.realpath(workspace)}
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            path = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if any(path.startswith(f"{r}/") and not path.startswith(f"{r}/.f0make/") for r in roots):
+                with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
+                    words = file.read(200).split()
+                if int(words[words.index(b"flags:") + 1], 8) & os.O_ACCMODE:
+                    return True
+    except (OSError, ValueError, IndexError):
+        pass  # It has ended meanwhile.
+    return False
 
 
 def _command(pid: int) -> str:

@@ -161,7 +161,7 @@ def _told(error: BaseException) -> str:
     try:
         sys.excepthook(type(error), error.with_traceback(shown), shown)
         text = str(error)
-    except Exception:
+    except BaseException:  # also what a hook or `__str__` of the step's raises so as to leave
         text = ""
     kind = type(error).__name__
     if isinstance(error, SyntaxError):

@@ -21,7 +21,12 @@ else:
 _WRITES = os.O_WRONLY | os.O_RDWR
 _MOST_OPENED = 200
 """Files that the step has read: so many are looked at when text of unknown origin is executed."""
+_LONGEST = 1 << 18
+"""Bytes of a file that may be code, where neither its name nor how it is opened says so."""
+_SHORTEST = 8
+"""Bytes of a part of a text by which that is recognized."""
 
+_texts: dict[str, bytes] = {}
 _seen: set[Any] = set()
 _written: set[Any] = set()
 _opened: list[Any] = []
@@ -66,7 +71,7 @@ def _on_open(path: Any, mode: Any, flags: Any) -> None:
         _seen.add(path)
     if imports.is_library(full) or full.startswith(("/proc/", "/dev/", "/sys/")):
         return
-    if full.endswith((".py", ".pyw", ".so")) or full in sys.path or _in_package(full):
+    if full.endswith((".py", ".pyw", ".so")) or _is_searched(full) or _in_package(full):
         _tell(full)
     elif "/__pycache__/" in full:
         return
@@ -74,6 +79,15 @@ def _on_open(path: Any, mode: Any, flags: Any) -> None:
         _tell(full)
     elif len(_opened) < _MOST_OPENED:
         _opened.append(full)
+
+
+def _is_searched(path: str) -> bool:
+    """Whether the file ``path`` stands in `sys.path`, as an archive of modules does."""
+    end = "/" + os.path.basename(path)
+    return any(
+        type(entry) is str and ("/" + entry).endswith(end) and os.path.abspath(entry) == path
+        for entry in sys.path
+    )
 
 
 def _in_package(path: str) -> bool:
@@ -141,13 +155,33 @@ def _on_compile(source: Any, filename: Any) -> None:
         return
     if not _opened or not isinstance(source, (str, bytes)):
         return
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    text = _plain(source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source)
     for path in list(_opened):
-        if os.stat(path).st_size == len(data):
+        found = _read(path)
+        if text and found and (text == found or _is_part(text, found) or _is_part(found, text)):
+            _tell(path)
+            _opened.remove(path)
+
+
+def _plain(text: bytes) -> bytes:
+    """``text`` without what the ways of reading a file may take from it: blanks at its ends, returns, a mark."""
+    return text.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf").strip()
+
+
+def _is_part(one: bytes, whole: bytes) -> bool:
+    return len(one) >= _SHORTEST and one in whole
+
+
+def _read(path: str) -> bytes:
+    """The text of the file ``path``, for a comparison with what is executed; empty when it is too long for code."""
+    text = _texts.get(path)
+    if text is None:
+        text = b""
+        if os.stat(path).st_size <= _LONGEST:
             with open(path, "rb") as file:
-                if file.read() == data:
-                    _tell(path)
-                    _opened.remove(path)
+                text = _plain(file.read(_LONGEST))
+        _texts[path] = text
+    return text
 
 
 def _on_rename(source: Any, target: Any, *others: Any) -> None:

@@ -14,9 +14,9 @@ from f0make.execution.guard.syscalls import MACHINES, Machine
 ALLOW, ASK, FAIL = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
 
 
-def interpret(code: bytes, number: int, audit: int) -> int:
-    """What the program says of a call (struct seccomp_data: number, architecture)."""
-    data = struct.pack("=iI", number, audit)
+def interpret(code: bytes, number: int, audit: int, first: int = 0) -> int:
+    """What the program says of a call (struct seccomp_data: number, architecture, caller, arguments)."""
+    data = struct.pack("=iIQ6Q", number, audit, 0, first, 0, 0, 0, 0, 0)
     lines = list(struct.iter_unpack("=HBBI", code))
     place, register = 0, 0
     while True:
@@ -40,6 +40,10 @@ def test_the_filter_asks_about_what_is_watched_and_nothing_else(name: str) -> No
     for number in range(600):
         expected = ASK if number in known.watched else FAIL if number in known.refused else ALLOW
         assert interpret(code, number, known.audit) == expected, number
+    assert interpret(code, known.prctl, known.audit, 4) == 0x00050000, (
+        "PR_SET_DUMPABLE: it says yes, and is not done"
+    )
+    assert interpret(code, known.prctl, known.audit, 15) == ALLOW
     assert interpret(code, 2, 0x40000003) == FAIL  # a program for i386
     if name == "x86_64":
         assert interpret(code, 0x40000000 | 2, known.audit) == FAIL  # the x32 way to make calls

@@ -184,6 +184,10 @@ READS = {
         ),
         "secret.txt",
     ),
+    "by a program that hides its memory": (
+        py("print(L.prctl(4, 0, 0, 0, 0), L.prctl(3)); open('secret.txt').read()"),
+        "secret.txt",
+    ),
     "what a link leads to, run": ('ln -s $PWD/tool.sh "$TMPDIR/l"; "$TMPDIR/l" > out.txt', "tool.sh"),
 }
 

@@ -19,6 +19,9 @@ _QUESTION = struct.Struct("=QIIiIQ6Q")
 _ANSWER = struct.Struct("=QqiI")
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _X32 = 0x40000000
+_SET_DUMPABLE = 4
+_FIRST_ARGUMENT = 16
+"""Its offset in struct seccomp_data."""
 
 
 class _Program(ctypes.Structure):
@@ -92,9 +95,12 @@ def waits(listener: int, question: Question) -> bool:
 
 
 def _filter(known: Machine) -> bytes:
-    """The BPF program: watched calls ask, refused ones fail, calls of another architecture fail, all else goes on."""
+    """The BPF program: watched calls ask, refused ones fail, calls of another architecture fail, all else goes on.
+
+    A process cannot hide its memory from who watches it: prctl(PR_SET_DUMPABLE) succeeds and does nothing.
+    """
     asked, refused = list(known.watched), list(known.refused)
-    # Targets, counted from the end: RETURN allow, RETURN ask, RETURN fail.
+    # Targets, counted from the end: RETURN allow, ask, fail, and succeed without doing it.
     body: list[tuple[int, int, str | None, str | None]] = [
         (_LOAD, 4, None, None),
         (_EQUAL, known.audit, None, "fail"),
@@ -104,12 +110,17 @@ def _filter(known: Machine) -> bytes:
         body += [(_AT_LEAST, _X32, "fail", None)]
     body += [(_EQUAL, number, "ask", None) for number in asked]
     body += [(_EQUAL, number, "fail", None) for number in refused]
-    ends = {"allow": len(body), "ask": len(body) + 1, "fail": len(body) + 2}
+    body += [
+        (_EQUAL, known.prctl, None, "allow"),
+        (_LOAD, _FIRST_ARGUMENT, None, None),
+        (_EQUAL, _SET_DUMPABLE, "pretend", None),
+    ]
+    ends = {name: len(body) + place for place, name in enumerate(("allow", "ask", "fail", "pretend"))}
     code = bytearray()
     for place, (what, value, yes, no) in enumerate(body):
         jumps = [ends[target] - place - 1 if target else 0 for target in (yes, no)]
         code += struct.pack("=HBBI", what, *jumps, value)
-    for value in (_ALLOW, _NOTIFY, _ERRNO | errno.ENOSYS):
+    for value in (_ALLOW, _NOTIFY, _ERRNO | errno.ENOSYS, _ERRNO):
         code += struct.pack("=HBBI", _RETURN, 0, 0, value)
     return bytes(code)
 

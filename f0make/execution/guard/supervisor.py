@@ -151,6 +151,8 @@ class Supervisor:
             for named in self._known.watched.get(question.number, ()):
                 try:
                     stray = self._stray(caller, named)
+                except PermissionError:
+                    stray = Stray(f"what {caller.program()} opens, whose memory may not be read", True)
                 except (OSError, ValueError):
                     continue  # nothing that the call could get at, either
                 if stray is None or not seccomp.waits(self._listener, question):
@@ -244,6 +246,14 @@ class _Caller:
     def __exit__(self, *_: object) -> None:
         if self._memory >= 0:
             os.close(self._memory)
+
+    def program(self) -> str:
+        """The name of the program, for messages."""
+        try:
+            with open(f"{self._proc}/comm", encoding="utf-8", errors="replace") as file:
+                return file.read().strip()
+        except OSError:
+            return "a program"
 
     def flags(self, named: Named) -> int:
         """The flags that the path is opened with; 0 where nothing is opened."""

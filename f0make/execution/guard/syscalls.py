@@ -41,6 +41,8 @@ class Machine:
     """AUDIT_ARCH_… (linux/audit.h)."""
     seccomp: int
     """Number of seccomp(2)."""
+    prctl: int
+    """Number of prctl(2)."""
     watched: dict[int, tuple[Named, ...]]
     links: tuple[int, ...]
     """Those of them that give a file another name."""
@@ -61,6 +63,7 @@ def _open_file(does: str = CHANGE) -> Named:
 _X86_64 = Machine(
     0xC000003E,
     317,
+    157,
     {
         2: (Named(OPEN, 0, flags=1),),
         257: (Named(OPEN, 1, 0, 2),),
@@ -130,6 +133,7 @@ _X86_64 = Machine(
 _AARCH64 = Machine(
     0xC00000B7,
     277,
+    167,
     {
         56: _X86_64.watched[257],
         437: _X86_64.watched[437],

@@ -259,6 +259,15 @@ INNOCENT = {
 }
 
 
+def test_what_is_allowed_may_be_replaced(world: F0) -> None:
+    """What a tool does with its settings and its cache, there or not yet."""
+    text = "rm -rf ~/.cache/tool; mkdir -p ~/.cache/tool; echo > ~/.cache/tool/x; echo > ~/.rc~; mv ~/.rc~ ~/.rc; touch out.txt"
+    allow = "    allow:\n      write:\n        - ~/.cache/tool\n        - ~/.rc\n        - ~/.rc~\n    run:"
+    world.recipe(step(text).replace("    run:", allow))
+    for _ in range(2):
+        assert world.run("--strict", "--force", "it", env=home(world)).states == {"it": "ran"}
+
+
 @pytest.mark.parametrize("how", INNOCENT)
 def test_what_is_permitted_is_not_refused_below(world: F0, how: str) -> None:
     text, outputs = INNOCENT[how]

@@ -86,7 +86,10 @@ def _written(rules: Rules) -> set[str]:
     found = {*DEVICES, *rules.open_files}
     found.update(path if os.path.isdir(path) else _there(os.path.dirname(path)) for path in rules.writes)
     found.update(_there(path.rstrip("/")) for path in rules.write_trees)
-    found.update(_there(os.path.dirname(path.rstrip("/"))) for path in rules.replaced)
+    for path in rules.replaced:
+        above = _there(os.path.dirname(path.rstrip("/")))
+        if above != "/" and os.access(above, os.W_OK):
+            found.add(above)
     return found
 
 

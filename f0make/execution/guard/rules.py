@@ -47,7 +47,7 @@ class Rules:
     tools: tuple[str, ...] = ()
     """Trees of programs that do not belong to the system: a Python, what PATH leads to."""
     replaced: tuple[str, ...] = ()
-    """Those of ``write_trees`` that the step makes itself, and may remove."""
+    """Those of ``write_trees`` that the step may make and remove itself."""
     open_files: tuple[str, ...] = ()
     """Files that are open for the step from the start, and may be opened again (`/dev/stdout`): their names may change."""
 

@@ -125,7 +125,7 @@ def _rules(bundle: Bundle, environ: Mapping[bytes, bytes], own: list[str], outpu
     rules.write_trees = trees(
         [*more.get("write", ()), *(p for p, directory in outputs if directory), *map(real, temporary)]
     )
-    rules.replaced = trees(path for path, directory in outputs if directory)
+    rules.replaced = trees([*more.get("write", ()), *(path for path, directory in outputs if directory)])
     rules.open_files = (f"/proc/self/fd/{output}", *_jobserver(environ))
     rules.tools = trees(_tools(workspace, environ))
     return rules

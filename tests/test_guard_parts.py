@@ -79,4 +79,5 @@ def test_rules() -> None:
         assert not rules.may_write(path if path.startswith("/") else f"/home/me/w/{path}"), path
     assert rules.may_make("/home/me/w/sub") and not rules.may_make("/home/me/w/other")
     # A workspace below a directory of the system is not the system's.
+    assert not Rules("/dev/shm/w/").may_write("/dev/shm/w/x") and Rules("/dev/shm/w/").may_write("/dev/shm/x")
     assert not Rules("/opt/w/").may_read("/opt/w/x") and Rules("/opt/w/").may_read("/opt/x")

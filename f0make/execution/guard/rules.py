@@ -70,6 +70,8 @@ class Rules:
         """Whether ``path`` may be made, changed or removed."""
         if path in self.writes or path.startswith(self.write_trees) or f"{path}/" in self.write_trees:
             return True
+        if path.startswith(self.workspace):
+            return False
         return path.startswith(DEVICES) and not (path.startswith("/proc/") and _INSIDE.match(path))
 
     def may_connect(self, path: str) -> bool:

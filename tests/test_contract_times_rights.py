@@ -277,11 +277,15 @@ def test_what_a_record_keeps_of_rights() -> None:
         {"modes": {"d": 0o644}},
         {"modes": {"d": {"x": 0o100644}}},
         {"modes": {"d": {"x": None}}},
+        {"modes": {"a": 0o777}},
+        {"modes": {"d": {"run": 0o644}}},
     ],
 )
 def test_times_and_rights_that_are_none(change: dict[str, object]) -> None:
-    record = {"outputs": {"a": "0" * 64, "d": "1" * 64 + "/"}, "trees": {"d": {}}}
-    assert sound({**record, "times": {"a": 1, "d": {"x": 2}}, "modes": {"a": 0o600}})
+    record = {"outputs": {"a": "0" * 64, "d": "1" * 64 + "/"}, "trees": {"d": {"run": "2" * 64 + "x"}}}
+    assert sound(
+        {**record, "times": {"a": 1, "d": {"x": 2}}, "modes": {"a": 0o600, "d": {"run": 0o700, "": 0o700}}}
+    )
     assert not sound({**record, **change})
 
 

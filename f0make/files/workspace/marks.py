@@ -131,7 +131,23 @@ def sound(record: Mapping[str, Any]) -> bool:
             inner = value.values() if isinstance(value, dict) else (value,)
             if not all(type(v) is int and least <= v <= most for v in inner):
                 return False
-    return True
+    return all(_agrees(record, path, value) for path, value in (record.get("modes") or {}).items())
+
+
+def _agrees(record: Mapping[str, Any], path: str, modes: int | Mapping[str, int]) -> bool:
+    """Whether the ``modes`` of the output ``path`` say of the same files as their tokens that they are executable.
+
+    What was restored by others would count as altered ever after.
+    """
+    if isinstance(modes, int):
+        tokens, modes = {"": record["outputs"][path]}, {"": modes}
+    else:
+        tokens = record["trees"][path]
+    return all(
+        bool(mode & 0o100) == (tokens[inside][-1:] == "x")
+        for inside, mode in modes.items()
+        if inside in tokens and tokens[inside][-1:] != "/" and tokens[inside][:1] != "@"
+    )
 
 
 def _inside(record: Mapping[str, Any], name: str, path: str) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from jinja2.runtime import Undefined
 from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
 from f0make.template.quote import quoted
-from f0make.template.values import Json, PathText, Quoted, Raw, path_for_command, to_text
+from f0make.template.values import Json, PathText, Quoted, Raw, Row, path_for_command, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,6 +190,21 @@ def guarded(name: str, function: Callable[..., Any], leading: int) -> Callable[.
     return update_wrapper(wrapper, function)
 
 
+def _of_text(number: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter ``number`` for all that reads as text: Jinja2's own makes 0 of a table's row, and of a list."""
+
+    def wrapper(value: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, Row):
+            value = str(value)
+        elif isinstance(value, (list, tuple, dict)):
+            raise TypeError("a list or a map is no number")
+        return number(value, *arguments, **named)
+
+    return update_wrapper(wrapper, number)
+
+
 def _leading(function: Any) -> int:
     return 1 if getattr(function, "jinja_pass_arg", None) is not None else 0
 
@@ -203,6 +218,8 @@ def filters(own: dict[str, Any]) -> dict[str, Any]:
         return Json(to_json(*arguments, **named))
 
     chosen["tojson"] = update_wrapper(as_json, to_json)
+    for name in ("int", "float"):
+        chosen[name] = _of_text(chosen[name])
     chosen.update(raw=_raw, quote=_quote, sum=_sum, basename=_basename, dirname=_dirname, _concat=_concat)
     chosen.update(_slice=_slice, _contains=_contains, _weighed=_weighed)
     return {name: guarded(name, function, _leading(function)) for name, function in chosen.items()}

@@ -77,10 +77,10 @@ class Conditions(Lexer):
         for at, word in enumerate(words):
             if word.text in _COMPARES_NUMBERS:
                 for other in words[max(at - 1, 0) : at + 2]:
-                    self.refuse(other.start, other.end, _COMPARED)
+                    self.evaluate(other.start, other.end, _COMPARED)
             elif word.text in ("-v", "-R"):
                 for other in words[at + 1 : at + 2]:
-                    self.refuse(other.start, other.end, UNNAMED)
+                    self.evaluate(other.start, other.end, UNNAMED)
 
     def _regular_expression(self) -> None:
         """What follows `=~`: parentheses and `|` belong to it."""

@@ -59,6 +59,14 @@ class Cursor:
         """In how many `$(…)` it is."""
         self.integers: set[str] = set()
         """Variables declared as integers: what is assigned to them is evaluated."""
+        self.depths: dict[int, int] = {}
+        """In how many `$(…)` each value stands."""
+        self.assigned: dict[str, list[int]] = {}
+        """Variable -> the values that are assigned to it."""
+        self.uses: list[tuple[int, str, int]] = []
+        """(where the name ends, variable, depth) of each `$NAME`."""
+        self.evaluated: dict[str, Refusal] = {}
+        """Variables whose content is evaluated somewhere, and why no value can be in them."""
 
     def peek(self) -> str:
         """The next character, "" at the end."""
@@ -75,6 +83,7 @@ class Cursor:
     def put(self, spot: Spot) -> None:
         """Place the value that comes next, and go past it."""
         spot.backticks = self.backticks
+        self.depths[self.number(self.at)] = self.depth
         self.spots[self.number(self.at)] = spot
         self.at += 1
 
@@ -91,6 +100,19 @@ class Cursor:
             spot = self.spots.setdefault(one, Spot(WORD))
             if spot.refusal is None or spot.refusal.kind == ARITHMETIC:
                 spot.refusal = refusal
+
+    def evaluate(self, start: int, end: int, refusal: Refusal) -> None:
+        """What stands between ``start`` and ``end`` is evaluated: refuse values there, and in variables used there."""
+        self.refuse(start, end, refusal)
+        for at, name, depth in self.uses:
+            if start < at <= end and depth == self.depth:
+                self.evaluated.setdefault(name, refusal)
+
+    def assign(self, name: str, start: int, end: int) -> None:
+        """Note that the variable ``name`` gets the values that stand between ``start`` and ``end``."""
+        numbers = range(self.number(start), self.number(end))
+        direct = [number for number in numbers if self.depths.get(number) == self.depth]
+        self.assigned.setdefault(name, []).extend(direct)
 
     def skip_refusing(self, end: int, refusal: Refusal) -> None:
         """Go to ``end``; what stands before it cannot hold a value."""

@@ -9,8 +9,8 @@ from f0make.template.shelltext.builtins import Program, integers_of
 from f0make.template.shelltext.conditions import UNNAMED, UNREAD, Conditions
 from f0make.template.shelltext.cursor import HOLE, Heredoc, Unreadable, Word
 from f0make.template.shelltext.dialect import Dialect, words_of
-from f0make.template.shelltext.programs import ECHOES, programs, reads_program
-from f0make.template.shelltext.spot import ARITHMETIC, OTHER, PROGRAM, WORD, Refusal, Spot
+from f0make.template.shelltext.programs import ECHOES, programs, reads_program, written_programs
+from f0make.template.shelltext.spot import ARITHMETIC, OTHER, PROGRAM, WORD, Later, Refusal, Spot
 
 _REDIRECTION = later(r"(?:\d+|\{\w+\})?(<<<|<<-?|<&|>&|&>>?|<>|>>|>\||>!?|<)")
 _PARENTHESES = later(r"\([ \t]*\)")
@@ -19,6 +19,7 @@ _ONWARD = words_of("if then else elif while until do ! { coproc nocorrect always
 """Reserved words after which another command begins."""
 _CLOSING = words_of("fi done } esac")
 _ASSIGNMENT = later(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=", re.ASCII)
+_WRITES = later(r"[<=]\(\s*(?:echo|printf|print)\b")
 _FILE_DESCRIPTOR = Refusal("a value here would be read as a file descriptor", ARITHMETIC)
 _FUNCTION = Refusal("a value cannot be the name of a function")
 
@@ -29,6 +30,7 @@ def read(text: str, dialect: Dialect) -> list[Spot]:
     reader = Reader(text, dialect, spots, 0, 0)
     try:
         reader.commands("")
+        reader.look_back()
         unread = UNREAD
     except (Unreadable, RecursionError) as error:
         said = str(error) if isinstance(error, Unreadable) else "it is nested too deeply"
@@ -59,13 +61,21 @@ class _Simple:
 class Reader(Conditions):
     """Reads commands."""
 
+    def look_back(self) -> None:
+        """Once all is read: what the values in variables that are evaluated may be."""
+        for name, refusal in self.evaluated.items():
+            for number in self.assigned.get(name, ()):
+                spot = self.spots.get(number)
+                if spot is not None and spot.refusal is None and spot.later is None:
+                    spot.later = Later(refusal, name)
+
     def commands(self, closing: str) -> None:
         """Read commands up to ``closing`` (`)`, `;;` of a `case`, or "" for the end) and go past it.
 
         For `;;`, also `esac` ends them, which stays unread. Raises Unreadable.
         """
         begin = self.at
-        previous: _Simple | None = None
+        stages: list[_Simple | None] = []
         piped = False
         while True:
             self._blanks()
@@ -79,7 +89,7 @@ class Reader(Conditions):
             if sign == "\n":
                 self.newline()
                 if not piped:
-                    previous = None
+                    stages = []
             elif sign == "#":
                 self.comment()
             elif sign == ")":
@@ -97,14 +107,15 @@ class Reader(Conditions):
                 piped = True
             elif sign in ";&|" and not self.ahead("&>"):
                 self.at += 2 if self.ahead("&&") or self.ahead("||") else 1
-                previous, piped = None, False
+                stages, piped = [], False
             elif closing == ";;" and self._word_ahead("esac"):
                 return
             else:
                 command = self._command()
                 if piped and command is not None and self._reads_program(command):
-                    self._refuse_piped(previous, begin)
-                previous, piped = command, False
+                    self._refuse_piped(stages, begin)
+                stages = [*stages, command] if piped else [command]
+                piped = False
 
     # One command
 
@@ -164,7 +175,8 @@ class Reader(Conditions):
             self.at += 2
             self._blanks()
             while self.peek() not in ("", ";", "\n", "&", "|", ")", "#"):
-                self._some_word()
+                word = self._some_word()
+                self.assign(name.text, word.start, word.end)
                 self._blanks()
         elif self.peek() == "(" and self.dialect.name == "zsh":
             self.at += 1
@@ -290,12 +302,28 @@ class Reader(Conditions):
         for found in programs(words, self.dialect.name):
             self._refuse_program(found.word, found)
         self.integers.update(integers_of(words))
+        for word in written_programs(words):
+            if _WRITES.match(self.text, word.start, word.end):
+                refusal = Refusal(
+                    f"{words[0].text} evaluates what is written here: no quoting helps", PROGRAM
+                )
+                self.evaluate(word.start, word.end, refusal)
         if self._reads_program(command):
             self._refuse_input(command)
 
     def _refuse_program(self, word: Word, found: Program) -> None:
         kind = OTHER if found.kind == "name" else ARITHMETIC if found.kind == "number" else PROGRAM
-        self.refuse(word.start, word.end, Refusal(found.said, kind))
+        refusal = Refusal(found.said, kind)
+        if found.kind == "number" and "$" not in word.text:
+            for name in re.findall(r"[A-Za-z_]\w*", word.text, re.ASCII):
+                self.evaluated.setdefault(name, refusal)
+        if found.kind != "plain":
+            self.evaluate(word.start, word.end, refusal)
+            return
+        for number in range(self.number(word.start), self.number(word.end)):
+            spot = self.spots.get(number)
+            if spot is not None and self.depths.get(number) == self.depth:
+                spot.later = Later(refusal)
 
     def _reads_program(self, command: _Simple) -> bool:
         return bool(command.words) and reads_program(command.words)
@@ -304,18 +332,19 @@ class Reader(Conditions):
         name = command.words[0].text.replace(HOLE, "").rpartition("/")[2]
         refusal = Refusal(f"{name or 'this program'} evaluates what it reads here: no quoting helps", PROGRAM)
         for word in command.strings:
-            self.refuse(word.start, word.end, refusal)
+            self.evaluate(word.start, word.end, refusal)
         for document in command.documents:
             document.refusal = refusal
 
-    def _refuse_piped(self, previous: _Simple | None, begin: int) -> None:
+    def _refuse_piped(self, stages: list[_Simple | None], begin: int) -> None:
         """Refuse what is written into a pipe at whose end it is evaluated."""
         refusal = Refusal("the end of this pipe evaluates what it reads: no quoting helps", PROGRAM)
-        if previous is None:
-            self.refuse(begin, self.at, refusal)
-            return
-        if previous.words[0].text.rpartition("/")[2] in ECHOES:
-            for word in [*previous.words, *previous.strings]:
-                self.refuse(word.start, word.end, refusal)
-            for document in previous.documents:
+        for stage in stages:
+            if stage is None:
+                self.evaluate(begin, self.at, refusal)
+                return
+            echoes = any(word.text.rpartition("/")[2] in ECHOES for word in stage.words[:2])
+            for word in [*(stage.words if echoes else ()), *stage.strings]:
+                self.evaluate(word.start, word.end, refusal)
+            for document in stage.documents:
                 document.refusal = refusal

@@ -68,6 +68,7 @@ _JQ = Interpreter(
 SSH = Interpreter(arguments="bBcDEeFIiJLlmOoPpQRSWw", operand=1, stdin=True)
 PARALLEL = Interpreter(
     operand=0,
+    stdin=True,
     arguments="jPaSCdNnLsI",
     long_arguments=tuple(
         sorted(
@@ -122,14 +123,20 @@ INTERPRETERS: dict[str, Interpreter] = {
     ),
     "emulate": Interpreter(code="c", anywhere=True),
     "sbatch": Interpreter(long=("--wrap",), stdin=True, anywhere=True),
-    **dict.fromkeys(("qsub", "bsub", "at", "batch", "crontab"), Interpreter(stdin=True)),
+    **dict.fromkeys(("qsub", "bsub", "crontab"), Interpreter(stdin=True)),
+    **dict.fromkeys(
+        ("at", "batch", "ed", "ex", "ftp", "sftp", "lftp"), Interpreter(stdin=True, anywhere=True)
+    ),
+    **dict.fromkeys(("vi", "vim", "nvim"), Interpreter(code="c")),
+    "emacs": Interpreter(long=("--eval",)),
+    "osascript": Interpreter(code="e", stdin=True),
 }
 WRAPPERS = words_of(
     "exec command builtin env nice nohup time timeout sudo doas setsid stdbuf ionice chrt taskset xargs strace ltrace "
     "busybox srun mpirun mpiexec unshare nsenter flock chroot conda mamba micromamba docker podman singularity "
     "apptainer uv poetry pixi pipenv find noglob nocorrect setarch catchsegv valgrind perf entr parallel script "
     "unbuffer chronic systemd-run firejail bwrap prlimit numactl nix nix-shell guix faketime proot stdbuf gdb "
-    "- pipx npx"
+    "- pipx npx kubectl oc nerdctl crictl screen tmux xvfb-run salloc qrsh gosu hatch pdm rye jsrun aprun flux torchrun"
 )
 """Commands that start the command among their arguments."""
 EVALUATED = {
@@ -147,4 +154,5 @@ EVALUATED = {
     "scp": ("-S",),
     "ssh": ("-o",),
     "git": ("-c",),
+    "nix-shell": ("--run", "--command"),
 }

@@ -15,6 +15,12 @@ from f0make.template.shelltext.spot import ARITHMETIC, BODY, COMMENT, WORD, Line
 _NAME = later(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = later(r"([A-Za-z_]\w*)(\[[^\]]*\])?\+?=", re.ASCII)
 _NAME_AHEAD = later(r"[\w\0]*(\[[^\]\s]*\])?\+?=", re.ASCII)
+_EXPANDED = frozenset(
+    {"PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV", "GIT_SSH_COMMAND"}
+)
+"""Variables whose value is evaluated wherever they are set."""
+_OUTSIDE_BRACES = later(r"[^{}]*(?:\{[^{}'\"\\$`\0]*\}[^{}]*)*")
+"""A word in whose braces no value stands, and whose braces are what they seem."""
 _ENDS_WORD = frozenset(" \t\n;&|<>()")
 _ARITHMETIC = Refusal("inside arithmetic a value would be evaluated: no quoting helps", ARITHMETIC)
 _SUBSCRIPT_REFUSAL = Refusal("the shell evaluates what stands in a subscript: no quoting helps", ARITHMETIC)
@@ -62,7 +68,7 @@ class Lexer(Quotes):
             self._in_document(document)
         self.end, self.at = outer, following
         if document.refusal is not None:
-            self.refuse(document.start, document.end, document.refusal)
+            self.evaluate(document.start, document.end, document.refusal)
 
     def _in_document(self, document: Heredoc) -> None:
         sign = self.peek()
@@ -123,8 +129,12 @@ class Lexer(Quotes):
                 plain.append(self._piece(sign))
         self._braces_and_numbers(start, braced)
         word = Word(start, self.at, "".join(plain))
-        if role in ("command", "declare") and HOLE in word.text:
-            self._assigned(word, role)
+        if role in ("command", "declare") and HOLE in self.text[start : self.at]:
+            assigned = _ASSIGNMENT.match(word.text)
+            if assigned is not None:
+                self.assign(assigned[1], start, self.at)
+            if HOLE in word.text:
+                self._assigned(word, role)
         return word
 
     def _word_value(self, start: int, joined: bool, forced: bool, role: str) -> None:
@@ -156,7 +166,7 @@ class Lexer(Quotes):
             return
         if assigned[1] in self.integers:
             self.refuse(word.start, word.end, _ARITHMETIC)
-        elif assigned[1] in ("PS4", "PROMPT_COMMAND"):
+        elif assigned[1] in _EXPANDED:
             said = f"the shell evaluates the value of {assigned[1]} once more"
             self.refuse(word.start, word.end, Refusal(said))
         elif role == "declare" and word.text[assigned.end()] == HOLE:
@@ -182,6 +192,8 @@ class Lexer(Quotes):
         end = self.text.find("]", self.at, self.end)
         if end < 0 or (role != "declare" and self.text[end + 1 : end + 2] not in ("=", "+")):
             return False
+        if role != "element":
+            self._evaluate_names(self.at, self.text[self.at : end], _SUBSCRIPT_REFUSAL)
         self.skip_refusing(end + 1, _SUBSCRIPT_REFUSAL)
         return True
 
@@ -192,12 +204,15 @@ class Lexer(Quotes):
             return
         numbers = range(self.number(start), self.number(self.at))
         descriptor = self.peek() in ("<", ">") and self.peek() != ""
+        outside = _OUTSIDE_BRACES.fullmatch(written) is not None
         for number in numbers:
             spot = self.spots.get(number)
             if spot is None or spot.form != WORD:
                 continue
             spot.narrow = spot.narrow or braces
             spot.forced = spot.forced or descriptor
+            if outside:
+                continue
             if braces and ".." in written and spot.refusal is None:
                 spot.refusal = Refusal("in `{a..b}` a value would be read as a range", ARITHMETIC)
             elif braces and self.dialect.name in ("ksh", "zsh") and "," not in written:

@@ -19,8 +19,8 @@ from f0make.template.shelltext.interpreters import (
     Interpreter,
 )
 
-ECHOES = frozenset({"echo", "printf", "print", "cat", "tee", "envsubst"})
-"""Commands that hand on what they are given."""
+ECHOES = frozenset({"echo", "printf", "print"})
+"""Commands that write what they are given."""
 
 
 _UNKNOWN = str.maketrans("", "", HOLE + OPAQUE)
@@ -66,6 +66,42 @@ def programs(words: list[Word], shell: str) -> Iterator[Program]:
                         word, "the command may evaluate this text: no quoting makes a value safe in it"
                     )
         yield from _evaluated_options(words[at:])
+        if _base(words[at]) in _MAKES:
+            yield from _of_make(words[at + 1 :])
+    if _base(words[0]) == "find":
+        yield from _found(words)
+
+
+_MAKES = frozenset({"make", "gmake", "bmake", "remake"})
+
+
+def _of_make(words: list[Word]) -> Iterator[Program]:
+    """Words that may be variables or targets of make: it expands them, and its recipes hand them to a shell."""
+    said = "make evaluates this: only a plain word can stand here"
+    before = ""
+    for word in words:
+        if HOLE in word.text and before not in ("-C", "-f", "-I", "--directory", "--file"):
+            yield Program(word, said, "plain")
+        before = word.text
+
+
+def _found(words: list[Word]) -> Iterator[Program]:
+    """Paths below which `find` looks, where it inserts what it finds into code."""
+    code = [
+        word
+        for at in _starts(words)
+        if (how := _interpreter(words[at])) is not None
+        for word in _code(words[at + 1 :], how)
+    ]
+    if not any("{}" in word.text for word in code):
+        return
+    for word in words[1:]:
+        if word.text.startswith(("-", "(", "!")):
+            return
+        yield Program(
+            word,
+            '`find` inserts this path into a text that is evaluated: write "$1" there and `_ {}` after it',
+        )
 
 
 def _starts(words: list[Word]) -> list[int]:
@@ -154,6 +190,10 @@ def _operands(words: list[Word], before: int, how: Interpreter, told: bool) -> I
 
 def reads_program(words: list[Word]) -> bool:
     """Whether the command evaluates what it reads from its standard input."""
+    if words[0].text in ("source", "."):
+        return len(words) > 1 and words[1].text in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+    if _hands_to_code(words):
+        return True
     for at in _starts(words):
         how = _interpreter(words[at])
         if how is None or not how.stdin:
@@ -161,9 +201,54 @@ def reads_program(words: list[Word]) -> bool:
         rest = words[at + 1 :]
         if how is SSH:
             remote = _remote(rest)
-            return not remote or _interpreter(remote[0]) is not None
+            name = remote[0].text.split()[:1] if remote else []
+            return not name or _interpreter(Word(0, 0, name[0])) is not None
         if how.anywhere or not _tells(rest, how):
             return True
+    return False
+
+
+def written_programs(words: list[Word]) -> Iterator[Word]:
+    """The words that name the file of a program: they may be `<(…)`."""
+    if words[0].text in ("source", "."):
+        yield from words[1:2]
+        return
+    for at in _starts(words):
+        how = _interpreter(words[at])
+        if how is None:
+            continue
+        before = ""
+        for word in words[at + 1 :]:
+            if len(before) > 1 and before[0] == "-" and before[-1] in how.files:
+                yield word
+            elif not word.text.startswith("-") and how.operand < 0:
+                yield word
+                break
+            before = word.text
+
+
+def _hands_to_code(words: list[Word]) -> bool:
+    """Whether `xargs` makes code of what it reads."""
+    at = next((at for at, word in enumerate(words) if _base(word) == "xargs"), -1)
+    if at < 0:
+        return False
+    mark = ""
+    for option, following in pairwise([*words[at + 1 :], Word(0, 0, "")]):
+        if option.text == "-I":
+            mark = following.text
+        elif option.text.startswith(("-I", "-i")):
+            mark = option.text[2:] or "{}"
+        elif option.text.startswith("--replace"):
+            mark = option.text.partition("=")[2] or "{}"
+        elif not option.text.startswith("-"):
+            break
+    for start in _starts(words):
+        how = _interpreter(words[start]) if start > at else None
+        for code in _code(words[start + 1 :], how) if how is not None else ():
+            if code is words[-1] and code.text.startswith("-"):
+                return True
+            if mark and mark in code.text:
+                return True
     return False
 
 
@@ -178,6 +263,7 @@ def _remote(words: list[Word]) -> list[Word]:
 def _tells(words: list[Word], how: Interpreter) -> bool:
     """Whether an option or operand says what to evaluate."""
     skip = False
+    left = max(how.operand, 0)
     for word in words:
         text = word.text
         if skip:
@@ -193,6 +279,8 @@ def _tells(words: list[Word], how: Interpreter) -> bool:
             if taken in ("code", "file", "end"):
                 return True
             skip = taken == "argument"
+        elif left:
+            left -= 1
         else:
             return True
     return False
@@ -205,8 +293,9 @@ def _evaluated_options(words: list[Word]) -> Iterator[Program]:
         for option in options:
             if not word.text.startswith(option):
                 continue
-            if option in ("-o", "-c") and "command" not in word.text.lower() + (
-                following.text.lower() if following else ""
+            if option in ("-o", "-c") and not re.search(
+                r"command|alias|pager|editor|hook|external|textconv|filter|fsmonitor|gpg|\0.*=",
+                word.text.lower() + (following.text.lower() if following else ""),
             ):
                 continue
             said = f"{_base(words[0])} has a shell evaluate the argument of {option}: no quoting helps"

@@ -9,6 +9,9 @@ from f0make.template.shelltext.cursor import HOLE, OPAQUE, Cursor, Unreadable
 from f0make.template.shelltext.spot import ANSI, ARITHMETIC, BODY, DOUBLE, SINGLE, WORD, Refusal, Spot
 
 _VARIABLE = later(r"[A-Za-z_]\w*|\d+|[@*#?$!-]", re.ASCII)
+_NAME = later(r"[A-Za-z_]\w*", re.ASCII)
+_ECHO = later(r"\$\(\s*(?:echo|printf|print)\b")
+_ASSOCIATIVE = later(r"\b(?:declare|typeset|local)\b[^\n;&|]*\s-\w*A")
 _ARITHMETIC = Refusal("inside arithmetic a value would be evaluated: no quoting helps", ARITHMETIC)
 _SUBSCRIPT_REFUSAL = Refusal("the shell evaluates what stands in a subscript: no quoting helps", ARITHMETIC)
 _BACKSLASH = Refusal("a value cannot stand right after a backslash")
@@ -129,6 +132,7 @@ class Quotes(Cursor):
         else:
             raise Unreadable("a backquote is never closed")
         inner = type(self)("".join(out), self.dialect, self.spots, self.number(start), self.backticks + 1)
+        inner.assigned, inner.evaluated = self.assigned, self.evaluated
         inner.commands("")
         self.at = at + 1
 
@@ -168,6 +172,7 @@ class Quotes(Cursor):
         if name is None:
             return "$"
         self.at = name.end()
+        self.uses.append((self.at, name[0], self.depth))
         if name[0][-1:].isalnum() or name[0][-1:] == "_":
             self._name_end = self.at
         if zsh and self.peek() == "[":
@@ -217,10 +222,14 @@ class Quotes(Cursor):
         """Go past ``closing``, brackets inside in pairs; values that stand there directly are refused."""
         opening = {")": "(", "]": "[", "}": "{"}[closing]
         depth = 0
+        begin = self.at
+        plain: list[str] = []
         while self.at < self.end:
             sign = self.peek()
             if sign == closing and depth == 0:
                 self.at += 1
+                if refusal.kind == ARITHMETIC:
+                    self._evaluate_names(begin, "".join(plain), refusal)
                 return
             if sign == HOLE:
                 self.put_refused(refusal)
@@ -229,11 +238,26 @@ class Quotes(Cursor):
                 self._piece(sign)
                 self.refuse(start, self.at, refusal)
             elif sign in "\\`$":
+                start = self.at
                 self._piece(sign)
+                plain.append(" ")
+                if refusal.kind == ARITHMETIC and _ECHO.match(self.text, start, self.at):
+                    self.refuse(start, self.at, refusal)
             else:
                 depth += (sign == opening) - (sign == closing)
+                plain.append(sign)
                 self.at += 1
         raise Unreadable(f"a `{opening}` is never closed")
+
+    def _evaluate_names(self, begin: int, plain: str, refusal: Refusal) -> None:
+        """The variables that arithmetic (``plain`` without its expansions) names are evaluated."""
+        if refusal is _SUBSCRIPT_REFUSAL and _ASSOCIATIVE.search(self.text):
+            return  # which array it is is not known here, and a key of an associative one is only text
+        for name in _NAME.findall(plain):
+            self.evaluated.setdefault(name, refusal)
+        for at, name, level in self.uses:
+            if begin < at <= self.at and level == self.depth:
+                self.evaluated.setdefault(name, refusal)
 
     def _parameter(self, quoted: bool) -> None:
         """`${…}`."""
@@ -260,6 +284,9 @@ class Quotes(Cursor):
             self._until_closed("}", _NAME_REFUSAL)
             return
         self.at = name.end()
+        self.uses.append((self.at, name[0], self.depth))
+        if sign == "!" and not re.match(r"\[[@*]\]|[@*]", self.text[self.at : self.at + 3]):
+            self.evaluated.setdefault(name[0], _NAME_REFUSAL)
         if self.peek() == "[":
             self._until("]", _SUBSCRIPT_REFUSAL)
         operator = re.compile(r":?[-=+?]|##?|%%?|//?[#%]?").match(self.text, self.at, self.end)

@@ -63,6 +63,33 @@ class Refusal:
         raise self.error()
 
 
+_MAKE_WORD = later(r"[\w@%+=:,./ -]*", re.ASCII)
+_NUMBER = later(r"-?\d+", re.ASCII)
+_LATER_WORD = later(r"-?[\w.]*", re.ASCII)
+
+
+class Later:
+    """What becomes of a value that is first a variable, or make's: only some texts can stand there."""
+
+    __slots__ = ("hint", "pattern", "refusal")
+
+    def __init__(self, refusal: Refusal, name: str = "") -> None:
+        """``name``: the variable that it is put in; without one, a word of make."""
+        self.refusal = refusal
+        may = "a whole number" if refusal.kind == ARITHMETIC else "a plain word"
+        self.hint = f"{may} may stand here; hand other text over as an operand, or write `| raw` to insert it as it is"
+        self.pattern = _MAKE_WORD
+        if name:
+            self.pattern = _NUMBER if refusal.kind == ARITHMETIC else _LATER_WORD
+            self.refusal = Refusal(f"`${name}` is evaluated later: {refusal.message}", refusal.kind)
+
+    def check(self, value: Any) -> None:
+        """Raise Misplaced, NotText and Broken."""
+        for text in _flat(value):
+            if self.pattern.fullmatch(text) is None:
+                raise Misplaced(self.refusal.message, self.hint)
+
+
 class Line:
     """The line of a here-document that a value stands in, to see whether it can end the document."""
 
@@ -117,6 +144,7 @@ class Spot:
         "forced",
         "form",
         "joined",
+        "later",
         "line",
         "narrow",
         "one",
@@ -142,6 +170,8 @@ class Spot:
         self.backticks = 0
         """How many backquotes it is nested in: each takes one layer of backslashes away."""
         self.line: Line | None = None
+        self.later: Later | None = None
+        """What evaluates the value once it is in a variable."""
         self.refusal: Refusal | None = None
 
     def write(self, value: Any) -> str:
@@ -152,6 +182,8 @@ class Spot:
             value = value.value
         if self.refusal is not None:
             return self.refusal.accept(value)
+        if self.later is not None:
+            self.later.check(value)
         written = self._write(value)
         for _ in range(self.backticks):
             written = written.replace("\\", "\\\\").replace("`", "\\`")

@@ -102,3 +102,11 @@ def test_a_row_of_a_table_is_the_number_that_it_reads_as() -> None:
     assert rendered("echo $(( ${{ v | int }} ))", ["5"]) == "echo $(( 5 ))"
     with pytest.raises(TemplateError, match="no number"):
         rendered("echo $(( ${{ v | int }} ))", ["5", "6"])
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh", "zsh", "ksh"])
+def test_a_value_that_begins_the_text_is_no_option_of_the_shell(shell: str) -> None:
+    assert rendered("${{ v }}x a", "--x", shell) == "'--x'x a"
+    assert rendered("true; ${{ v }}", "-x", shell) == "true; '-x'"
+    assert rendered("${{ v }} a", "+x", shell) == "'+x' a"
+    assert rendered("${{ v }} -h", "./tool-1", shell) == "./tool-1 -h"

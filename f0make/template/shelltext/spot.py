@@ -227,11 +227,11 @@ class Spot:
     def _word(self, text: str) -> str:
         self._check_compound(text)
         safe = _SAFE.fullmatch(text) is not None and text[:1] not in ("", "=")
-        if not safe or self.forced:
-            return _single(text)
+        if not safe or self.forced or (self.command and text[0] in "-+%"):
+            return _single(text)  # a text that begins with a dash would be options of the shell itself
         if (self.narrow or self.command) and (_PLAIN.fullmatch(text) is None or text in _RESERVED):
             bare = self.command and not self.narrow and "=" not in text and text not in _RESERVED
-            return text if bare and text[0] not in "%-+" else _single(text)
+            return text if bare else _single(text)
         return text
 
 

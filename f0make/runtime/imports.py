@@ -77,6 +77,8 @@ _INSTALLED = (
     f"python{sys.version_info[0]}{sys.version_info[1]}.zip",
 )
 _begins: tuple[Any, ...] = ()
+_ordinary = False
+"""Whether this interpreter would find f0make by itself."""
 
 
 def is_library(path: str) -> bool:
@@ -99,11 +101,12 @@ def _hook(path: str) -> Any:
 
 def prepare() -> None:
     """Make this interpreter ready for a step, before it is known which one."""
-    global _begins
+    global _begins, _ordinary
     mine = {HERE, os.path.realpath(HERE)}
     if sys.path and sys.path[0] in mine:
         del sys.path[0]
     _begins = _library()
+    _ordinary = HOME in sys.path or os.path.realpath(HOME) in map(os.path.realpath, sys.path)
     sys.path_hooks.insert(0, _hook)
     here = os.getcwd()
     for text in os.environ.get("PYTHONPATH", "").split(os.pathsep):
@@ -120,7 +123,7 @@ def prepare() -> None:
 def _load_base() -> None:
     """Load `f0make.context`, and of `f0make` only what this interpreter would find by itself."""
     package = type(sys)("f0make")
-    package.__path__ = [os.path.join(HOME, "f0make")] if _found_anyway() else []
+    package.__path__ = [os.path.join(HOME, "f0make")] if _ordinary else []
     package.__file__ = os.path.join(HOME, "f0make", "__init__.py")
     spec = _bootstrap.ModuleSpec("f0make", None, is_package=True)
     spec.submodule_search_locations = package.__path__
@@ -133,10 +136,6 @@ def _load_base() -> None:
     sys.modules["f0make.context"] = module
     loader.exec_module(module)
     package.__dict__["context"] = module
-
-
-def _found_anyway() -> bool:
-    return HOME in sys.path or os.path.realpath(HOME) in map(os.path.realpath, sys.path)
 
 
 def _forget_finders() -> None:
@@ -161,7 +160,7 @@ def enter(workspace: str) -> None:
     os.chdir(workspace)
     moved = {full: os.path.join(workspace, text) for full, text in _relative}
     rest = [moved.get(entry, entry) for entry in sys.path]
-    first = [workspace] if _found_anyway() else [workspace, CLASSES]
+    first = [workspace] if _ordinary else [workspace, CLASSES]
     sys.path[:] = [*first, *(entry for entry in rest if entry not in ("", workspace))]
     _forget_finders()
 

@@ -6,3 +6,6 @@ __version__ = "0.1.0"
 
 unpacked: str | None = None
 """The directory of f0make's packages when this is the zipapp; nothing but its own processes shall find them."""
+
+STATE = ".f0make"
+"""The directory of a workspace in which f0make keeps everything that it knows."""

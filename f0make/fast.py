@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from f0make import STATE
 from f0make.cli.arguments import scan
 from f0make.files.regular import open_regular
 from f0make.state import home, snapshot
@@ -66,14 +67,14 @@ def _try_lock() -> int:
         import fcntl
     except ImportError:
         return -1
-    fd = open_regular(os.path.join(".f0make", "lock"), os.O_RDWR)
+    fd = open_regular(os.path.join(STATE, "lock"), os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(fd)
         return -1
     # Leftovers of a killed run are for the full way to clean up.
-    run = os.path.join(".f0make", "run")
+    run = os.path.join(STATE, "run")
     if os.path.isdir(run) and os.listdir(run):
         os.close(fd)
         return -1
@@ -119,7 +120,7 @@ def _note_run(payload: str) -> None:
     """Append to the history (format: docs/design.md); a history that cannot be written stops nobody."""
     body = f"run {payload}".encode("ascii", "backslashreplace")
     try:
-        fd = open_regular(os.path.join(".f0make", "runs.log"), os.O_WRONLY | os.O_APPEND)
+        fd = open_regular(os.path.join(STATE, "runs.log"), os.O_WRONLY | os.O_APPEND)
         try:
             os.write(fd, b"%08x %s\n" % (_crc32(body), body))
         finally:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from f0make import STATE
 from f0make.errors import Problem, RecipeError, StateError, UsageError
 from f0make.files.signature import clock_ns, is_racy
 from f0make.graph.build import Graph, MissingInput
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from f0make.state.store import Store
     from f0make.trail import Trail
 
-STATE = ".f0make"
 TEMPLATE = r"\$\{\{.*?\}\}"
 WORTH_KEEPING = 500
 """Steps from which `validate`, which otherwise writes nothing, remembers what it validated."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from f0make import STATE
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.cache.platform import ForPlatform
 from f0make.cache.readonly import ReadOnlyCache, writable
@@ -16,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.options import RunOptions
 
-OWN = os.path.join(".f0make", "cache")
+OWN = os.path.join(STATE, "cache")
 """The workspace's own cache; with a server it is what lies nearer."""
 
 

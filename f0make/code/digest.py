@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from f0make import STATE
 from f0make.code.find import Finder, Source
 from f0make.code.interpreter import STARTED_WITH
 from f0make.code.shape import Shape, read_shape
@@ -15,7 +16,7 @@ from f0make.files.signature import Signature, clock_ns, is_racy
 from f0make.files.signature import of as signature_of
 from f0make.regular_file import MODULE, read_regular
 
-NOT_THE_USERS = frozenset({".f0make", "site-packages", "dist-packages"})
+NOT_THE_USERS = frozenset({STATE, "site-packages", "dist-packages"})
 """Directories inside a workspace whose modules are installed, not written there."""
 
 Stamp = tuple[Signature, str, bool]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+from f0make import STATE
 from f0make.engine.again import CannotAttempt, for_attempt
 from f0make.engine.records import bundle_of, record_of
 from f0make.errors import UsageError
@@ -65,7 +66,7 @@ class Attempts:
         self._bases: CodeBases | None = None
         self.started = 0
         """How many were."""
-        state = os.path.join(run.session.workspace, ".f0make")
+        state = os.path.join(run.session.workspace, STATE)
         self._logs = os.path.join(state, "logs")
         self._scratch = os.path.join(state, "run")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from f0make import STATE
 from f0make.engine.nodes import State
 from f0make.errors import NO_ROOM, Exit, StateError
 from f0make.options import Event
@@ -74,7 +75,7 @@ def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], sta
     try:
         session.contents.settle()
         if session.rest is None:
-            session.contents.save(os.path.join(session.workspace, ".f0make", "signatures"))
+            session.contents.save(os.path.join(session.workspace, STATE, "signatures"))
         if run.blobs is not None and (summary["ran"] or summary["restored"]):
             note_use(run.blobs.directory, summary["restored"], summary["ran"])
         if summary["failed"] or (session.rest is None and summary["ran"]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
+from f0make import STATE
 from f0make.execution.lognames import attempt_log, log_name
 
 TYPE_CHECKING = False
@@ -48,7 +49,7 @@ def forget_attempts(log: str, retries: int) -> None:
 
 def prune(session: Session) -> None:
     """Remove what is beyond the bounds, at the end of a run."""
-    state = os.path.join(session.workspace, ".f0make")
+    state = os.path.join(session.workspace, STATE)
     _prune_failed(os.path.join(state, "failed"))
     directory = os.path.join(state, "logs")
     try:

@@ -8,6 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from f0make import STATE
 from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.engines.contents import Paired
 from f0make.execution.bundle import Bundle, Outcome
@@ -16,7 +17,7 @@ from f0make.remote import arrival, named, needs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DIRECTORY = os.path.join(".f0make", "exchange")
+DIRECTORY = os.path.join(STATE, "exchange")
 PATIENCE = 5.0
 """Seconds until what a worker has stored must be visible here (NFS keeps what it knows of a directory for a while)."""
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from f0make import STATE
 from f0make.engines import installed
 from f0make.engines.address import Address, parse
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from f0make.engines.backend import EngineBackend
     from f0make.options import RunOptions
 
-DIRECTORY = os.path.join(".f0make", "engine")
+DIRECTORY = os.path.join(STATE, "engine")
 """Where a cluster started for one run keeps its files."""
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from f0make import STATE
 from f0make.errors import StateError
 from f0make.execution import ending, host, steplog
 from f0make.lean import dataclass
 
-RUN = os.path.join(".f0make", "run")
+RUN = os.path.join(STATE, "run")
 TRANSIT = "transit"
 """Directory in it for what hosts have sent, until it is where it belongs."""
 VARIABLE = "F0MAKE_WORKSPACE"

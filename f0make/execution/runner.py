@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
+from f0make import STATE
 from f0make.cache.blobs import Blobs
 from f0make.errors import NO_ROOM
 from f0make.execution import collect, host, process
@@ -43,7 +44,7 @@ class Runner:
         open_store: Callable[[str], Blobs] = Blobs,
     ) -> None:
         self.workspace = workspace
-        signature.probe_path(os.path.join(workspace, ".f0make", "lock"))
+        signature.probe_path(os.path.join(workspace, STATE, "lock"))
         self.environ = dict(environ)
         self._note = note
         path = self.environ.get(b"PATH")

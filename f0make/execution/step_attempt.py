@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Container, Mapping
 
+from f0make import STATE
 from f0make.compact import dumper
 from f0make.errors import NO_ROOM
 from f0make.execution import ending, host
@@ -245,7 +246,7 @@ class Attempt:
                 if path.startswith(root + "/"):
                     path = path[len(root) + 1 :]
                     break
-            if path.partition("/")[0] != ".f0make":
+            if path.partition("/")[0] != STATE:
                 paths.append(path)
         return paths
 

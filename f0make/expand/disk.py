@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from f0make import STATE
 from f0make.expand.facts import Unlistable
 from f0make.expand.globs import literal_of, segment_matcher
 from f0make.expand.paths import Paths
 from f0make.lean import dataclass
-from f0make.recipe.paths import STATE
 from f0make.regular_file import TABLE, read_regular
 from f0make.trail import NOT_THERE, Trail, follow, kinds
 

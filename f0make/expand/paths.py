@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
+from f0make import STATE
 from f0make.later import later
-from f0make.recipe.paths import STATE, output_fault, recipe_fault
+from f0make.recipe.paths import output_fault, recipe_fault
 
 _PLAIN = later(r"[^/.\0][^/\0]*(?:/[^/.\0][^/\0]*)*")
 """A path that is normalised and relative as it stands: no empty segment, none that begins with a dot."""

@@ -6,11 +6,10 @@ import os
 import stat
 from collections.abc import Iterable
 
-from f0make import trail
+from f0make import STATE, trail
 from f0make.files.digest import FileError
 from f0make.files.sha import sha256
 from f0make.partial.owners import EVERYBODY, made, nodes
-from f0make.state import home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def listing(path: str) -> str:
     try:
         with os.scandir(path) as scan:
             for entry in scan:
-                if entry.name == home.NAME:
+                if entry.name == STATE:
                     continue
                 directory, file, link = trail.kinds(entry)
                 entries.append(b"%b\0%d" % (os.fsencode(entry.name), directory + 2 * file + 4 * link))

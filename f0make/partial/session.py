@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from f0make import STATE
 from f0make.errors import StateError
 from f0make.files import signature
 from f0make.files.contents import Contents
@@ -344,7 +345,7 @@ def look_again(request: tuple[object, ...] | None, workspace: str) -> Look | Non
     """The look of a caller who comes without one."""
     from f0make.state import snapshot
 
-    run = os.path.join(workspace, ".f0make", "run")
+    run = os.path.join(workspace, STATE, "run")
     try:
         if request is None or (os.path.isdir(run) and os.listdir(run)):
             return None

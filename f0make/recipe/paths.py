@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-STATE = ".f0make"
+from f0make import STATE
 
 
 def normal(text: str) -> str:

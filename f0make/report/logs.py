@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from f0make import STATE
 from f0make.execution.lognames import log_name
 from f0make.report.facts import Row
 
@@ -35,7 +36,7 @@ def logs(found: Iterable[Row], workspace: str, recipe: str) -> tuple[list[Log], 
     left, more = ALL, 0
     for row in sorted(ran, key=lambda row: row.status != "failed"):
         failed = row.status == "failed"
-        path = os.path.join(workspace, ".f0make", "logs", log_name(recipe, row.name))
+        path = os.path.join(workspace, STATE, "logs", log_name(recipe, row.name))
         try:
             size = os.stat(path).st_size
             if not size:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 
+from f0make import STATE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.errors import StateError
 
-NAME = ".f0make"
 _WITHIN = ("", "cache")
 """Directories of the state that hold a few names, each of which must be what f0make makes there itself."""
 
 
 def path_of(workspace: str, *names: str) -> str:
     """The path of ``names`` inside the workspace's state directory."""
-    return os.path.join(workspace, NAME, *names)
+    return os.path.join(workspace, STATE, *names)
 
 
 def unusable(workspace: str, error: OSError) -> StateError:

@@ -11,7 +11,7 @@ import os
 import sys
 from io import FileIO
 
-from f0make import __version__
+from f0make import STATE, __version__
 from f0make.state import sealed
 from f0make.state.comparison import CHUNK as CHUNK
 from f0make.state.comparison import PLAIN as PLAIN
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"f0make snapshot 5\n"
 PATCH_MAGIC = b"f0make snapshot patch 5\n"
-DIRECTORY = os.path.join(".f0make", "snapshots")
+DIRECTORY = os.path.join(STATE, "snapshots")
 PATCH = ".new"
 """What the name of a patch (few signatures that replace those of its snapshot) ends in."""
 

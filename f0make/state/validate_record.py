@@ -7,6 +7,7 @@ it were not there. `state.log.decode` has seen to the JSON itself: its depth, it
 
 from __future__ import annotations
 
+from f0make import STATE
 from f0make.files.digest import EMPTY_DIR
 from f0make.files.workspace.marks import sound
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Any
 
-STATE = ".f0make"
 MOST_PATH = 4096
 """Bytes of a path, and …"""
 MOST_NAME = 255

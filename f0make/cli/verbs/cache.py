@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from f0make import STATE
 from f0make.errors import Exit, F0makeError, UsageError
 from f0make.options import RunOptions
 
@@ -25,7 +26,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         raise UsageError(
             f"--cache {options.cache}: {_BEYOND[name]} (leave --cache out for this workspace's own)"
         )
-    directory = options.cache or os.path.join(".f0make", "cache")
+    directory = options.cache or os.path.join(STATE, "cache")
     if not os.path.isdir(directory):
         if options.cache:
             raise UsageError(f"--cache {directory}: there is no such directory")

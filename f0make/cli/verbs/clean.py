@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from f0make import STATE
 from f0make.cli.streams import say, shown
 from f0make.errors import Exit, F0makeError
 from f0make.files.workspace.marks import Marks
@@ -26,10 +27,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
     recipe, dry = extras["recipe"], options.dry_run
     lock = WorkspaceLock(".")
-    if not dry and os.path.isdir(".f0make"):
+    if not dry and os.path.isdir(STATE):
         lock.acquire()
     try:
-        session = Session.open(recipe, options, readonly=dry or not os.path.isdir(".f0make"))
+        session = Session.open(recipe, options, readonly=dry or not os.path.isdir(STATE))
         try:
             if session.pending:
                 from f0make.engine.planning import plan

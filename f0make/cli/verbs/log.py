@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any, BinaryIO
 
+from f0make import STATE
 from f0make.cli.streams import shown, write_bytes
 from f0make.cli.verbs.past import known_recipes, last_recipe, opened, runs, say_which
 from f0make.errors import F0makeError, UsageError
@@ -33,7 +34,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         raise F0makeError(f"no step makes {target}")
     attempt = _attempt(extras.get("attempt"))
     for instance in instances:
-        path = os.path.join(".f0make", "logs", log_name(recipe, instance))
+        path = os.path.join(STATE, "logs", log_name(recipe, instance))
         try:
             with open(_of_attempt(path, attempt), "rb") as file:
                 if len(instances) > 1:

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from f0make import STATE
 from f0make.cli.reporters.wording import summary_line, usage_line
 from f0make.cli.streams import shown
 from f0make.cli.verbs.past import clock, known_recipes, runs, say_which
@@ -42,7 +43,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     for instance, status in steps.items() if isinstance(steps, dict) else ():
         if status not in LISTED and not options.verbose:
             continue
-        log = os.path.join(".f0make", "logs", log_name(recipe, instance))
+        log = os.path.join(STATE, "logs", log_name(recipe, instance))
         more = (
             _why(last, instance) + (f"  ({log})" if os.path.exists(log) else "") if status == "failed" else ""
         )

@@ -15,6 +15,7 @@ import struct
 import threading
 from dataclasses import dataclass
 
+from f0make import STATE
 from f0make.execution.guard import seccomp
 from f0make.execution.guard.resolving import real
 from f0make.execution.guard.rules import Rules
@@ -141,7 +142,7 @@ class Supervisor:
         if len(self.absent) >= MOST_ABSENT or not full.startswith(rules.workspace) or rules.may_write(full):
             return
         name = full[len(rules.workspace) :]
-        if not os.path.lexists(full) and name.partition("/")[0] != ".f0make":
+        if not os.path.lexists(full) and name.partition("/")[0] != STATE:
             self.absent[name] = None
 
     def _judge(self, question: seccomp.Question) -> int:

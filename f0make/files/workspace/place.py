@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from f0make import STATE
 from f0make.files import signature
 from f0make.files.digest import FileError
 from f0make.files.signature import Signature
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FileError", "InTheWay", "Workspace"]
 
-STATE = ".f0make"
 DISPLACED = "displaced"
 FAILED = "failed"
 

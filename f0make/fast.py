@@ -98,8 +98,8 @@ def _report(kept: dict[str, Any], events: str, values: dict[str, Any], seconds: 
     if values.get("json"):
         jobs = values.get("jobs") or len(os.sched_getaffinity(0))
         start = f'{{"event": "start", "recipe": {recipe}, "run": "{run}", "instances": {current + skipped}, "jobs": {jobs}}}'
-        lines = [start, events, f'{{"event": "summary", {tail}}}'] if events else [start]
-        sys.stdout.write("\n".join(lines) + "\n")
+        lines = [start, events, f'{{"event": "summary", {tail}}}']
+        sys.stdout.write("\n".join(filter(None, lines)) + "\n")
         sys.stdout.flush()
     elif not values.get("quiet"):
         more = f", {skipped} skipped" if skipped else ""

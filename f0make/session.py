@@ -256,13 +256,16 @@ class Session:
         passing = Passing(self.workspace, Presence(self.workspace))
         try:
             through = passing.through(
-                dict.fromkeys(path for i in instances for path in i.inputs),
+                dict.fromkeys([*self._target_files(), *(path for i in instances for path in i.inputs)]),
                 (output.path for i in instances for output in i.outputs),
             )
         except OSError as error:
             raise StateError(f"{error.filename}: {error.strerror} (check its permissions)") from None
         self.graph = Graph(instances, through)
         self._note_links(passing.links, clock)
+        self.watched_files.update(
+            p for p in self._target_files() if not self.graph.is_made(p) and self._exists(p)
+        )
         for trail in passing.dangling.values():
             if trail.missing is not None:
                 self.watched_files.add(trail.missing)
@@ -354,6 +357,10 @@ class Session:
         """
         recipe, instance = self.store.maker(path) or (UNKNOWN, "")
         return instance if recipe == self.store.recipe else None
+
+    def _target_files(self) -> list[str]:
+        """The targets that name no step, as paths."""
+        return [self.relative(target) for target in self.targets if self.recipe.step(target) is None]
 
     def _keep_targets(self) -> None:
         """A temp output that is asked for by its path is kept."""
@@ -504,8 +511,13 @@ class Session:
 
         path = self.relative(target)
         found = select(target, path, self.graph)
-        if found is not None:
+        if found is None and path in self.graph.through:
+            found = sorted(self.graph.makers_through(path))
+        if found:
             return found
+        if self.passing is not None and path in self.passing.dangling:
+            text = self.passing.dangling[path].text
+            raise UsageError(f"target {target!r} leads to {text!r}, which is not there, and no step makes it")
         if self.recipe.step(target) is not None and self.expansion.is_pattern(target):
             raise UsageError(
                 f"target {target!r} is a pattern step, and nothing asks for an instance of it: name an instance or a file"

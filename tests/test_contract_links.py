@@ -235,6 +235,28 @@ def test_a_temp_link_that_is_gone_blocks_nobody(f0: F0, options: tuple[str, ...]
         assert f0.run(*options).states["use"] == "current"
 
 
+@pytest.mark.parametrize("target", ["data/C.fq", "in/x", "in"])
+def test_a_target_that_is_a_link_is_what_it_leads_to(f0: F0, target: str) -> None:
+    f0.recipe(MADE)
+    link(f0, "data/C.fq", "../made/C.fq")
+    link(f0, "in", "out")
+    for text in ("1\n", "2\n"):
+        f0.write("src", text)
+        assert f0.run(target).states == {"make": "ran"}
+        assert f0.run(target).states == {"make": "current"}
+    link(f0, "lost", "nowhere")
+    assert "'nowhere'" in f0.run("lost", code=2).stderr
+
+
+def test_a_target_that_no_step_makes_must_be_there(f0: F0) -> None:
+    f0.recipe(MADE)
+    f0.write("src", "1\n")
+    for _ in range(2):
+        assert f0.run("src").summary["current"] == 0
+    os.unlink(f0.workspace / "src")
+    f0.run("src", code=2)
+
+
 def test_a_link_in_a_circle_hides_nothing_beside_it(f0: F0) -> None:
     f0.recipe(GLOBBED)
     f0.write("data/A.fq", "a\n")

@@ -120,7 +120,7 @@ class Graph:
         prefix = directory + "/"
         return sorted({index for path, index in self.producer.items() if path.startswith(prefix)})
 
-    def _makers_through(self, path: str) -> list[int]:
+    def makers_through(self, path: str) -> list[int]:
         """The makers of what the input ``path`` leads to, and of what lies in it."""
         found = self.makers_of(path)
         for name in self.through[path]:
@@ -145,7 +145,7 @@ class Graph:
                         inside[path] = self._makers_inside(path)
                     found.update(dict.fromkeys(inside[path]))
                 if path in self.through:
-                    found.update(dict.fromkeys(self._makers_through(path)))
+                    found.update(dict.fromkeys(self.makers_through(path)))
             for name in instance.depends_on:
                 members = self.by_step.get(name, [])
                 if len(members) * len(self.by_step[instance.step.name]) > BARRIER_EDGES:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import glob
 import os
+import stat
 import struct
 
 from f0make.execution.guard.rules import DEVICES, SYSTEM, Rules
@@ -106,7 +108,7 @@ def _add(ruleset: int, path: str, rights: int) -> None:
     except OSError:
         return  # nothing is there that could be touched
     try:
-        if not os.path.isdir(f"/proc/self/fd/{fd}"):
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _FILE
         rule = struct.pack("=Qi", rights, fd)
         if rights and _libc().syscall(_ADD, ruleset, _PATH_BENEATH, rule, 0):
@@ -117,6 +119,7 @@ def _add(ruleset: int, path: str, rights: int) -> None:
         os.close(fd)
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

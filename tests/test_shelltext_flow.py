@@ -6,7 +6,7 @@ import pytest
 
 from f0make.template.command import Command
 from f0make.template.render import TemplateError
-from f0make.template.values import Row
+from f0make.template.values import Row, path_for_command
 
 HOSTILE = "a'b\"[$(touch PWNED)] `touch PWNED`\nx"
 
@@ -110,3 +110,20 @@ def test_a_value_that_begins_the_text_is_no_option_of_the_shell(shell: str) -> N
     assert rendered("true; ${{ v }}", "-x", shell) == "true; '-x'"
     assert rendered("${{ v }} a", "+x", shell) == "'+x' a"
     assert rendered("${{ v }} -h", "./tool-1", shell) == "./tool-1 -h"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("v.split('/')[-1]", "./-y.txt"),
+        ("v.rpartition('/')[2]", "./-y.txt"),
+        ("v[4:]", "./-y.txt"),
+        ("v | basename", "./-y.txt"),
+        ("v.removeprefix('sub/')", "./-y.txt"),
+        ("v.split('/')", "sub ./-y.txt"),
+        ("v.split('.')[-1]", "txt"),
+        ("v", "sub/-y.txt"),
+    ],
+)
+def test_a_part_of_a_path_is_no_option(expression: str, expected: str) -> None:
+    assert rendered(f"P ${{{{ {expression} }}}}", path_for_command("sub/-y.txt")) == f"P {expected}"

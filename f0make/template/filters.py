@@ -14,7 +14,7 @@ from jinja2.runtime import Undefined
 from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
 from f0make.template.quote import quoted
-from f0make.template.values import Json, PathText, Quoted, Raw, Row, path_for_command, to_text
+from f0make.template.values import Json, PathText, Quoted, Raw, Row, parts_of, path_for_command, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _slice(value: Any, *ends: Any) -> Any:
         str(value)
     if not isinstance(value, (str, list, tuple, range)):
         raise TypeError("only a text or a list has a part [from:to]")
-    return value[slice(*ends)]
+    return parts_of(value, value[slice(*ends)])
 
 
 def _contains(container: Any, one: Any) -> bool:

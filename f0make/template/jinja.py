@@ -17,7 +17,7 @@ from f0make.template.access import EvaluationError, Missing, attribute, item, un
 from f0make.template.filters import check_call, filters, limited_range, methods_of, settle, tests
 from f0make.template.limits import MAX_SOURCE, TooMuch, begin, charge, current, weigh
 from f0make.template.operators import OPERATORS, binary, check_format
-from f0make.template.values import PathList
+from f0make.template.values import PathList, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class _Method:
         if self.name == "format":
             check_format(self.subject)
             return _format(self.subject, values, kwargs)
-        return getattr(self.subject, self.name)(*values, **kwargs)
+        return parts_of(self.subject, getattr(self.subject, self.name)(*values, **kwargs))
 
 
 def _format(text: str, values: list[Any], named: dict[str, Any]) -> str:

@@ -82,6 +82,15 @@ def path_for_command(path: str) -> str:
     return PathText(path) if "/-" in path else path
 
 
+def parts_of(text: Any, found: Any) -> Any:
+    """``found``, a part or parts of ``text``: of a path as commands get it, none begins with `-` either."""
+    if not isinstance(text, PathText):
+        return found
+    if isinstance(found, (list, tuple)):
+        return [parts_of(text, part) for part in found]
+    return path_for_command(found) if isinstance(found, str) else found
+
+
 class Row(dict[str, str]):
     """A row of a table: a map of its columns that reads as its ``name``, by default its first column."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from f0make.execution.guard.supervisor import Supervisor, is_socket
 STRICT, AUDIT = "strict", "audit"
 _LED_TO = ("/etc/resolv.conf", "/etc/localtime", "/etc/hosts")
 """Files of the system that may be links to anywhere."""
+_OTHERS_DESCRIPTOR = re.compile(rb"fifo:/proc/\d+/fd/")
 SHOWN = 3
 """Files that a message names."""
 
@@ -50,6 +52,10 @@ class Watch:
         forbid, late = bundle.guard == STRICT, bundle.depfile is not None
         rules = _rules(bundle, self._environ, [self._script], output)
         wall = landlock.ruleset(rules, late) if forbid else None
+        if wall is not None and b"MAKEFLAGS" in environ:
+            # The wall hides the descriptors of processes outside; the step has inherited the jobserver's.
+            flags = _OTHERS_DESCRIPTOR.sub(rb"fifo:/proc/self/fd/", environ[b"MAKEFLAGS"])
+            environ = {**environ, b"MAKEFLAGS": flags}
         try:
             pid, listener, line = watched.start(launch, environ, output, self._known, wall)
         finally:

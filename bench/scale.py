@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from f0make.engine.run import Run
+from f0make.engine.unsupported import Places
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.contents import Contents
 from f0make.files.signature import Signature
@@ -133,6 +134,7 @@ def simulate(shape: str, size: int, place: Path, profile: bool = False) -> dict[
         blobs=None,
         shared=None,
         fingerprints=lambda instance: [],
+        places=Places,
     )
     run.outputs.clear = _clear  # type: ignore[method-assign]
     cpu, start = time.process_time(), time.perf_counter()

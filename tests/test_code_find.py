@@ -46,7 +46,8 @@ def test_namespace_portions_lie_side_by_side(tmp_path: Path) -> None:
     assert finder.find("scriptlets") is None
     located = finder.locate("scriptlets.steps")
     assert located is not None
-    assert [root for root, _ in located.portions] == roots(tmp_path / "ws", tmp_path / "site")
+    # Behind them stand the base classes that come with f0make.
+    assert [root for root, _ in located.portions][:2] == roots(tmp_path / "ws", tmp_path / "site")
 
 
 def test_a_regular_package_further_on_beats_a_namespace_portion(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Rights:
         try:
             os.mkdir(directory) if len(directory) > len(self._root) else os.makedirs(directory)
         except FileExistsError:
+            if not os.path.isdir(directory):
+                raise
             return
         root = self._of_root()
         if root is not None:

@@ -74,7 +74,7 @@ steps:
       - out/tree/${{ n }}/
     outputs: out/join/${{ n }}
     run: |
-      (sleep 0.03; setsid sh -c 'trap "" TERM HUP; sleep 0.02; echo late > ${{ outputs }}') &
+      (sleep 0.03; setsid sh -c 'trap "" TERM HUP; sleep 0.02; echo late > "$1"' sh ${{ outputs }}) &
       cat ${{ inputs[0] }} ${{ inputs[1] }} ${{ inputs[2] }}/link > ${{ outputs }}.aside
       wait; sleep 0.05; mv ${{ outputs }}.aside ${{ outputs }}
   - name: note

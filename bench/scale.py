@@ -160,7 +160,7 @@ def simulate(shape: str, size: int, place: Path, profile: bool = False) -> dict[
     }
 
 
-def _clear(outputs: object) -> None:
+def _clear(outputs: object, here: bool = True) -> None:
     """No file is there to be cleared away."""
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from contract_tools import Traced
@@ -50,22 +51,23 @@ class As(Traced):
 
 
 @contextmanager
-def reachable(path: Path) -> Iterator[None]:
-    """Let everybody pass through the directories above ``path``, and through those of this Python.
+def reachable() -> Iterator[Path]:
+    """A new directory that everybody can pass through to, as to this Python.
 
-    For one test at a time: the next one would find them closed again.
+    It lies outside of pytest's own: each session of pytest that begins closes those of all others to other users. For one
+    test at a time: the next one would find the directories above closed again.
     """
-    with open("/tmp/f0make-tests-reachable.lock", "w") as lock:
+    with open("/tmp/f0make-tests-reachable.lock", "w") as lock, TemporaryDirectory(dir="/tmp") as name:
         fcntl.flock(lock, fcntl.LOCK_EX)
         opened = {}
-        for start in (path, Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent):
+        for start in (Path(name), Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent):
             for directory in (start, *start.parents):
                 mode = directory.stat().st_mode & 0o7777
                 if not mode & 0o001:
                     opened[directory] = mode
                     directory.chmod(mode | 0o001)
         try:
-            yield
+            yield Path(name)
         finally:
             for directory, mode in opened.items():
                 if directory.exists():

@@ -206,10 +206,14 @@ VERBS = (
 
 
 @pytest.fixture
-def others(traced: Traced) -> Iterator[Traced]:
+def others() -> Iterator[Traced]:
     """A workspace to which other users have a way."""
-    with reachable(traced.workspace):
-        yield traced
+    with reachable() as above:
+        found = Traced(above / "workspace")
+        found.workspace.mkdir()
+        found.recipe(RECIPE)
+        found.write("in.txt", "text\n")
+        yield found
 
 
 @needs_root

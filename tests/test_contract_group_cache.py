@@ -29,9 +29,9 @@ steps:
 """
 
 
-def workspace(tmp_path: Path, name: str, umask: int) -> As:
+def workspace(above: Path, name: str, umask: int) -> As:
     """A workspace of one of the users."""
-    place = tmp_path / f"of-{name}" / "w"
+    place = above / f"of-{name}" / "w"
     place.mkdir(parents=True)
     found = As(place, name, umask)
     found.recipe(RECIPE)
@@ -41,21 +41,21 @@ def workspace(tmp_path: Path, name: str, umask: int) -> As:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Iterator[Path]:
+def cache() -> Iterator[Path]:
     """A cache of the group of alice and bob."""
-    place = tmp_path / "cache"
-    place.mkdir()
-    os.chown(place, 0, GROUP)
-    place.chmod(0o2775)
-    with reachable(tmp_path):
+    with reachable() as above:
+        place = above / "cache"
+        place.mkdir()
+        os.chown(place, 0, GROUP)
+        place.chmod(0o2775)
         yield place
 
 
 @needs_root
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_two_users_of_a_group(tmp_path: Path, cache: Path, umask: int) -> None:
+def test_two_users_of_a_group(cache: Path, umask: int) -> None:
     where = ("--cache", str(cache))
-    alice, bob, mallory = (workspace(tmp_path, name, umask) for name in ("alice", "bob", "mallory"))
+    alice, bob, mallory = (workspace(cache.parent, name, umask) for name in ("alice", "bob", "mallory"))
     assert set(alice.run(*where).states.values()) == {"ran"}
     for path in cache.rglob("*"):
         st = path.lstat()

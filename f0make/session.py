@@ -85,6 +85,7 @@ class Session:
         self.asked_in_vain: set[str] = set()
         """Those of them that were not there when the graph was made."""
         self._sources: set[str] | None = None
+        self._inputs_matter = True
         self.secrets: Secrets | None = None
         """What the recipe's `secrets` are, if it has any."""
         self.directory_rows: dict[str, Row] = {}
@@ -104,10 +105,12 @@ class Session:
         *,
         readonly: bool = True,
         keep_steps: bool = False,
+        inputs_matter: bool = True,
         targets: Sequence[str] = (),
         on_loaded: Callable[[Recipe, Store], None] | None = None,
     ) -> Session:
         """Load, check and expand a recipe; ``keep_steps``: remember validated steps even when read-only.
+        Without ``inputs_matter`` it is no error that an input is not there: nothing will run.
 
         ``on_loaded`` hears of the recipe before it is expanded. Unless ``readonly``, `confirm` must be called.
         Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
@@ -149,6 +152,7 @@ class Session:
         session.targets = list(targets) or list(recipe.targets)
         session.warnings += [*recipe.warnings, *store.damage]
         session._opinions = opinions
+        session._inputs_matter = inputs_matter
         keep = not readonly or (keep_steps and len(recipe.steps) >= WORTH_KEEPING)
         if keep and not objections:
             session._steps = steps
@@ -274,6 +278,8 @@ class Session:
 
     def _missing_inputs(self, faulty: bool, problems: bool) -> list[Problem]:
         """Inputs that nothing makes, but for those that a step left out for its own problems may make."""
+        if not self._inputs_matter:
+            return []
         try:
             wanted = self.wanted()
         except UsageError as error:

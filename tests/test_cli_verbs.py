@@ -447,3 +447,20 @@ def test_init_gives_a_working_recipe_once(f0: F0) -> None:
     elsewhere.mkdir()
     assert f0("init", "-C", "sub").code == 0
     assert f0("plan", "recipe.yaml", "-C", "sub").code == 0
+
+
+def test_clean_needs_no_inputs(f0: F0) -> None:
+    """An orphan that a glob names alone, and an input that is gone, keep a run from starting; clean is the remedy."""
+    made = "  - name: a\n    outputs: x/1.txt\n    run: echo > x/1.txt\n"
+    rest = (
+        "  - name: g\n    inputs: x/*.txt\n    outputs: g.txt\n    run: cat x/*.txt > g.txt\n"
+        "  - name: h\n    inputs: in.txt\n    outputs: h.txt\n    run: cp in.txt h.txt\n"
+    )
+    f0.write("recipe.yaml", "steps:\n" + made + rest)
+    f0.write("in.txt", "")
+    f0.run()
+    f0.write("recipe.yaml", "steps:\n" + rest)
+    (f0.workspace / "in.txt").unlink()
+    assert f0("run", "recipe.yaml").code == 2
+    assert f0("clean", "recipe.yaml", "--orphans").stdout == "removed x/1.txt\n"
+    assert "removed h.txt" in f0("clean", "recipe.yaml").stdout

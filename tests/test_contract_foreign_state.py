@@ -253,3 +253,38 @@ def test_a_state_of_another_user_in_a_workspace_of_ones_own(others: Traced) -> N
         assert result.code == 2 and ".f0make" in result.stderr and "--trust" in result.stderr, (words, result)
     bob.give(others.workspace)
     assert set(bob.run().states.values()) == {"current"}
+
+
+@pytest.mark.parametrize("how", ["pipe", "directory", "file", "holes", "socket"])
+def test_what_is_of_another_kind_is_set_aside(traced: Traced, how: str) -> None:
+    """Whatever lies there under a name of f0make's: a line says so, the run goes on, and the next one is as any other."""
+    names = ("lock", "records.log", "runs.log", "signatures", "cache/usage.log", "logs", "run", "snapshots")
+    traced.run(), traced.run()
+    traced.executed()
+    state = traced.workspace / ".f0make"
+    for name in names:
+        path = state / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if how == "pipe":
+            os.mkfifo(path)
+        elif how == "directory":
+            path.mkdir()
+        elif how == "socket":
+            os.mknod(path, 0o140600)
+        else:
+            with path.open("wb") as file:
+                file.truncate(10 << 30 if how == "holes" else 0)
+    plan = traced("plan", "recipe.yaml", timeout=20)
+    assert plan.code == 0 or (plan.code == 1 and "records.log" in plan.stderr), plan
+    files = ("lock", "records.log", "runs.log", "signatures", "cache/usage.log")
+    odd = {"directory": files, "file": ("logs", "run", "snapshots")}.get(how, names)
+    first = traced("run", "recipe.yaml", timeout=30)
+    assert first.code == 0, first.stderr
+    for name in odd:
+        assert f".f0make/{name} is" in first.stderr, (name, first.stderr)
+    again = traced("run", "recipe.yaml", "--json", timeout=20)
+    assert set(again.states.values()) == {"current"} and "moved to" not in again.stderr, again
+    assert traced("history", "recipe.yaml", timeout=20).code == 0

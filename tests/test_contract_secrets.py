@@ -188,6 +188,21 @@ def test_however_a_stream_is_cut_no_secret_passes(secrets: list[str], text: str,
     assert not any(part and secret.encode() in part for secret in secrets for part in out.split(b"***"))
 
 
+def test_a_secret_in_other_clothes(traced: Traced) -> None:
+    """As Python, JSON, `set -x` and an address write it; and each longer line of one that has several."""
+    traced.write("cred", "-----BEGIN KEY-----\nfirst-line-of-it\nsecond-line-of-it\n")
+    script = (
+        "import json, os, urllib.parse as u; t = os.environ['T']; print(repr(t), json.dumps(t), u.quote(t))"
+    )
+    traced.recipe(
+        "secrets:\n  - T\n  - C: cred\nsteps:\n  - name: s\n    secrets:\n      - T\n      - C\n    run: |\n"
+        f'      python3 -c "{script}"\n      set -x\n      : "$T"\n      echo "$C" | sed "s/^/> /"\n'
+    )
+    traced("run", "recipe.yaml", env={"T": "hush 'it' \\ \"is\" e1f0/ü"})
+    log = traced("log", "s", "recipe.yaml").stdout
+    assert "***" in log and not any(part in log for part in ("e1f0", "line-of-it")), log
+
+
 # What a shared cache offers is for the platform that made it.
 
 PLATFORM = f"""\

@@ -43,7 +43,7 @@ def note_use(directory: str, hits: int, misses: int) -> None:
     if not (hits or misses) or not os.path.isdir(directory):
         return
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        fd = sealed.open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             Rights(directory).file(fd, 0o664)
             os.write(fd, log.encode("use", {"hits": hits, "misses": misses}))
@@ -194,7 +194,7 @@ def _clean(directory: str, age: float) -> None:
 
 
 def _usage(directory: str) -> tuple[int, int]:
-    data = sealed.read(os.path.join(directory, _USAGE)) or b""
+    data = sealed.read(os.path.join(directory, _USAGE), 16 * _USAGE_LIMIT) or b""
     lines = [p for _, kind, p in log.scan(data) if kind == "use" and isinstance(p, dict)]
     return sum(p.get("hits", 0) for p in lines), sum(p.get("misses", 0) for p in lines)
 

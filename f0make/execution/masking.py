@@ -8,11 +8,13 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 MASK = b"***"
 _PIECE = 1 << 16
+_LONG_LINE = 8
+"""Characters of a line that says something of the secret which it is part of."""
 _PATIENCE = 1.0
 """Seconds for what a step has written before its end; who writes later is not waited for."""
 
@@ -21,7 +23,8 @@ class Mask:
     """Replaces ``secrets`` in a stream of bytes, also where one is split between pieces."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({os.fsencode(text) for text in secrets if text}, key=len, reverse=True)
+        written = {form for text in secrets if text for form in _forms(text)}
+        self._secrets = sorted(map(os.fsencode, written), key=len, reverse=True)
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -53,6 +56,25 @@ class Mask:
         for secret in self._secrets:
             data = data.replace(secret, MASK)
         return data
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """``secret`` as programs write it: itself, each longer line of it, and as text in JSON, Python, a shell, an address."""
+    yield secret
+    yield from (line for line in map(str.strip, secret.splitlines()) if len(line) >= _LONG_LINE)
+    if not secret.isalnum():
+        from f0make.compact import dumper
+
+        yield dumper()(secret)[1:-1]
+        yield repr(secret)[1:-1]
+        yield secret.replace("'", "'\\''")
+        yield _percent(secret, b"")
+        yield _percent(secret, b"/")
+
+
+def _percent(text: str, safe: bytes) -> str:
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~" + safe
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in os.fsencode(text))
 
 
 class MaskedLog:

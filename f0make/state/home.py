@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 
 from f0make import STATE
 
@@ -12,6 +14,17 @@ if TYPE_CHECKING:
 
 _WITHIN = ("", "cache")
 """Directories of the state that hold a few names, each of which must be what f0make makes there itself."""
+_FILES = frozenset(
+    (
+        *("lock", "records.log", "records.idx", "runs.log", "signatures", "steps", "code", ".gitignore"),
+        *("in-use", "usage.log"),
+    )
+)
+_DIRECTORIES = frozenset(
+    ("cache", "logs", "run", "snapshots", "failed", "displaced", "engine", "exchange", "cas", "tmp", "ac")
+)
+_HOLLOW = 1 << 30
+"""Bytes of a file of which next to nothing is on the disk: none that f0make wrote."""
 
 
 def path_of(workspace: str, *names: str) -> str:
@@ -51,6 +64,41 @@ def check(workspace: str) -> None:
         return  # What is not there holds no link; what cannot be read is told of by who needs it.
 
 
+def _set_aside(place: str) -> list[str]:
+    """Move away what is not of the kind that f0make makes under that name; a line for each. Raises OSError."""
+    told = []
+    for name in (*_WITHIN, "snapshots"):
+        try:
+            with os.scandir(os.path.join(place, name)) as listing:
+                entries = list(listing)
+        except OSError:
+            continue
+        for entry in entries:
+            what = "" if entry.is_symlink() else _odd(entry, name == "snapshots" or entry.name in _FILES)
+            if what:
+                aside = f"{entry.path}.odd-{time.time_ns()}"
+                os.rename(entry.path, aside)
+                told.append(
+                    f"{os.path.abspath(entry.path)} is {what}; it was moved to {os.path.basename(aside)}"
+                )
+    return told
+
+
+def _odd(entry: os.DirEntry[str], a_file: bool) -> str:
+    """What is wrong with ``entry``; nothing is with names that f0make does not know."""
+    if ".odd-" in entry.name:
+        return ""
+    if entry.name in _DIRECTORIES and not a_file:
+        return "" if entry.is_dir(follow_symlinks=False) else "no directory"
+    if not a_file:
+        return ""
+    if not entry.is_file(follow_symlinks=False):
+        return "no regular file"
+    st = entry.stat(follow_symlinks=False)
+    blocks = getattr(st, "st_blocks", st.st_size)
+    return "a file of holes" if st.st_size > _HOLLOW and blocks * 512 < st.st_size >> 6 else ""
+
+
 def _refuse(path: str, what: str) -> None:
     from f0make.errors import UsageError
 
@@ -73,6 +121,8 @@ def prepare(workspace: str) -> str:
             os.mkdir(place, 0o700)
         except FileExistsError:
             _tighten(place)
+            for text in _set_aside(place):
+                print(f"f0make: {text}", file=sys.stderr)
         if not os.path.lexists(ignore):
             fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:

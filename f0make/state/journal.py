@@ -28,6 +28,8 @@ _SIZE = 8
 _HEAD = 64 << 10
 """Bytes read at first, which hold the head of an index of some ten thousand instances."""
 _CHUNK = 4 << 20
+MOST_LINE = 256 << 20
+"""Bytes of a line beyond which nothing more is read: f0make writes none so long."""
 _TAIL = 16 << 10
 """Bytes; the index is written again when more than this, or than 1/32 of the log, stands behind it.
 
@@ -99,6 +101,8 @@ class Journal:
         size = _CHUNK
         while block := os.pread(self._fd, size, position):
             end = block.rfind(b"\n") + 1
+            if not end and len(block) >= MOST_LINE:
+                return
             if not end and len(block) == size:
                 size *= 4
                 continue
@@ -315,8 +319,8 @@ class Journal:
 
     def _line(self, offset: int) -> bytes:
         """The bytes from ``offset`` up to and with the next newline."""
-        parts, size = [], 4096
-        while self._fd >= 0:
+        parts, size, beyond = [], 4096, offset + MOST_LINE
+        while self._fd >= 0 and offset < beyond:
             try:
                 data = os.pread(self._fd, size, offset)
             except OSError:

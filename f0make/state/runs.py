@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from f0make.files.regular import open_regular
-from f0make.state import home, log
+from f0make.state import home, log, sealed
 from f0make.state.validate_record import valid_run
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NAME = "runs.log"
+_MOST_BYTES = 1 << 30
 
 
 def append_run(workspace: str, event: dict[str, Any]) -> None:
@@ -43,10 +44,8 @@ def read_runs(workspace: str, damage: list[str] | None = None) -> list[dict[str,
     path = home.path_of(workspace, _NAME)
     runs: list[dict[str, Any]] = []
     lost = 0
-    try:
-        with open(open_regular(path), "rb") as file:
-            data = file.read()
-    except OSError:
+    data = sealed.read(path, _MOST_BYTES)
+    if data is None:
         return runs
     for _, kind, payload in log.scan(data):
         if kind == log.DAMAGED:

@@ -7,6 +7,7 @@ which needs the user's key, was found right.
 from __future__ import annotations
 
 import marshal
+import os
 from io import FileIO
 
 from f0make.files.atomic import MARSHAL_VERSION, write_atomic
@@ -73,6 +74,8 @@ def read(path: str, most: int = MOST_BYTES) -> bytes | None:
     """The bytes of the file ``path``; None when it cannot be read, is no regular file or has more than ``most`` bytes."""
     try:
         with FileIO(open_regular(path), "rb") as file:
+            if os.fstat(file.fileno()).st_size > most:
+                return None
             data = file.read(most + 1)
             while data and len(data) <= most and (more := file.read(most + 1 - len(data))):
                 data += more

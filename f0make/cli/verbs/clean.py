@@ -30,7 +30,9 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     if not dry and os.path.isdir(STATE):
         lock.acquire()
     try:
-        session = Session.open(recipe, options, readonly=dry or not os.path.isdir(STATE))
+        readonly = dry or not os.path.isdir(STATE)
+        # What is missing does not keep from clearing up: it may be the remedy.
+        session = Session.open(recipe, options, readonly=readonly, inputs_matter=False)
         try:
             if session.pending:
                 from f0make.engine.planning import plan

@@ -33,8 +33,9 @@ class Passing:
         of what links in it lead to, where that is an output, or lies in or around one. Raises OSError.
         """
         made = set(outputs)
-        around = {above for path in made for above in _above(path)}
-        others = self._other_names(made)
+        within = {path.rpartition("/")[0] for path in made}
+        around = {above for path in within for above in (path, *_above(path)) if above}
+        others = self._other_names(within)
         found: dict[str, list[str]] = {}
         for path in inputs:
             names: list[str] = []
@@ -75,10 +76,10 @@ class Passing:
                 found[name] = None
         return list(found)
 
-    def _other_names(self, outputs: Iterable[str]) -> dict[str, str]:
-        """Real directory -> the name that outputs in it have, where a link stands above these."""
+    def _other_names(self, directories: Iterable[str]) -> dict[str, str]:
+        """Real directory -> the name that outputs have which lie in one of ``directories``, where a link stands above."""
         found: dict[str, str] = {}
-        for directory in {path.rpartition("/")[0] for path in outputs}:
+        for directory in directories:
             while directory and not self._is_plain(directory):
                 end = self._follow(directory).end
                 if end is not None:

@@ -174,3 +174,12 @@ def test_a_newer_format_is_refused_and_kept(traced: Traced) -> None:
     result = traced("run", "recipe.yaml")
     assert result.code == 1 and ".f0make" in result.stderr
     assert log.read_bytes() == newer
+
+
+def test_a_limit_of_address_space(traced: Traced) -> None:
+    """What is read is as large as its file, not as what it may be at most."""
+    traced.recipe("steps:\n  - name: a\n    outputs: a.txt\n    run: echo a > a.txt\n")
+    traced.prefix = ["sh", "-c", 'ulimit -v 2000000; exec "$@"', "-"]
+    traced.run()
+    traced.edit("recipe.yaml", "echo a", "echo b")
+    assert traced.run().states == {"a": "ran"}

@@ -27,6 +27,7 @@ __all__ = ["blake2b", "open_regular", "read", "seal", "unseal", "write_atomic"]
 
 MOST_BYTES = 4 << 30
 """Bytes of a file that is read whole."""
+_PIECE = 1 << 20
 _DIGEST = 16
 """Bytes of the digest of a file."""
 MARK = 8
@@ -74,10 +75,12 @@ def read(path: str, most: int = MOST_BYTES) -> bytes | None:
     """The bytes of the file ``path``; None when it cannot be read, is no regular file or has more than ``most`` bytes."""
     try:
         with FileIO(open_regular(path), "rb") as file:
-            if os.fstat(file.fileno()).st_size > most:
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
                 return None
-            data = file.read(most + 1)
-            while data and len(data) <= most and (more := file.read(most + 1 - len(data))):
+            # Not `most` at once: it would be allocated, and more than some may have (`ulimit -v`).
+            data = file.read(size + 1)
+            while data and len(data) <= most and (more := file.read(min(most + 1 - len(data), _PIECE))):
                 data += more
     except OSError:
         return None

@@ -333,12 +333,17 @@ class Session:
         without = [s for s in self.recipe.steps if s.name not in self.graph.by_step]
         import re
 
+        from f0make.regex.bounded import Bounded, Unbounded
+
         patterns = [
             re.sub(TEMPLATE, "\0", decl.text, flags=re.DOTALL) for step in without for decl in step.outputs
         ]
         for pattern in patterns:
-            body = ".*".join(re.escape(part) for part in pattern.rstrip("/").split("\0"))
-            if re.match(body + "(/.*)?$", path, re.DOTALL):
+            body = ".*".join(re.escape(part) for part in re.sub("\0+", "\0", pattern.rstrip("/")).split("\0"))
+            try:
+                if Bounded(body + "(/.*)?", re.DOTALL).fullmatch(path):
+                    return True
+            except Unbounded:
                 return True
         return faulty and any(text.count(path) > 1 for text in self.recipe.sources.values())
 

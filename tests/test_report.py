@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_written_is_named(f0: F0) -> None:
     f0.recipe("steps:\n  - name: s\n    run: touch o\n")
     f0.run()
     result = f0("report", "-o", "none/r.html")
-    assert result.code == 1 and result.stderr == "f0make: report: none/r.html: No such file or directory\n"
+    assert result.code == 2 and result.stderr == "f0make: report -o none/r.html: No such file or directory\n"
 
 
 def large(count: int) -> list[Row]:

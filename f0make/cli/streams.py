@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import sys
 
-from f0make.errors import F0makeError
+from f0make.errors import F0makeError, UsageError
 from f0make.visible import visible, visible_block
 
 TYPE_CHECKING = False
@@ -105,20 +106,43 @@ def write_bytes(data: bytes) -> None:
         binary.flush()
 
 
-def write_file(path: str, data: bytes, verb: str) -> None:
-    """Write the file that ``verb`` was asked for in one go: readers see the old one or the new one.
+def write_file(path: str, data: bytes, verb: str, recipe: str) -> None:
+    """Write the file of ``verb``'s `-o` in one go: readers see the old one or the new one. `-` is standard output.
 
-    Raises F0makeError.
+    What is there and no file, such as /dev/stdout or a FIFO, is written into; a link to a file leads to the one that
+    is replaced. Raises UsageError, F0makeError.
     """
-    temporary = f"{path}.f0make-{os.getpid()}"
+    if path == "-":
+        write_bytes(data)
+        return
+    if not path:
+        raise UsageError(f"{verb} -o: expected the name of a file")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
+        if os.path.exists(path):
+            if os.path.exists(recipe) and os.path.samefile(path, recipe):
+                raise UsageError(f"{verb} -o {path}: this is the recipe itself; name another file")
+            if not os.path.isfile(path):
+                with open(path, "wb") as there:
+                    there.write(data)
+                return
+        place = os.path.realpath(path)
+        temporary = f"{place}.f0make-{os.getpid()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            with open(temporary, "wb", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
+                file.write(data)
+            os.replace(temporary, place)
+        except OSError as error:
+            if error.errno != errno.EEXIST and os.path.lexists(temporary):
+                os.unlink(temporary)
+            raise
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise F0makeError(f"{verb}: {path}: {error.strerror}") from None
+        text = f"{verb} -o {path}: {error.strerror}"
+        raise (F0makeError if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) else UsageError)(
+            text
+        ) from None
 
 
 shown = visible

@@ -178,7 +178,8 @@ class DiskFacts:
                 self._again += 1
                 if self._again > MAX_AGAIN:
                     raise Unlistable(
-                        f"{base!r} and others: links lead into the same directories again and again"
+                        f"{base!r} and others: links lead into the same directories again and again",
+                        "write the glob so that it does not go through these links, or remove one of them",
                     )
             self._ends_listed.add(trail.end)
             self.directories.add(trail.end)

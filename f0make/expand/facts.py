@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 class Unlistable(Exception):
-    """A directory that a glob has to look at cannot be listed; the text says which and why."""
+    """A directory that a glob has to look at cannot be listed; the text says which and why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "check its permissions") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Facts(Protocol):

@@ -213,7 +213,7 @@ class ForeachExpander:
             self.problems.at(self.step, key, error.message, SIMPLER)
             return None
         except Unlistable as error:
-            self.problems.at(self.step, key, str(error), "check its permissions")
+            self.problems.at(self.step, key, str(error), error.hint)
             return None
         return sorted(found)
 

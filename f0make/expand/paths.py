@@ -22,6 +22,13 @@ class PathError(ValueError):
         self.hint = hint
 
 
+SHORT = 63
+"""Characters of a path that is short enough for every system, whatever they are."""
+MAX_PATH = 4095
+MAX_NAME = 255
+"""Bytes of a path and of each name in it that Linux's file systems take."""
+
+
 def clean(path: str) -> str:
     """``path`` without `.`, `//`, resolvable `..` and trailing slash: `./a//b/` is `a/b`."""
     if _PLAIN.fullmatch(path) is not None:
@@ -60,7 +67,7 @@ class Paths:
 
     def input(self, text: str) -> str:
         """The path of a declared input. Raises PathError."""
-        if _PLAIN.fullmatch(text) is not None and not text.isspace():
+        if len(text) <= SHORT and _PLAIN.fullmatch(text) is not None and not text.isspace():
             return text
         _check(text, "an input")
         path = self.relative(text)
@@ -72,7 +79,12 @@ class Paths:
 
     def output(self, text: str) -> tuple[str, bool]:
         """The path of a declared output and whether it is a directory. Raises PathError."""
-        if _PLAIN.fullmatch(text) is not None and text not in self._guarded and not text.isspace():
+        if (
+            len(text) <= SHORT
+            and _PLAIN.fullmatch(text) is not None
+            and text not in self._guarded
+            and not text.isspace()
+        ):
             return text, False
         _check(text, "an output")
         fault = output_fault(text) or recipe_fault(text, self._recipes)
@@ -86,3 +98,14 @@ def _check(text: str, what: str) -> None:
         raise PathError(f"{what} with an empty path")
     if "\0" in text:
         raise PathError(f"{what} whose path holds a NUL character")
+    if len(text) > SHORT:
+        size = len(text.encode("utf-8", "replace"))
+        if size > MAX_PATH:
+            raise PathError(
+                f"{what} with a path of {size:,} bytes, more than the {MAX_PATH:,} that systems take"
+            )
+        longest = max(len(name.encode("utf-8", "replace")) for name in text.split("/"))
+        if longest > MAX_NAME:
+            raise PathError(
+                f"{what} with a name of {longest:,} bytes in its path, more than the {MAX_NAME} that systems take"
+            )

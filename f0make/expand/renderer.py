@@ -272,7 +272,7 @@ class Renderer:
             except Unbounded as error:
                 raise PathError(error.message, "write it with fewer `*`") from None
             except Unlistable as error:
-                raise PathError(str(error), "check its permissions") from None
+                raise PathError(str(error), error.hint) from None
         state.matches[pattern] = found
         return found
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from f0make import STATE
 from f0make.execution.lognames import log_name
+from f0make.files.regular import open_regular
 from f0make.report.facts import Row
 
 EACH, EACH_FAILED, ALL = 4_000, 32_000, 1_000_000
@@ -38,14 +39,14 @@ def logs(found: Iterable[Row], workspace: str, recipe: str) -> tuple[list[Log], 
         failed = row.status == "failed"
         path = os.path.join(workspace, STATE, "logs", log_name(recipe, row.name))
         try:
-            size = os.stat(path).st_size
+            size = os.lstat(path).st_size
             if not size:
                 continue
             if left <= 0 or len(shown) >= MOST:
                 more += 1
                 continue
             keep = min(size, left, EACH_FAILED if failed else EACH)
-            with open(path, "rb") as file:
+            with open(open_regular(path), "rb") as file:
                 file.seek(size - keep)
                 data = file.read(keep)
         except OSError:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from f0make.later import later
 from f0make.model import DEFAULT_SHELL
 from f0make.template.quote import UNSAFE, quote
-from f0make.template.render import Piece, Scope, Template, TemplateError
+from f0make.template.render import FEW, Piece, Scope, Template, TemplateError, no_longer
 from f0make.template.simple import Simple
 from f0make.template.values import Broken, to_text
 
@@ -110,17 +110,18 @@ class Command(Template):
         writers = self.read(shell)
         try:
             if writers is None:
-                out = [part if isinstance(part, str) else self._word(part, scope) for part in self.parts]
+                texts = (part if isinstance(part, str) else self._word(part, scope) for part in self.parts)
             else:
                 ways = iter(writers)
-                out = [
+                texts = (
                     part if isinstance(part, str) else self.convert(part, scope, next(ways))
                     for part in self.parts
-                ]
+                )
+            out = list(texts) if len(self.parts) <= FEW else no_longer(texts)
         except (TemplateError, Broken) as error:
             self._explain(scope, error, writers or [quote] * len(self.pieces()))
             raise
-        command = "".join(out)
+        command = self.joined(out)
         if command[:2] == "#!" and not self.text.startswith("#!"):
             raise self.fail("the `#!` of a script must stand in the recipe itself, not in a value")
         return command

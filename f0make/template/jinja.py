@@ -230,7 +230,7 @@ class Compiled:
             raise Missing(f"{missing.message} in `{self.source.strip()}`", missing.hint) from None
         except (TooMuch, RecursionError, MemoryError) as error:
             raise BadExpression(_said(error), "an evaluation is limited in time and memory") from None
-        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except (*_OF_VALUES, AssertionError, RuntimeError) as error:
             raise BadExpression(_said(error)) from None
         return value
 
@@ -245,6 +245,8 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+_OF_VALUES = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError)
+"""What values raise that do not fit an operation; Jinja's filters assert some of theirs."""
 _SURROGATE = later("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates but those that stand for bytes of file names."""
 

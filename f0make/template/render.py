@@ -59,6 +59,24 @@ class Piece:
         """True when it is known to come to nothing, and that has been said: evaluating it raises Broken."""
 
 
+MAX_RENDERED = 32_000_000
+"""Characters of a text with the values of its expressions."""
+FEW = 8
+"""Parts of a text that may be made before their length is looked at."""
+
+
+def no_longer(texts: Iterable[str]) -> list[str]:
+    """``texts``, up to the one that makes them longer than `MAX_RENDERED`."""
+    out: list[str] = []
+    room = MAX_RENDERED
+    for text in texts:
+        out.append(text)
+        room -= len(text)
+        if room < 0:
+            break
+    return out
+
+
 class Template:
     """A text with expressions; values are inserted as they are."""
 
@@ -138,18 +156,23 @@ class Template:
             plain = scope.get(name)
             if type(plain) is str:
                 return f"{before}{plain}{after}"
-        out = []
         try:
-            for part in self.parts:
-                if isinstance(part, str):
-                    out.append(part)
-                    continue
-                value = scope.get(part.bare) if part.bare is not None else None
-                out.append(value if type(value) is str else self.convert(part, scope, to_text))
+            texts = (part if isinstance(part, str) else self._text(part, scope) for part in self.parts)
+            out = list(texts) if len(self.parts) <= FEW else no_longer(texts)
         except (TemplateError, Broken) as error:
             self._explain(scope, error, [to_text] * len(self.pieces()))
             raise
-        return "".join(out)
+        return self.joined(out)
+
+    def _text(self, piece: Piece, scope: Scope) -> str:
+        value = scope.get(piece.bare) if piece.bare is not None else None
+        return value if type(value) is str else str(self.convert(piece, scope, to_text))
+
+    def joined(self, texts: list[str]) -> str:
+        """``texts`` as one. Raises TemplateError where it is too long: texts that hold texts twice grow fast."""
+        if sum(map(len, texts)) > MAX_RENDERED:
+            raise self.fail(f"this makes a text of more than {MAX_RENDERED:,} characters")
+        return "".join(texts)
 
     def _explain(
         self, scope: Scope, first: TemplateError | Broken, writers: Sequence[Callable[[Any], str]]

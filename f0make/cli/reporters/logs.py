@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from f0make.files.regular import open_regular
+
 TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
 _MOST_BYTES = 8 << 20
@@ -16,7 +18,7 @@ def tail(path: str, lines: int | None = TAIL_LINES) -> tuple[list[str], bool]:
     No lines when it cannot be read. Bytes that are no UTF-8 come as surrogates.
     """
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = max(0, size - (_MOST_BYTES if lines is None else _TAIL_BYTES))
             file.seek(start)

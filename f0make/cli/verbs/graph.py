@@ -40,8 +40,8 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         nodes, edges, more = draw(session.graph, planned)
         add_pending(session, nodes, edges, by_steps=draw is by_step)
     data = _drawing(form, nodes, edges, more, recipe)
-    if extras.get("output"):
-        write_file(extras["output"], data, "graph")
+    if extras.get("output") is not None:
+        write_file(extras["output"], data, "graph", recipe)
     else:
         write_bytes(data)
     return 0

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 from f0make import STATE
 from f0make.cli.streams import shown, write_bytes
 from f0make.cli.verbs.past import known_recipes, last_recipe, opened, runs, say_which
-from f0make.errors import F0makeError, UsageError
+from f0make.errors import UsageError
 from f0make.execution.lognames import attempt_log, log_name
+from f0make.files.regular import open_regular
 from f0make.options import RunOptions
 from f0make.state.identity import recipe_of
 
@@ -31,12 +32,12 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             recipe = session.store.recipe
             instances = [instance.name for instance in session.instances(session.resolve(target))]
     if not instances:
-        raise F0makeError(f"no step makes {target}")
+        raise UsageError(f"no step makes {target}")
     attempt = _attempt(extras.get("attempt"))
     for instance in instances:
         path = os.path.join(STATE, "logs", log_name(recipe, instance))
         try:
-            with open(_of_attempt(path, attempt), "rb") as file:
+            with open(open_regular(_of_attempt(path, attempt)), "rb") as file:
                 if len(instances) > 1:
                     write_bytes(f"==> {shown(instance)} <==\n".encode("utf-8", "surrogateescape"))
                 _say(file)
@@ -46,7 +47,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            raise F0makeError(f"{path}: {error.strerror}") from None
+            raise UsageError(f"{path}: {error.strerror}") from None
     return 0
 
 

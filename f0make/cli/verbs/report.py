@@ -20,10 +20,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     if not found:
         raise UsageError(f"{recipe} was not run here yet: there is nothing to report")
     data = _page(recipe, found[-1], options).encode("utf-8", "backslashreplace")
-    if extras.get("output") in (None, "-"):
+    if extras.get("output") is None:
         write_bytes(data)
     else:
-        write_file(extras["output"], data, "report")
+        write_file(extras["output"], data, "report", recipe)
     return 0
 
 

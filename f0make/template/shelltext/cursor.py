@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from f0make.template.shelltext.dialect import Dialect
 from f0make.template.shelltext.spot import ARITHMETIC, WORD, Refusal, Spot
 
@@ -54,6 +56,8 @@ class Cursor:
         self.spots = spots
         self.first = first
         self.backticks = backticks
+        self._holes: list[int] | None = None
+        """Where the values stand, once that was asked."""
         self.pending: list[Heredoc] = []
         self.depth = 0
         """In how many `$(…)` it is."""
@@ -78,7 +82,9 @@ class Cursor:
 
     def number(self, position: int) -> int:
         """The number of the value at ``position``."""
-        return self.first + self.text.count(HOLE, 0, position)
+        if self._holes is None:
+            self._holes = [at for at, symbol in enumerate(self.text) if symbol == HOLE]
+        return self.first + bisect_left(self._holes, position)
 
     def put(self, spot: Spot) -> None:
         """Place the value that comes next, and go past it."""

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import F0
 from contract_tools import Traced, wait_for
 
 RECIPE = """steps:
@@ -249,3 +250,32 @@ def test_f0make_itself_imports_nothing_from_the_workspace(f0: Traced) -> None:
     command = [sys.executable, "-m", "f0make", "run", "recipe.yaml"]
     done = subprocess.run(command, cwd=f0.workspace, env=f0.environment(), capture_output=True, check=False)
     assert done.returncode == 0 and f0.read("out.txt") == "1" and not f0.exists("imported"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "made"),
+    [
+        ("plots", "plots"),
+        ("plots/a.txt", "plots/a.txt"),
+        ("plots/", "plots/a.txt"),
+        ("plots.txt", "plots.txt"),
+    ],
+)
+def test_an_output_may_lie_where_a_package_could(f0: F0, output: str, made: str) -> None:
+    f0.write(
+        "plots.py",
+        f"import os\ndef main():\n    os.makedirs(os.path.dirname({made!r}) or '.', exist_ok=True)\n    open({made!r}, 'w').write('x')\n",
+    )
+    f0.recipe(f"steps:\n  - name: plots\n    outputs: {output}\n    module: plots\n    function: main\n")
+    result = f0.run()
+    assert result.states == {"plots": "ran"} and "changed while" not in result.stderr
+    assert f0.run().states == {"plots": "current"}
+
+
+def test_a_package_that_a_step_makes_out_of_its_own_module_is_a_change(f0: F0) -> None:
+    f0.write(
+        "plots.py",
+        "import os\ndef main():\n    os.makedirs('plots', exist_ok=True)\n    open('plots/__init__.py', 'w')\n    open('o', 'w')\n",
+    )
+    f0.recipe("steps:\n  - name: plots\n    outputs: o\n    module: plots\n    function: main\n")
+    assert "changed while plots ran" in f0.run(code=None).stderr

@@ -335,6 +335,9 @@ def test_an_unusable_state_ends_the_run_with_a_line_that_names_it(traced: Traced
         traced.write(".f0make/records.log/x", "x")
         traced.write("in.txt", "2\n")
     result = traced("run", "recipe.yaml")
+    if kind == "log is a directory":  # It is set aside with a word, like any damaged file of the state.
+        assert result.code == 0 and "records.log" in result.stderr and traced.read("out.txt") == "2\n"
+        return
     assert result.code == 1 and ".f0make" in result.stderr
     assert len(result.stderr.splitlines()) == 1, result.stderr
     if kind == "file":

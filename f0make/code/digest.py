@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from f0make import STATE
-from f0make.code.find import Finder, Source
+from f0make.code.find import SOURCE_SUFFIX, Finder, Source
 from f0make.code.interpreter import STARTED_WITH
 from f0make.code.shape import Shape, read_shape
 from f0make.errors import Problem, Where
@@ -46,10 +46,11 @@ class CodeFacts:
     problems: list[Problem] = field(default_factory=list)
     """What is wrong with the code; without a place when it is not in the code itself."""
 
-    def changed(self) -> str | None:
+    def changed(self, own: Collection[str] = ()) -> str | None:
         """The path of a file of it that has changed since it was read, or has appeared; None when all is as it was.
 
-        A change there and back counts: the step may have seen what was between.
+        A change there and back counts: the step may have seen what was between. ``own``: absolute paths of the step's
+        outputs, which may well lie where a package could (`plots/` beside `plots.py`).
         """
         for path, (signature, digest, racy) in self.stamps.items():
             try:
@@ -57,7 +58,16 @@ class CodeFacts:
                     return path
             except OSError:
                 return path
-        return next((path for path in self.watched_missing if os.path.lexists(path)), None)
+        return next((path for path in self.watched_missing if _appeared(path, own)), None)
+
+
+def _appeared(path: str, own: Collection[str]) -> bool:
+    """Whether something is at ``path`` now that Python would import."""
+    if not os.path.isdir(path):
+        return path.endswith(SOURCE_SUFFIX) and os.path.lexists(path)
+    if os.path.lexists(os.path.join(path, f"__init__{SOURCE_SUFFIX}")):
+        return True
+    return not any(output == path or output.startswith(path + os.sep) for output in own)
 
 
 @dataclass(frozen=True, slots=True)

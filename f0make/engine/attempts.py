@@ -211,10 +211,11 @@ class Attempts:
 
     def changed_code(self, attempt: Attempt) -> str | None:
         """A module of the step that is not what it was when its key was made, None when all are."""
-        path = attempt.code.changed() if attempt.code is not None else None
+        root = self._run.session.workspace.rstrip("/") + "/"
+        own = [root + path for path, _ in attempt.bundle.outputs]
+        path = attempt.code.changed(own) if attempt.code is not None else None
         if path is None:
             return None
-        root = self._run.session.workspace.rstrip("/") + "/"
         return path.removeprefix(root)
 
     def changed_input(self, node: int, attempt: Attempt, outcome: Outcome) -> str | None:

@@ -12,6 +12,15 @@ import f0make
 _NEEDED = ("f0make/__init__.py", "f0make/compact.py", "f0make/context.py", "f0make/code/rebuild.py")
 
 
+def _archive() -> zipfile.ZipFile:
+    """The zip that f0make was read from: on a host the verified bytes, whatever lies at their path by now."""
+    verified = getattr(f0make.__loader__, "verified", None)
+    if verified is not None:
+        found: zipfile.ZipFile = verified()
+        return found
+    return zipfile.ZipFile(os.path.dirname(os.path.dirname(os.path.abspath(f0make.__file__))))
+
+
 class Home:
     """Finds `runtime/main.py`; where f0make itself was read from a zip, unpacks what steps may see of it."""
 
@@ -27,12 +36,11 @@ class Home:
         return self._main
 
     def _unpack(self, scratch: str) -> str:
-        archive = os.path.dirname(os.path.dirname(os.path.abspath(f0make.__file__)))
         self._unpacked = tempfile.mkdtemp(prefix="python-", dir=scratch or None)
-        with zipfile.ZipFile(archive) as source:
-            for name in source.namelist():
-                if name in _NEEDED or name.startswith(("f0make/runtime/", "scriptlets/")):
-                    source.extract(name, self._unpacked)
+        source = _archive()
+        for name in source.namelist():
+            if name in _NEEDED or name.startswith(("f0make/runtime/", "scriptlets/")):
+                source.extract(name, self._unpacked)
         return os.path.join(self._unpacked, "f0make", "runtime", "main.py")
 
     def close(self) -> None:

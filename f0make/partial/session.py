@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from f0make import STATE
 from f0make.errors import StateError
@@ -138,7 +138,7 @@ class Code:
         self.watched_missing: list[str] = []
         self._seen = {path: _signature(path) for path in self.files}
 
-    def changed(self) -> str | None:
+    def changed(self, own: Collection[str] = ()) -> str | None:
         """The path of a file of it that has changed since the snapshot was found to hold."""
         return next((path for path, seen in self._seen.items() if _signature(path) != seen), None)
 

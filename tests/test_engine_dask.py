@@ -87,6 +87,7 @@ def records(f0: F0) -> dict[str, dict[str, Any]]:
             own = (
                 "run",
                 "started",
+                "times",
                 "seconds",
                 "cpu_seconds",
                 "peak_mem",

@@ -84,6 +84,9 @@ def records(f0: F0) -> dict[str, dict[str, Any]]:
         if kind == "record":
             record = json.loads(payload)
             assert record["instance"] not in found, "two records of one instance"
+            # Outside of the workspace every machine looks elsewhere for modules.
+            looked = {p: t for p, t in record.pop("discovered", {}).items() if not p.startswith("/")}
+            record.update({"discovered": looked} if looked else {})
             own = (
                 "run",
                 "started",

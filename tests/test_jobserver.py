@@ -213,14 +213,15 @@ def test_a_killed_step_gives_its_token_back_while_others_run(f0: F0) -> None:
     f0.recipe(LONG + "    timeout: 1\n" + "  - name: other\n    run: sleep 60\n")
     process = above.start(f0, "run", "recipe.yaml", "-j", "3", "-k")
     _wait(f0, "on1", "on2", "on3")
-    assert _tokens(above, 2) == b"xy" and process.poll() is None
+    # The step that goes on holds one of the three slots: f0make's own, or one of these.
+    assert _tokens(above, 2, 3) in (b"xy", b"x", b"y") and process.poll() is None
     interrupt(process)
     above.close()
 
 
-def _tokens(above: Above, number: int) -> bytes:
-    """What comes back, until there are ``number`` or 20 seconds are over."""
-    until, found = time.monotonic() + 20, b""
+def _tokens(above: Above, number: int, seconds: float = 20) -> bytes:
+    """What comes back, until there are ``number`` or ``seconds`` are over."""
+    until, found = time.monotonic() + seconds, b""
     while len(found) < number and time.monotonic() < until:
         found += above.left()
         time.sleep(0.02)

@@ -250,7 +250,7 @@ def test_graph_writes_a_file_whole_or_not_at_all(words: F0) -> None:
     assert (result.code, result.stdout) == (0, "")
     assert words.read("graph.html").startswith("<!DOCTYPE html>")
     wrong = words("graph", "recipe.yaml", "-o", "no/such/dir.dot")
-    assert wrong.code == 1 and "no/such/dir.dot" in wrong.stderr
+    assert wrong.code == 2 and "no/such/dir.dot" in wrong.stderr
 
 
 def test_graph_of_two_large_steps_stays_small(f0: F0) -> None:

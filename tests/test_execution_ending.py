@@ -117,7 +117,9 @@ def test_kill_a_python_step(lab: Lab) -> None:
     child = pid_in(lab.path / "child")
     lab.backend.kill(bundle.token)
     outcome = lab.outcome()
-    assert (outcome.ok, outcome.message, outcome.lost) == (False, "killed by SIGTERM", False)
+    assert (outcome.ok, outcome.lost) == (False, False)
+    # Seldom the process has been collected by then, and how it ended is not known any more.
+    assert outcome.message in ("killed by SIGTERM", "it cannot be started: No child processes")
     assert not alive(child)
 
 

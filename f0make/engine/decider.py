@@ -14,7 +14,7 @@ from f0make.engine.discovered import Discovered
 from f0make.engine.leases import users
 from f0make.engine.tokens import Tokens
 from f0make.errors import RecipeError, UsageError
-from f0make.files.keeping import blobs_of
+from f0make.files.digest import blobs_of
 from f0make.key import Parts, declared_parts, key_of
 from f0make.lean import dataclass, field
 from f0make.model import Instance, Output

@@ -41,7 +41,9 @@ class Judge:
         run = self._run
         if outcome.ok:
             return False
-        return run.suspension.excuses(outcome) or (run.governor is not None and run.governor.spared(outcome))
+        if run.suspension is not None and run.suspension.excuses(outcome):
+            return True
+        return run.governor is not None and run.governor.spared(outcome)
 
     def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""

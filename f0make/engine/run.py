@@ -28,7 +28,6 @@ from f0make.engine.outputs import Outputs, ProtectedOutput
 from f0make.engine.progress import Progress
 from f0make.engine.records import imported
 from f0make.engine.starting import Starting
-from f0make.engine.suspend import Suspension
 from f0make.engine.temps import Temps
 from f0make.engine.tokens import Tokens
 from f0make.engine.urgency import levels
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from f0make.cache.platform import ForPlatform
     from f0make.engine.farm import Farm
     from f0make.engine.fingerprints import Taken
+    from f0make.engine.suspend import Suspension
     from f0make.engine.unsupported import Places
     from f0make.governor.governor import Governor
     from f0make.remote.answers import Prints
@@ -118,7 +118,8 @@ class Run:
         self.cut_off: list[Instance] = []
         """What that sum did not suffice for."""
         self.tally = Tally()
-        self.suspension = Suspension()
+        self.suspension: Suspension | None = None
+        """None: nobody has stopped this run yet."""
         self.elsewhere = options.backend not in ("local", "ssh")
         """Everything runs on a cluster (see `engines`)."""
         self.starting = Starting(self, backend)
@@ -528,5 +529,8 @@ class Run:
 
     def suspend(self) -> None:
         """Called from a signal handler: stop together with every step of this machine, until somebody continues f0make."""
+        from f0make.engine.suspend import Suspension
+
         backend = self.starting.backend
+        self.suspension = self.suspension or Suspension()
         self.suspension.stop_all(backend.placed() if backend is not None else {})

@@ -119,6 +119,12 @@ def blob_of(token: str) -> str:
     return token[1:65] if token.startswith("@") else token[:64]
 
 
+def blobs_of(token: str, tree: dict[str, str] | None) -> list[str]:
+    """The digests of all blobs that restoring an output needs."""
+    tokens = [token] if tree is None else list(tree.values())
+    return [blob_of(t) for t in tokens if t != EMPTY_DIR]
+
+
 def tree_token(entries: dict[str, str]) -> str:
     """Token of a directory with ``entries`` (relative path -> token); the order of the dict does not matter."""
     digest = sha256()

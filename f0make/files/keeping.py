@@ -33,12 +33,6 @@ def keep(root: str, path: str, token: str, tree: dict[str, str] | None, blobs: K
         _keep_one(full, token, blobs)
 
 
-def blobs_of(token: str, tree: dict[str, str] | None) -> list[str]:
-    """The digests of all blobs that restoring an output needs."""
-    tokens = [token] if tree is None else list(tree.values())
-    return [blob_of(t) for t in tokens if t != EMPTY_DIR]
-
-
 def _keep_one(full: str, token: str, blobs: Keeps) -> None:
     if token.startswith("@"):
         blobs.add_bytes(os.fsencode(os.readlink(full)))

@@ -19,7 +19,7 @@ from f0make.cache.http.pool import Pool, together
 from f0make.cache.http.server import MOST_BYTES, Server
 from f0make.cache.shared import MOST_VARIANTS, foreign_record
 from f0make.cache.variant import variant_of
-from f0make.files.keeping import blobs_of
+from f0make.files.digest import blobs_of
 from f0make.state import log
 
 ASKING, SENDING = 16, 6

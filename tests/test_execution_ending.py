@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,10 +118,50 @@ def test_kill_a_python_step(lab: Lab) -> None:
     child = pid_in(lab.path / "child")
     lab.backend.kill(bundle.token)
     outcome = lab.outcome()
-    assert (outcome.ok, outcome.lost) == (False, False)
-    # Seldom the process has been collected by then, and how it ended is not known any more.
-    assert outcome.message in ("killed by SIGTERM", "it cannot be started: No child processes")
+    assert (outcome.ok, outcome.lost, outcome.message) == (False, False, "killed by SIGTERM")
+    assert outcome.signal == signal.SIGTERM
     assert not alive(child)
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ("os.kill(os.getpid(), signal.SIGTERM)", "killed by SIGTERM"),
+        ("os._exit(3)", "its process ended with exit code 3 before the step was done"),
+        ("pass", ""),
+    ],
+)
+def test_a_python_step_whose_parent_collected_it_and_was_killed(lab: Lab, end: str, message: str) -> None:
+    """The warm interpreter that forked it dies between collecting it and saying so."""
+    environment = lab.path / "env"
+    venv.create(environment, symlinks=True, with_pip=False)
+    (next(environment.glob("lib/python3*/site-packages")) / "sitecustomize.py").write_text(
+        "import os\n"
+        "wait = os.wait4\n"
+        "def collect(pid, options):\n"
+        "    wait(pid, options)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "os.wait4 = collect\n"
+    )
+    (lab.path / "mod.py").write_text(f"import os, signal\ndef f():\n    {end}\n")
+    outcome = lab.run(module="mod", function="f", python=str(environment / "bin" / "python"), own_python=True)
+    assert (outcome.ok, outcome.message) == (not message, message)
+
+
+def test_a_python_step_is_killed_while_its_interpreter_starts(lab: Lab) -> None:
+    environment = lab.path / "env"
+    venv.create(environment, symlinks=True, with_pip=False)
+    (next(environment.glob("lib/python3*/site-packages")) / "sitecustomize.py").write_text(
+        "import time\nopen('starting', 'w').write('1\\n')\ntime.sleep(60)\n"
+    )
+    (lab.path / "mod.py").write_text("def f():\n    pass\n")
+    python = str(environment / "bin" / "python")
+    bundle = lab.submit(module="mod", function="f", python=python, own_python=True)
+    pid_in(lab.path / "starting")
+    lab.backend.kill(bundle.token)
+    outcome = lab.outcome()
+    assert (outcome.ok, outcome.lost, outcome.signal) == (False, False, signal.SIGTERM)
+    assert outcome.message == f"the interpreter {python} cannot be started: killed by SIGTERM (see the log)"
 
 
 def test_a_worker_that_is_killed_fails_its_own_step_only(lab: Lab) -> None:

@@ -22,6 +22,7 @@ from f0make.cache.blobs import BlobError
 from f0make.engines.contents import TwoStores, Unseen
 from f0make.execution import ending, frames, host
 from f0make.execution.bundle import Bundle
+from f0make.execution.process import default_signals
 from f0make.execution.runner import Runner
 from f0make.lean import dataclass
 from f0make.remote.attempt import run_attempt
@@ -184,9 +185,7 @@ def main(argv: list[str]) -> None:
     line.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ending.stay)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-        signal.signal(signum, signal.SIG_DFL)
+    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
     sys.path[:] = [entry for entry in sys.path if entry not in ("", place)]
     sys.argv[:] = ["f0make"]
     host.set_reaper()

@@ -17,6 +17,14 @@ _PATIENCE = 5.0
 """Seconds that a killed process may take to be gone (it may be writing its memory to a core file)."""
 
 
+def signal_name(signum: int) -> str:
+    """``SIGKILL`` for 9; ``signal 35`` for one without a name."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"
+
+
 def stay(signum: int, frame: object) -> None:
     """A handler of SIGTERM for workers, which end when they are told over their line; no step inherits it."""
 

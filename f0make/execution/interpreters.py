@@ -13,6 +13,8 @@ import socket
 from collections.abc import Mapping
 
 from f0make.execution import host
+from f0make.execution.ending import signal_name
+from f0make.execution.process import default_signals
 from f0make.lean import dataclass
 
 Environ = Mapping[bytes, bytes]
@@ -28,7 +30,18 @@ _UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 class CannotStart(Exception):
-    """The interpreter does not come up; the text says why."""
+    """The interpreter ``program`` does not come up; the text says why.
+
+    ``code``: how it ended, as in `Ended`; None when it did not say that it is ready in time.
+    """
+
+    def __init__(self, program: str, code: int | None) -> None:
+        if code is None:
+            why = f"it is not ready after {_STARTING:g} s"
+        else:
+            why = f"it ends with exit code {code}" if code >= 0 else f"killed by {signal_name(-code)}"
+        super().__init__(f"the interpreter {program} cannot be started: {why} (see the log)")
+        self.signal = -code if code is not None and code < 0 else None
 
 
 @dataclass(slots=True)
@@ -53,17 +66,19 @@ class Warm:
         self.environ = dict(environ)
         self._line, theirs = socket.socketpair()
         self._said = b""
+        self._ledger = open(os.memfd_create("ended"), "rb", buffering=0)  # noqa: SIM115
+        """Where it notes how a step's process ended before it collects it: it may be killed before it says so."""
         with theirs:
-            self.pid = _fork_exec([*argv, "serve", str(theirs.fileno())], environ, output, theirs.fileno())
+            kept = theirs.fileno(), self._ledger.fileno()
+            self.pid = _fork_exec([*argv, "serve", *map(str, kept)], environ, output, kept)
         self._line.settimeout(_STARTING)
         try:
             words = self.message()
-        except OSError:
-            words = []
+        except TimeoutError:
+            self.close(kill=True)
+            raise CannotStart(argv[0], None) from None
         if words[:1] != [b"V"]:
-            code = self.close(kill=not words)
-            why = f"it ends with exit code {code}" if code >= 0 else f"it is killed by signal {-code}"
-            raise CannotStart(f"the interpreter {argv[0]} cannot be started: {why} (see the log)")
+            raise CannotStart(argv[0], self.close())
         self._line.settimeout(None)
         self.version = words[1].decode("ascii")
         self.single = words[2] == b"1"
@@ -111,9 +126,16 @@ class Warm:
             return None
         return ended(self.message())
 
+    def collected(self, pid: int) -> int | None:
+        """How the step's process ``pid`` ended, as in `Ended`, where this interpreter has come to note that."""
+        noted = os.pread(self._ledger.fileno(), 8, 0)
+        its = noted[:4] == pid.to_bytes(4, "little")
+        return int.from_bytes(noted[4:], "little", signed=True) if its else None
+
     def close(self, kill: bool = False) -> int:
-        """End it; its exit code."""
+        """End it: how it ended, as in `Ended`."""
         self._line.close()
+        self._ledger.close()
         if kill:
             host.kill(self.pid, signal.SIGKILL)
         try:
@@ -174,33 +196,32 @@ def options(environ: Environ) -> list[str]:
     return [] if fitting else ["-X", "utf8"]
 
 
-def _fork_exec(argv: list[str], environ: Environ, output: int, line: int) -> int:
+def _fork_exec(argv: list[str], environ: Environ, output: int, kept: tuple[int, ...]) -> int:
     """Start ``argv`` as a sub-reaper: orphans of its steps come to it. Raises OSError."""
     pid = os.fork()
     if pid:
         return pid
     try:
         host.set_reaper()
-        os.set_inheritable(line, True)
-        os.set_inheritable(0, True)
+        for fd in (0, *kept):
+            os.set_inheritable(fd, True)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        for signum in host.SIGNALS:
-            try:
-                signal.signal(signum, signal.SIG_DFL)
-            except (OSError, ValueError):
-                continue
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        default_signals()
         os.execve(argv[0], argv, environ)
     finally:
         os._exit(127)
 
 
 class Fresh:
-    """A step's process that is a child of this one, and has an interpreter of its own."""
+    """A step's process that is a child of this one, and has an interpreter of its own or has lost its parent.
 
-    def __init__(self, pid: int) -> None:
+    ``collected`` is how it ended, as in `Ended`, if that parent may have collected it.
+    """
+
+    def __init__(self, pid: int, collected: int | None = None) -> None:
         self.pid = pid
+        self._collected = collected
         try:
             self._fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
         except OSError:
@@ -215,10 +236,19 @@ class Fresh:
 
     def ended(self) -> Ended | None:
         """How it ended, None while it runs."""
-        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        try:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            if self._collected is None:
+                raise
+            self._close()
+            return Ended(self._collected, 0.0, 0, host.no_children())
         if not pid:
             return None
-        if self._fd >= 0:
-            os.close(self._fd)
+        self._close()
         cpu = usage.ru_utime + usage.ru_stime
         return Ended(os.waitstatus_to_exitcode(status), cpu, usage.ru_maxrss * _UNIT, host.no_children())
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)

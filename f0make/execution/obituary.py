@@ -7,6 +7,7 @@ import time
 
 from f0make.execution import host, steplog
 from f0make.execution.bundle import Bundle, Outcome
+from f0make.execution.ending import signal_name
 
 
 class Obituaries:
@@ -20,8 +21,6 @@ class Obituaries:
 
         ``reason`` is why f0make had told it to end, if it had.
         """
-        from f0make.execution.runner import signal_name
-
         outcome = Outcome(bundle.token, False, started=time.time())
         if code is None:
             outcome.message = "its worker process ended for an unknown reason"

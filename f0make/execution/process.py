@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from f0make.execution import ending, host
 from f0make.execution.command import Launch, default_shell
@@ -104,6 +104,19 @@ def begin(launch: Launch, environ: Mapping[bytes, bytes], output: int) -> int:
         return _spawn(launch.otherwise[0], launch.otherwise[1:], environ, output)
 
 
+def default_signals(signums: Iterable[int] = host.SIGNALS) -> None:
+    """Give ``signums`` their default effect in this process, and block none at all: as a program expects to start.
+
+    For the main thread; a signal whose effect the system keeps for itself is left as it is.
+    """
+    for signum in signums:
+        try:
+            signal.signal(signum, signal.SIG_DFL)
+        except (OSError, ValueError):
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _spawn(program: str, argv: list[str], environ: Mapping[bytes, bytes], output: int) -> int:
     try:
         return os.posix_spawn(
@@ -123,14 +136,6 @@ def _fork_exec(program: str, argv: list[str], environ: Mapping[bytes, bytes], ou
     """For systems whose posix_spawn cannot make sessions."""
     import subprocess
 
-    def reset() -> None:
-        for signum in host.SIGNALS:
-            try:
-                signal.signal(signum, signal.SIG_DFL)
-            except OSError:
-                continue
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
     child = subprocess.Popen(
         argv,
         executable=program,
@@ -138,7 +143,7 @@ def _fork_exec(program: str, argv: list[str], environ: Mapping[bytes, bytes], ou
         stdout=output,
         stderr=output,
         start_new_session=True,
-        preexec_fn=reset,
+        preexec_fn=default_signals,
     )
     child.returncode = 0  # It is waited for with wait4, not by this object.
     return child.pid

@@ -66,7 +66,7 @@ class PythonSteps:
             else:
                 self._fresh(attempt, argv, theirs)
         except CannotStart as error:
-            outcome.message = str(error)
+            outcome.message, outcome.signal = str(error), error.signal
         else:
             attempt.conclude(self._hint)
         finally:

@@ -15,6 +15,7 @@ from f0make.errors import NO_ROOM
 from f0make.execution import collect, host, process
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.execution.command import CommandError, default_shell, launch
+from f0make.execution.ending import signal_name
 from f0make.execution.groups import RUN
 from f0make.execution.masking import Mask, MaskedLog
 from f0make.execution.steplog import StepLog
@@ -236,14 +237,6 @@ class Runner:
             _write(log, f"f0make: {outcome.message}\n")
         self._alone = self._steps.alone
         outcome.peak_mem = max(outcome.peak_mem, self._sampled)
-
-
-def signal_name(signum: int) -> str:
-    """``SIGKILL`` for 9; ``signal 35`` for one without a name."""
-    try:
-        return signal.Signals(signum).name
-    except ValueError:
-        return f"signal {signum}"
 
 
 def _reason(error: OSError) -> str:

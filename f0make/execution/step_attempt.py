@@ -99,10 +99,11 @@ class Attempt:
                 elif warm is not None and fd == warm.fileno():
                     self.ended = ended(warm.message())
                     if self.ended is None:
-                        # It was killed. When it is gone for good, its child is this process's.
+                        # It was killed. When it is gone for good, its child is this process's, unless it had collected that.
                         poll.unregister(fd)
+                        fresh = Fresh(pid, warm.collected(pid))
                         warm.close()
-                        warm, fresh = None, Fresh(pid)
+                        warm = None
                         every = fresh.register(poll)
             if fresh is not None:
                 self.ended = fresh.ended()
@@ -220,10 +221,8 @@ class Attempt:
             return f"what its process says of it cannot be read: {error}"
         after = "" if report is None else " as it ended"
         if code < 0:
-            from f0make.execution.runner import signal_name
-
             outcome.signal = -code
-            return f"killed by {signal_name(-code)}{after}{hint(-code)}"
+            return f"killed by {ending.signal_name(-code)}{after}{hint(-code)}"
         if report is None:
             outcome.exit_code = code
             how = " (by os._exit or exec, or it closed every descriptor)" if code == 0 else ""

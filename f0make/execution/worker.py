@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 
 from f0make.execution import ending, frames, groups, host
+from f0make.execution.process import default_signals
 from f0make.execution.runner import Runner
 from f0make.execution.settings import Settings
 
@@ -75,10 +76,8 @@ def _detach() -> None:
     # A Ctrl-C that came before the new session waits, blocked; ignoring it for a moment discards it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ending.stay)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-        signal.signal(signum, signal.SIG_DFL)
 
 
 def _above_streams(line: socket.socket) -> socket.socket:

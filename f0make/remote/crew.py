@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from f0make.cache.blobs import BlobError, Blobs
 from f0make.execution import ending, frames, host
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.ending import TERM_GRACE
-from f0make.execution.runner import Runner, signal_name
+from f0make.execution.ending import TERM_GRACE, signal_name
+from f0make.execution.process import default_signals
+from f0make.execution.runner import Runner
 from f0make.remote.attempt import run_attempt
 from f0make.remote.loans import Taking
 
@@ -106,7 +107,7 @@ def _main(line: socket.socket, parent: int, place: str, store: str, environ: Map
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, ending.stay)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
     line = _alone(line)
     host.set_reaper()
     os.chdir(place)

@@ -8,11 +8,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
 
     from f0make.compact import loads
     from f0make.runtime import call, channel, ending, imports, tracing
 else:
+    import _signal
+
     from _f0make import call, channel, ending, imports, tracing
     from _f0make.compact import loads
 
@@ -28,7 +31,7 @@ def main(argv: list[str]) -> None:
     _open_streams()
     request: dict[str, Any]
     if argv[0] == "serve":
-        request = _serve(int(argv[1]))
+        request = _serve(int(argv[1]), int(argv[2]))
     else:
         with open(int(argv[1]), "rb") as file:
             request = loads(file.read())
@@ -68,10 +71,15 @@ def _take(news: int) -> None:
     os.close(news)
 
 
-def _serve(fd: int) -> dict[str, Any]:
-    """Fork for every request; a request in the process that is to run it. Does not return in the server."""
+def _serve(fd: int, ledger: int) -> dict[str, Any]:
+    """Fork for every request; a request in the process that is to run it. Does not return in the server.
+
+    How a process ended is noted in the file ``ledger`` before it is collected: this one may be killed in between.
+    """
     import _socket
 
+    # What ends a step by SIGTERM sends it to everything below the worker. This one ends with its line.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
     line = _socket.socket(fileno=fd)
     line.sendall(b"V %d.%d %d\n" % (*sys.version_info[:2], bool(imports.foreign())))
     null = os.open(os.devnull, os.O_WRONLY)
@@ -98,7 +106,9 @@ def _serve(fd: int) -> dict[str, Any]:
             log, news = fds
         if not pid:
             line.close()
+            os.close(ledger)
             os.setpgid(0, 0)
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.close(log)
@@ -111,8 +121,17 @@ def _serve(fd: int) -> dict[str, Any]:
         except OSError:
             pass  # It has done so itself, or is gone.
         line.sendall(b"P %d\n" % pid)
+        os.pwrite(ledger, pid.to_bytes(4, "little") + _ended(pid).to_bytes(4, "little", signed=True), 0)
         _, status, usage = os.wait4(pid, 0)
         line.sendall(_reaped(b"E", status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
+
+
+def _ended(pid: int) -> int:
+    """Wait until the child ``pid`` has ended; its exit code, or the number of the signal that killed it, negative."""
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if found is None:
+        return 0
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
 def _reaped(kind: bytes, status: int, cpu: float, peak: int) -> bytes:

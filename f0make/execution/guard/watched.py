@@ -11,6 +11,7 @@ from f0make.execution import host
 from f0make.execution.command import Launch
 from f0make.execution.guard import landlock, seccomp
 from f0make.execution.guard.syscalls import Machine
+from f0make.execution.process import default_signals
 
 Started = tuple[int, int, socket.socket]
 """Process id, listener, and the socket over which the child tells what went wrong, or its result."""
@@ -28,12 +29,7 @@ def start(
         os.setpgid(0, 0) if host.REAPER else os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)
-        for signum in host.SIGNALS:
-            try:
-                signal.signal(signum, signal.SIG_DFL)
-            except (OSError, ValueError):
-                continue
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        default_signals()
         if ruleset is not None:
             landlock.restrict_me(ruleset)
         _hand_over(line, known)

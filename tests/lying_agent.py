@@ -55,6 +55,22 @@ def part(data, digest=ELSE, flags=0):
     return frame(PART, bytes([flags]) + bytes.fromhex(digest) + data)
 
 
+WRITE = {"key": "k", "value": 1, "who": "s", "when": 1.5}
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def replaced(message, old, new):
+    """``message`` with other text in its JSON than a JSON encoder writes."""
+    size, kind = struct.unpack_from(">IB", message)
+    return frame(kind, message[5 : 5 + size].replace(old, new))
+
+
 BEFORE = {
     "slots without end": text(UP, {**ABOUT, "slots": 10**9}),
     "slots that are none": text(UP, b'{"python":"3.11.2","slots":NaN}'),
@@ -80,6 +96,13 @@ LIES = {
     "time that is text": lambda b: outcome(b, seconds="1"),
     "time before": lambda b: outcome(b, cpu_seconds=-1.0),
     "memory without end": lambda b: outcome(b, peak_mem=10**400),
+    "a time after all calendars": lambda b: outcome(b, started=2e11),
+    "memory that no record holds": lambda b: outcome(b, peak_mem=2**62 + 1),
+    "an exit code without end": lambda b: outcome(b, ok=False, exit_code=1 << 64),
+    "a read without end": lambda b: replaced(outcome(b, reads={"k": 12345.5}), b"12345.5", b"1e99999"),
+    "a read of half a character": lambda b: replaced(outcome(b, reads={"k": "HALF"}), b"HALF", b"\\ud83d"),
+    "a write of great depth": lambda b: outcome(b, writes=[{**WRITE, "value": nested(250)}]),
+    "a write of nothing": lambda b: outcome(b, writes=[{**WRITE, "key": ""}]),
     "an exit code that is text": lambda b: outcome(b, ok=False, exit_code="1"),
     "a message that is a list": lambda b: outcome(b, message=["x"]),
     "good and lost": lambda b: outcome(b, lost=True),

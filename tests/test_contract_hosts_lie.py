@@ -133,6 +133,31 @@ def test_what_an_agent_says_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("d/x", True),
+        ("/usr/include/x.h", True),
+        ("d/../../secret", False),
+        ("d/./x", False),
+        ("/usr/../etc/passwd", False),
+        ("d/" + "x" * 256, False),
+        ("d/x\0", False),
+        ("/etc/passwd", False),
+        ("in/secret", False),
+    ],
+)
+def test_files_that_an_agent_may_say_its_step_has_read(path: str, kept: bool) -> None:
+    lying_agent.NAMES = names()
+    bundle = Bundle("t/1", "s", "s", 1, "shell", "", outputs=[("s", False)], contents={"in": "0" * 64})
+    bundle.trees = {"d": {"x": "0" * 64}}
+    message = lying_agent.outcome({"token": "t/1"}, discovered=[path], absent=[path])
+    ((_, payload),) = wire.Frames(answers.LIMITS).feed(message)
+    outcome, _ = answers.outcome_of(payload, {"t/1": bundle}.get)
+    assert outcome.discovered == [path] * kept
+    assert all("/../" not in found and len(found) < 250 and "\0" not in found for found in outcome.absent)
+
+
+@pytest.mark.parametrize(
     ("make", "declared"),
     [
         ("ln -s $SECRET key", "key"),

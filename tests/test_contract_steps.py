@@ -332,3 +332,30 @@ def test_outputs_may_be_symlinks_and_executables(traced: Traced) -> None:
         and os.readlink(traced.workspace / "dangling") == "nowhere"
     )
     assert os.access(traced.workspace / "tool", os.X_OK) and traced.read("said") == "hi\n"
+
+
+@pytest.mark.parametrize("value", ["-3", "-(1 << 62)", "1 << 40"])
+def test_whatever_a_function_returns_the_run_is_remembered(traced: Traced, value: str) -> None:
+    traced.recipe("steps:\n  - name: s\n    module: m\n    function: f\n")
+    traced.write("m.py", f"def f():\n    return {value}\n")
+    assert "returned " in traced("run", "recipe.yaml").stderr
+    for verb in ("status", "history"):
+        result = traced(verb)
+        assert "failed" in result.stdout and "damaged" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "a/../" + "y" * 300, "z/" * 2100 + "z"])
+def test_a_depfile_may_name_what_no_file_can_be_called(traced: Traced, name: str) -> None:
+    traced.recipe(
+        "steps:\n  - name: s\n    outputs: o\n    depfile: d\n"
+        f"    run: |\n      {TRACE}\n      echo 'o: {name} there' > d; touch o\n"
+    )
+    traced.write("there", "1")
+    traced.run()
+    traced.executed()
+    traced.edit("recipe.yaml", "name: s", "name: s\n    description: the same")
+    result = traced("run", "recipe.yaml")
+    assert result.code == 0 and "damaged" not in result.stderr and traced.executed() == []
+    traced.write("there", "2")
+    traced.run()
+    assert len(traced.executed()) == 1

@@ -15,10 +15,9 @@ from f0make.cache.rights import Rights
 from f0make.cache.variant import variant_of
 from f0make.errors import NO_ROOM
 from f0make.files.atomic import write_atomic
-from f0make.files.digest import tree_token
 from f0make.lean import Protocol
 from f0make.state import log, sealed
-from f0make.state.validate_record import valid_record
+from f0make.state.validate_record import own_trees, valid_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,10 +161,7 @@ def foreign_record(data: bytes, key: str | None = None) -> dict[str, Any] | None
     if found is None or found[0] != "record" or not valid_record(found[1]):
         return None
     record: dict[str, Any] = found[1]
-    outputs, trees = record.get("outputs", {}), record.get("trees", {})
-    if key not in (None, record["key"]) or any(
-        tree_token(tree) != outputs[path] for path, tree in trees.items()
-    ):
+    if key not in (None, record["key"]) or not own_trees(record.get("outputs", {}), record.get("trees", {})):
         return None
     return record
 

@@ -16,6 +16,7 @@ from f0make.files.sha import sha256
 from f0make.lean import dataclass, field
 from f0make.model import Instance
 from f0make.plan.decide import ABSENT, SETTLES
+from f0make.state.validate_record import valid_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class Attempts:
         return None
 
     def _discovered(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> list[str]:
-        """What the step discovered beyond what it declares and what its key has."""
+        """What the step discovered beyond what it declares and what its key has, as far as a file can have that name."""
         if not outcome.discovered:
             return []
         bundle = attempt.bundle
@@ -256,6 +257,7 @@ class Attempts:
             and path not in own
             and path not in keyed
             and not path.startswith(tuple(trees))
+            and valid_place(path)
         ]
 
     def _absent(self, attempt: Attempt, outcome: Outcome) -> list[str]:
@@ -268,7 +270,7 @@ class Attempts:
         return [
             path
             for path in dict.fromkeys(outcome.absent)
-            if path not in keyed and self._run.tokens.of(path) is None
+            if path not in keyed and valid_place(path) and self._run.tokens.of(path) is None
         ]
 
     def objection(self, attempt: Attempt, outcome: Outcome, inputs: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from f0make.compact import loads
 from f0make.lean import dataclass, field
+from f0make.state.validate_record import valid_exit_code, wrong_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,44 +120,15 @@ def report_of(value: Any) -> Report:
     )
     if (report.returned is None) + (report.exited is None) + (not report.error) != 2:
         raise BadReport("it says nothing, or more than one thing, of how the step ended")
-    if not _is_values(report.reads) or not isinstance(report.missing_reads, list):
-        raise BadReport("its reads have another form")
-    for key in report.missing_reads:
-        _text(key)
-    if not isinstance(report.writes, list) or not all(map(_is_write, report.writes)):
-        raise BadReport("its writes have another form")
+    wrong = wrong_context(report.reads, report.missing_reads, report.writes)
+    if wrong:
+        raise BadReport(f"its {wrong} have another form")
     return report
 
 
-def _is_write(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and set(entry) == {"key", "value", "who", "when"}
-        and isinstance(entry["key"], str)
-        and entry["key"] != ""
-        and isinstance(entry["who"], str)
-        and isinstance(entry["when"], (int, float))
-        and 0 <= entry["when"] < 1e12
-        and _is_finite(entry["value"])
-    )
-
-
-def _is_values(value: Any) -> bool:
-    return isinstance(value, dict) and _is_finite(value)
-
-
-def _is_finite(value: Any) -> bool:
-    """Whether no number in ``value`` is one that JSON has not."""
-    if isinstance(value, float):
-        return value - value == 0.0
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, dict) or all(map(_is_finite, value.values()))
-
-
 def _number(value: Any) -> int | None:
-    if value is None or (type(value) is int and -(1 << 63) <= value < 1 << 63):
-        return value
+    if valid_exit_code(value):
+        return None if value is None else int(value)
     raise BadReport("a number has another form")
 
 

@@ -1,24 +1,29 @@
 """What a host says, checked before anything acts on it: the one place where its messages become values. Pure.
 
-A host may falsify the results of its own steps and may refuse. It may not name what it was not given, send numbers
-that are none, or make f0make keep more than it has announced. Everything else here raises `wire.Garbled`.
+A host may falsify the results of its own steps and may refuse. It may not name what it was not given, send what no record
+could hold (`state.validate_record`), or make f0make keep more than it has announced. Everything else here raises `wire.Garbled`.
 """
 
 from __future__ import annotations
 
-import math
-import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from f0make.execution.bundle import Bundle, Outcome
-from f0make.files.digest import EMPTY_DIR, blob_of, tree_token
-from f0make.files.workspace import marks
+from f0make.files.digest import EMPTY_DIR, blob_of
 from f0make.remote import outbox, wire
 from f0make.remote.attempt import LONGEST_LOG
-from f0make.state.validate_record import valid_outputs
+from f0make.state.validate_record import (
+    own_trees,
+    valid_digest,
+    valid_exit_code,
+    valid_name,
+    valid_place,
+    valid_texts,
+    wrong_result,
+)
 
 LIMITS = {
     wire.UP: 64 << 10,
@@ -41,11 +46,11 @@ _SYSTEM = ("/usr/", "/lib", "/opt/", "/nix/", "/gnu/")
 _TEXT = 2000
 """Characters of a message that is shown to people."""
 _MOST_SLOTS = 4096
-_HEX = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"(3\.\d{1,3})?")
 _INTEGER = 2**63 - 1
-_YEAR_9999 = 253402300800.0
-_CENTURY = 100 * 366 * 86400.0
+_MEASURES = ("started", "seconds", "cpu_seconds", "peak_mem", "read", "written")
+_RESULT = ("outputs", "trees", "times", "modes", "reads", "missing_reads", "writes", *_MEASURES)
+"""Fields of an outcome that become fields of a record."""
 
 
 @dataclass(slots=True)
@@ -100,7 +105,7 @@ def digests_of(payload: bytes | memoryview, known: Callable[[str], bool], what: 
     found = wire.value_of(payload)
     _need(isinstance(found, list), "a list of digests is none")
     for digest in found:
-        _need(isinstance(digest, str) and _HEX.fullmatch(digest) is not None, "a digest is none")
+        _need(valid_digest(digest), "a digest is none")
         _need(known(digest), what)
     return list(dict.fromkeys(found))
 
@@ -148,7 +153,7 @@ def prints_of(payload: bytes | memoryview, host: str, asked: Mapping[int, int]) 
     number, texts, error = found
     _need(type(number) is int and number in asked, "it answers what it was not asked")
     if texts is not None:
-        _need(_are_texts(texts) and len(texts) == asked[number], "it answers something else")
+        _need(valid_texts(texts) and len(texts) == asked[number], "it answers something else")
     return Prints(host, number, texts, line(error))
 
 
@@ -166,18 +171,14 @@ def check(bundle: Bundle, outcome: Outcome) -> None:
         _need(isinstance(getattr(outcome, name), bool), f"{name} is neither true nor false")
     _need(not (outcome.ok and outcome.lost), "a result is lost and good")
     outcome.message = line(outcome.message)
-    if outcome.exit_code is not None:
-        _integer(outcome.exit_code, "an exit code", -255, 2**32)
+    _need(valid_exit_code(outcome.exit_code), "an exit code is none")
     if outcome.signal is not None:
         _integer(outcome.signal, "a signal", 1, 64)
-    _number(outcome.started, "started", _YEAR_9999)
-    for name in ("seconds", "cpu_seconds"):
-        _number(getattr(outcome, name), name, _CENTURY)
-    for name in ("peak_mem", "read", "written"):
-        _integer(getattr(outcome, name), name, 0, _INTEGER)
-    _need(outcome.log == "" or _is_hex(outcome.log), "its log is no digest")
+    _need(outcome.log == "" or valid_digest(outcome.log), "its log is no digest")
+    wrong = wrong_result({name: getattr(outcome, name) for name in _RESULT})
+    _need(not wrong, f"its {wrong} are none")
+    _need(all(getattr(outcome, name) is not None for name in _MEASURES), "it lacks a time or a size")
     _outputs(bundle, outcome)
-    _context(outcome)
     _discovered(bundle, outcome)
     _need(outcome.strays == [], "it watches steps")
     # Stamps of files on another machine mean nothing here; where a step ran is known here.
@@ -187,29 +188,12 @@ def check(bundle: Bundle, outcome: Outcome) -> None:
 def _outputs(bundle: Bundle, outcome: Outcome) -> None:
     declared = dict(bundle.outputs)
     outputs, trees = outcome.outputs, outcome.trees
-    _need(valid_outputs(outputs, trees), "its outputs are none")
     _need(outputs.keys() <= declared.keys(), "it reports outputs that its step does not have")
     _need(not outcome.ok or outputs.keys() == declared.keys(), "a good result lacks an output")
+    _need(own_trees(outputs, trees), "a directory is not what it says")
     for path, token in outputs.items():
         _need("+" not in token, f"the output {path!r} is more than a link's text")
-        tree = trees.get(path)
-        _need(tree is None or tree_token(tree) == token, f"the directory {path!r} is not what it says")
-        _need(
-            not outcome.ok or declared[path] == (tree is not None), f"the output {path!r} is of another kind"
-        )
-    noted = {"outputs": outputs, "trees": trees, "times": outcome.times, "modes": outcome.modes}
-    _need(marks.sound(noted), "times or rights of its outputs are none")
-
-
-def _context(outcome: Outcome) -> None:
-    _need(_are_texts(outcome.missing_reads), "its reads are none")
-    _need(isinstance(outcome.reads, dict), "its reads are none")
-    _need(isinstance(outcome.writes, list), "its writes are none")
-    for write in outcome.writes:
-        _need(isinstance(write, dict) and write.keys() == {"key", "value", "who", "when"}, "a write is none")
-        _need(isinstance(write["key"], str) and write["key"] != "", "a write has no key")
-        _need(isinstance(write["who"], str), "a write is nobody's")
-        _number(write["when"], "the time of a write", _YEAR_9999)
+        _need(not outcome.ok or declared[path] == (path in trees), f"the output {path!r} is of another kind")
 
 
 def _discovered(bundle: Bundle, outcome: Outcome) -> None:
@@ -217,23 +201,17 @@ def _discovered(bundle: Bundle, outcome: Outcome) -> None:
 
     It looks for modules in what is its workspace, and no further.
     """
-    _need(_are_texts(outcome.discovered), "its prerequisites are none")
+    _need(valid_texts(outcome.discovered), "its prerequisites are none")
     given = {*bundle.contents, *bundle.modules}
     outcome.discovered = [
-        path for path in outcome.discovered if path in given or _below(path, bundle.trees) or _of_system(path)
+        path
+        for path in outcome.discovered
+        if valid_place(path) and (path in given or path.startswith(_SYSTEM) or _below(path, bundle.trees))
     ]
-    _need(_are_texts(outcome.absent), "what it did not find is none")
-    outcome.absent = [path for path in outcome.absent if _within(path)]
+    _need(valid_texts(outcome.absent), "what it did not find is none")
+    outcome.absent = [path for path in outcome.absent if valid_name(path)]
     version = outcome.python
     _need(isinstance(version, str) and _VERSION.fullmatch(version), "its Python has no version")
-
-
-def _within(path: str) -> bool:
-    return not path.startswith(("/", "../")) and "\0" not in path and os.path.normpath(path) == path
-
-
-def _of_system(path: str) -> bool:
-    return path.startswith(_SYSTEM) and "\0" not in path and os.path.normpath(path) == path
 
 
 def _below(path: str, directories: Collection[str]) -> bool:
@@ -252,22 +230,9 @@ def _tokens(outcome: Outcome) -> list[str]:
     return found
 
 
-def _are_texts(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(text, str) for text in found)
-
-
-def _is_hex(text: Any) -> bool:
-    return isinstance(text, str) and _HEX.fullmatch(text) is not None
-
-
 def _integer(value: Any, what: str, least: int, most: int) -> int:
     _need(type(value) is int and least <= value <= most, f"{what} is no number between {least} and {most}")
     return int(value)
-
-
-def _number(value: Any, what: str, most: float) -> None:
-    good = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= most
-    _need(good, f"{what} is no number that can be")
 
 
 def _need(condition: object, what: str) -> None:

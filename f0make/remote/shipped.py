@@ -89,6 +89,7 @@ MODULES = (
     "state/__init__.py",
     "state/sealed.py",
     "state/user_key.py",
+    "state/validate_record.py",
 )
 """Files of f0make that an agent is made of. Standard library only, and readable by Python 3.9."""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
+from f0make.compact import loads
 from f0make.execution.bundle import Bundle, Outcome
 from f0make.lean import fields
 
@@ -88,15 +89,11 @@ def message(kind: int, value: Any) -> bytes:
 
 
 def value_of(payload: bytes | memoryview) -> Any:
-    """The JSON value of a message. Raises Garbled, also for the numbers that JSON does not have (NaN, Infinity)."""
+    """The JSON value of a message. Raises Garbled, also for what the record log could not hold (`compact.loads`)."""
     try:
-        return json.loads(bytes(payload), parse_constant=_no_number)
+        return loads(bytes(payload))
     except (ValueError, RecursionError) as error:
         raise Garbled(str(error)) from None
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
 
 
 def bundle_message(bundle: Bundle) -> bytes:

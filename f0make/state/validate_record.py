@@ -1,14 +1,16 @@
 """Whether what others may have written has the form that f0make writes itself. Pure.
 
-Everything that is read back passes here before it is used: lines of the logs in `.f0make` (a clone, a tarball or a shared
-disk may have brought them), records of shared caches, and trees and outcomes of hosts. What does not fit counts as if
-it were not there. `state.log.decode` has seen to the JSON itself: its depth, its numbers, text that cannot be encoded.
+Everything that comes from elsewhere passes here before it is used: lines of the logs in `.f0make` (a clone, a tarball or a
+shared disk may have brought them), records of shared caches, what hosts and workers of clusters answer, and what a python
+step says of itself. What does not fit counts as if it were not there. Forms stand here and nowhere else, so that whatever is
+taken from a host can be read back from the log; what an answer may say about *its* step is seen to by `remote.answers`.
+`compact.loads` has seen to the JSON itself: its depth, its numbers, text that cannot be encoded. Part of what is sent to hosts.
 """
 
 from __future__ import annotations
 
 from f0make import STATE
-from f0make.files.digest import EMPTY_DIR
+from f0make.files.digest import EMPTY_DIR, tree_token
 from f0make.files.workspace.marks import sound
 
 TYPE_CHECKING = False
@@ -28,9 +30,11 @@ MOST_BYTES = 1 << 62
 _HEX = "0123456789abcdef"
 _SECONDS = ("seconds", "cpu_seconds", "energy_kwh", "carbon_g", "saved_seconds", "saved_energy_kwh")
 _SIZES = ("peak_mem", "read", "written", "attempt")
-_TEXTS = ("step", "run", "host", "reason", "variant")
+_TEXTS = ("step", "run", "host", "reason", "variant", "python")
 _CLOCK = 1e11
 """Unix time; the year 5138."""
+_WORD = 1 << 63
+"""What a function returns, or a process ends with, lies between this and its negative."""
 
 
 def valid_path(path: Any) -> bool:
@@ -93,27 +97,45 @@ def valid_outputs(outputs: Any, trees: Any) -> bool:
     return len(outputs) < 2 or not _nested(outputs)
 
 
+def own_trees(outputs: Mapping[str, str], trees: Mapping[str, dict[str, str]]) -> bool:
+    """Whether each of ``trees`` (valid ones) is the directory that the token of its output says."""
+    return all(tree_token(tree) == outputs[path] for path, tree in trees.items())
+
+
 def valid_record(record: Any) -> bool:
     """Whether ``record`` has the form of a record."""
-    if not _has_instance(record) or not _is_key(record.get("key")):
+    if not _has_instance(record) or not valid_digest(record.get("key")):
         return False
     get = record.get
-    if not valid_outputs(get("outputs", {}), get("trees", {})) or not valid_measures(record):
-        return False
     if not valid_parts(get("parts", {})) or not _map_of(get("inputs", {}), valid_place, _is_short):
         return False
     if not _map_of(get("discovered", {}), valid_place, _is_short):
         return False
-    if not _map_of(get("sources", {}), _is_text, _is_key) or not _map_of(
-        get("test_meta", {}), _is_text, _is_text
-    ):
+    if not _map_of(get("sources", {}), _is_text, valid_digest):
         return False
-    if not sound(record):
-        return False
-    reads, missing, writes = get("reads", {}), get("missing_reads", []), get("writes", [])
-    if type(reads) is not dict or type(missing) is not list or type(writes) is not list:
-        return False
-    return all(map(_is_text, missing)) and all(map(_is_write, writes))
+    return _map_of(get("test_meta", {}), _is_text, _is_text) and not wrong_result(record)
+
+
+def wrong_result(result: Mapping[str, Any]) -> str:
+    """What of ``result`` has another form than a record's has, in words; empty when all is well.
+
+    It may be a record, or the fields of an outcome, which become one.
+    """
+    get = result.get
+    if not valid_outputs(get("outputs", {}), get("trees", {})):
+        return "outputs"
+    if not sound(result):
+        return "times or rights of its outputs"
+    if not valid_measures(result):
+        return "times, sizes or names"
+    return wrong_context(get("reads", {}), get("missing_reads", []), get("writes", []))
+
+
+def wrong_context(reads: Any, missing: Any, writes: Any) -> str:
+    """Which of what a step read from the context, asked for in vain and wrote has another form; empty: none."""
+    if type(reads) is not dict or not valid_texts(missing):
+        return "reads"
+    return "" if type(writes) is list and all(map(_is_write, writes)) else "writes"
 
 
 def valid_measures(record: Mapping[str, Any]) -> bool:
@@ -131,6 +153,21 @@ def valid_measures(record: Mapping[str, Any]) -> bool:
     return _is_number(get("started"), _CLOCK)
 
 
+def valid_digest(text: Any) -> bool:
+    """Whether ``text`` is a SHA-256 in hex."""
+    return type(text) is str and _is_hex(text)
+
+
+def valid_texts(texts: Any) -> bool:
+    """Whether ``texts`` is a list of texts."""
+    return type(texts) is list and all(map(_is_text, texts))
+
+
+def valid_exit_code(code: Any) -> bool:
+    """Whether ``code`` is what a process or a function can have ended with; None where nothing is known."""
+    return code is None or (type(code) is int and -_WORD <= code < _WORD)
+
+
 def valid_parts(parts: Any) -> bool:
     """Whether ``parts`` can be those of a key (`f0make.key`): what is text there is text."""
     if type(parts) is not dict:
@@ -139,7 +176,7 @@ def valid_parts(parts: Any) -> bool:
         if type(value) is str:
             continue
         if name == "outputs":
-            if type(value) is not list or not all(map(_is_text, value)):
+            if not valid_texts(value):
                 return False
         elif not (name == "success" or name.startswith("args.") or (value is None and name == "code")):
             return False
@@ -157,7 +194,7 @@ def valid_run(run: Any) -> bool:
     if type(run) is not dict or not valid_measures(run) or not _is_text(run.get("recipe", "")):
         return False
     targets, failures = run.get("targets", []), run.get("failures", {})
-    if type(targets) is not list or not all(map(_is_text, targets)):
+    if not valid_texts(targets):
         return False
     if not all(_is_number(run.get(name), MOST_BYTES) for name in _COUNTS):
         return False
@@ -208,7 +245,7 @@ def _fail(payload: Any) -> bool:
 
 
 def _forget(payload: Any) -> bool:
-    if type(payload) is not dict or not _is_key(payload.get("key")):
+    if type(payload) is not dict or not valid_digest(payload.get("key")):
         return False
     instances, variant = payload.get("instances", []), payload.get("variant")
     return (
@@ -251,13 +288,14 @@ def _is_instance(name: Any) -> bool:
 
 
 def _is_failure(about: Any) -> bool:
-    return type(about) is dict and valid_measures(about) and _is_number(about.get("exit_code"), 1 << 32)
+    return type(about) is dict and valid_measures(about) and valid_exit_code(about.get("exit_code"))
 
 
 def _is_write(write: Any) -> bool:
     return (
         type(write) is dict
         and type(write.get("key")) is str
+        and write["key"] != ""
         and "value" in write
         and type(write.get("who", "")) in (str, type(None))
         and _is_number(write.get("when"), _CLOCK)
@@ -274,10 +312,6 @@ def _is_text(value: Any) -> bool:
 
 def _is_short(token: Any) -> bool:
     return type(token) is str and len(token) <= MOST_TOKEN
-
-
-def _is_key(key: Any) -> bool:
-    return type(key) is str and _is_hex(key)
 
 
 def _is_hex(text: str) -> bool:

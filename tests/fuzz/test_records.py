@@ -12,11 +12,15 @@ from typing import Any
 
 from f0make.cache.http.action import NotAnAction, parse
 from f0make.cache.shared import ActionCache, foreign_record
+from f0make.execution.bundle import Bundle, Outcome
 from f0make.files.digest import tree_token
+from f0make.lean import fields
+from f0make.remote import answers
+from f0make.remote.wire import Garbled
 from f0make.state import log
 from f0make.state.runs import read_runs
 from f0make.state.store import Store
-from f0make.state.validate_record import valid_path, valid_tree
+from f0make.state.validate_record import valid_line, valid_path, valid_run, valid_tree
 from fuzz.running import fuzz, mutate, odd
 
 KEY, TOKEN = "b" * 64, "a" * 64
@@ -133,6 +137,40 @@ def test_records_of_a_cache() -> None:
                 log.encode("record", record)
 
         fuzz(once)
+
+
+def test_what_is_taken_from_a_host_can_be_read_back() -> None:
+    """An answer that is believed gives a record that holds for the log, and so for every later run."""
+    empty = Outcome("", True)
+    names = [field.name for field in fields(Outcome)]
+    good: dict[str, Any] = {name: getattr(empty, name) for name in names}
+    good |= {name: value for name, value in RECORD.items() if name in names and name != "discovered"}
+    good |= {"token": "t/1", "ok": True, "stored": True, "times": {"f": 5, "d": {"": 7}}, "python": "3.11"}
+    good |= {"discovered": ["in/x", "/usr/include/x.h"], "absent": ["m/__init__.py"]}
+    bundle = Bundle("t/1", "s", "s", 1, "shell", "", outputs=[("d", True), ("f", False)], trees={"in": {}})
+    taken = 0
+
+    def once(source: random.Random) -> None:
+        nonlocal taken
+        values = list(good.values())
+        answer = json.dumps([mutated(values, source) if taken else values, {}])
+        try:
+            outcome, _ = answers.outcome_of(answer.encode(), {"t/1": bundle}.get)
+        except Garbled:
+            return
+        taken += 1
+        record = {name: getattr(outcome, name) for name in RECORD.keys() & set(names)}
+        record |= {"discovered": dict.fromkeys([*outcome.discovered, *outcome.absent], "-")}
+        about = {name: getattr(outcome, name) for name in ("exit_code", "started", "seconds", "peak_mem")}
+        for kind, payload in (
+            ("record", {**record, "key": KEY, "instance": "s"}),
+            ("run", {**RUN, "failures": {"s": about}}),
+        ):
+            found = log.decode(log.encode(kind, payload))
+            assert found is not None and (valid_line(*found) if kind == "record" else valid_run(found[1]))
+
+    fuzz(once)
+    assert taken > 1
 
 
 def test_a_log_that_came_with_the_workspace() -> None:

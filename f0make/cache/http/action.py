@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from f0make.lean import dataclass
+from f0make.state.validate_record import valid_digest
 
 JSON = "application/json"
 PROTOBUF = "application/octet-stream"
@@ -62,7 +63,7 @@ def parse(data: bytes) -> list[OutputFile]:
         files = _from_json(data) if data.lstrip()[:1] == b"{" else list(_from_protobuf(data))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError):
         raise NotAnAction("what lies under the key is no ActionResult") from None
-    if any(len(f.digest) != 64 or f.digest.strip("0123456789abcdef") or f.size < 0 for f in files):
+    if any(not valid_digest(f.digest) or f.size < 0 for f in files):
         raise NotAnAction("an ActionResult names a blob by something that is no SHA-256 digest")
     return files
 

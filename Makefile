@@ -26,7 +26,7 @@ test: $(VENV)/.developing
 FUZZ ?= 600
 
 fuzz: $(VENV)/.developing
-	F0MAKE_FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
+	F0MAKE_FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest -n $(JOBS) tests/property/fuzz
 
 check: $(VENV)/.developing
 	$(BIN)/ruff format --check .

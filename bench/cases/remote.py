@@ -19,8 +19,8 @@ from pathlib import Path
 from bench.measure import Command, alternately, once
 from bench.setting import Setting, counted
 from bench.table import Row
-from tests.sshd.client import Client
-from tests.sshd.host import Host, namespaces, unavailable
+from tests.support.sshd.client import Client
+from tests.support.sshd.host import Host, namespaces, unavailable
 
 SLOTS = 2
 """Steps at one time on each of two hosts."""

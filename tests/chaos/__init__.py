@@ -1,4 +1,1 @@
-"""Chaos among hosts: connections are cut and stalled, servers, agents and f0make itself killed, and all must come right.
-
-`python -m tests.chaos 100` runs 100 rounds, `--seed N` repeats them.
-"""
+"""What holds when processes are killed, hosts fail and answers lie."""

@@ -1,0 +1,1 @@
+"""Tests, in rooms: CONTRIBUTING.md says which test belongs where."""

@@ -1,0 +1,1 @@
+"""Whether the benchmarks themselves still run."""

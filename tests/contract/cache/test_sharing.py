@@ -1,0 +1,152 @@
+"""Two runs at one time, a cache for several workspaces, and verbs that only look."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.contract_tools import TRACE, Traced, listing, wait_for
+from tests.support.f0 import F0
+
+
+@pytest.fixture
+def traced(f0: F0) -> Traced:
+    """An empty workspace."""
+    return Traced(f0.workspace)
+
+
+COPY = f"""\
+steps:
+  - name: copy
+    inputs: in.txt
+    outputs: out.txt
+    run: |
+      {TRACE}
+      cat in.txt > out.txt
+"""
+
+
+# Two runs in one workspace.
+
+HOLD = "steps:\n  - name: hold\n    outputs: held\n    run: touch started; while [ ! -e go ]; do sleep 0.02; done; touch held\n"
+
+
+def test_a_second_run_exits_with_4_or_waits(traced: Traced) -> None:
+    traced.recipe(HOLD)
+    first = traced.start("run", "recipe.yaml")
+    try:
+        wait_for(lambda: traced.exists("started"))
+        # It does not wait: the first one ends when this test says so.
+        second = traced("run", "recipe.yaml")
+        assert second.code == 4 and str(first.pid) in second.stderr
+        # Looking is allowed.
+        for args in (
+            ("plan", "recipe.yaml"),
+            ("status",),
+            ("list", "recipe.yaml"),
+            ("run", "recipe.yaml", "-n"),
+        ):
+            assert traced(*args).code == 0, args
+        third = traced.start("run", "recipe.yaml", "--wait", "--json")
+        time.sleep(0.3)
+        assert third.poll() is None
+        traced.write("go", "")
+        stdout, stderr = third.communicate(timeout=20)
+        assert third.returncode == 0 and '"current"' in stdout, (stdout, stderr)
+        assert first.wait(20) == 0
+    finally:
+        traced.write("go", "")
+        first.communicate(timeout=20)
+    assert traced.exists("held")
+
+
+def test_two_workspaces_share_a_cache_at_the_same_time(f0: F0) -> None:
+    recipe = (
+        "steps:\n  - name: a\n    foreach:\n      n:\n        range: 1..12\n    outputs: out/${{ n }}\n"
+        "    run: head -c 20000 /dev/zero > ${{ outputs }}; echo ${{ n | int // 2 }} >> ${{ outputs }}\n"
+    )
+    places = [Traced(f0.workspace / name) for name in ("one", "two")]
+    for place in places:
+        place.recipe(recipe)
+    for _ in range(2):
+        runs = [place.start("run", "recipe.yaml", "--cache", "../cache", "-j2", "--json") for place in places]
+        for run in runs:
+            stdout, stderr = run.communicate(timeout=30)
+            assert run.returncode == 0, (stdout, stderr)
+        contents = [{p: (q.workspace / "out" / str(p)).read_bytes() for p in range(1, 13)} for q in places]
+        assert contents[0] == contents[1]
+        for place in places:
+            place.remove("out")
+    assert places[0]("cache", "verify", "--cache", "../cache").code == 0
+
+
+# Looking changes nothing.
+
+LOOKING = [
+    ("plan", "recipe.yaml"),
+    ("plan", "recipe.yaml", "--json", "-v"),
+    ("why", "recipe.yaml", "copy"),
+    ("status",),
+    ("graph", "recipe.yaml", "--dot"),
+    ("graph", "recipe.yaml", "--json"),
+    ("run", "recipe.yaml", "-n"),
+    ("run", "recipe.yaml", "--dry-run", "--json", "--force", "copy"),
+    ("list", "recipe.yaml"),
+    ("log", "copy"),
+    ("history",),
+    ("context",),
+]
+
+
+def test_what_another_workspace_made_replaces_f0makes_own_and_displaces_nothing(f0: F0) -> None:
+    places = []
+    for name in ("one", "two"):
+        place = Traced(f0.workspace / name)
+        place.workspace.mkdir()
+        place.recipe(COPY)
+        place.write("in.txt", "first\n")
+        place.run("--cache", "../cache")
+        places.append(place)
+    for place, status in zip(places, ("ran", "restored"), strict=True):
+        place.write("in.txt", "second\n")
+        found = place.run("--cache", "../cache")
+        assert found.states == {"copy": status} and place.read("out.txt") == "second\n"
+        assert not place.displaced() and "displaced" not in found.stderr
+    places[1].write("in.txt", "first\n")
+    assert places[1].run("--cache", "../cache").states == {"copy": "restored"}
+    places[1].write("out.txt", "by hand\n")
+    assert places[1].run("--cache", "../cache").states == {"copy": "restored"}
+    assert places[1].displaced() == {"out.txt": "by hand\n"}
+
+
+@pytest.mark.parametrize("state", ["new", "current", "work", "killed"])
+def test_looking_changes_nothing_on_disk(traced: Traced, state: str) -> None:
+    traced.recipe(COPY + "    fingerprint:\n      - touch executed; echo 1\n")
+    traced.write("in.txt", "1\n")
+    if state != "new":
+        traced.run()
+        traced.remove("executed")
+        traced.executed()
+    if state == "work":
+        traced.write("in.txt", "2\n")
+        traced.write("out.txt", "altered\n")
+    if state == "killed":
+        traced.write("in.txt", "2\n")
+        traced.edit("recipe.yaml", "cat in.txt > out.txt", "cat in.txt > out.txt; touch half; sleep 30")
+        run = traced.start("run", "recipe.yaml")
+        wait_for(lambda: traced.exists("half"))
+        run.kill()
+        run.communicate()
+        (traced.workspace / "executed").unlink()
+        time.sleep(0.5)  # Its workers notice that it is gone and end.
+        traced.executed()
+    before = listing(traced.workspace)
+    for args in LOOKING:
+        result = traced(*args)
+        assert result.code in ((0,) if state != "new" or args[0] in ("plan", "run") else (0, 1, 2))
+        after = listing(traced.workspace)
+        assert after == before, (args, {k for k in {*before, *after} if before.get(k) != after.get(k)})
+    assert traced.executed() == [] and not traced.exists("executed")
+    if state == "new":
+        assert not traced.exists(".f0make")

@@ -1,5 +1,0 @@
-"""Random edits of small worlds, after each of which a run must leave what a run from scratch leaves, and do nothing needless.
-
-``python -m tests.edits [COUNT [SEED]]`` makes so many edits. A world is a class with the methods of `base.World`; `WORLDS`
-lists them.
-"""

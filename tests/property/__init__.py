@@ -1,0 +1,1 @@
+"""What holds for everything that Hypothesis or a random source can think of."""

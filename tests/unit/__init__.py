@@ -1,0 +1,1 @@
+"""Examples for one part of f0make, called from Python."""

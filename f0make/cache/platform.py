@@ -7,9 +7,9 @@ with `any_platform: yes` says that its result is the same everywhere.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 
+from f0make.cache.machine import machine
 from f0make.files.sha import sha256
 
 TYPE_CHECKING = False
@@ -19,26 +19,16 @@ if TYPE_CHECKING:
     from f0make.cache.shared import SharedRecords
     from f0make.model import Instance
 
-_SAME = {"amd64": "x86_64", "arm64": "aarch64"}
 
+def key_there(key: str, instance: Instance, place: str, python: str) -> str:
+    """The key under which a shared cache has the records of ``instance`` with ``key``.
 
-def machine() -> str:
-    """System and architecture, such as ``linux x86_64``."""
-    if hasattr(os, "uname"):
-        found = os.uname().machine.lower()
-    else:
-        import platform
-
-        found = platform.machine().lower()
-    return f"{sys.platform} {_SAME.get(found, found)}"
-
-
-def key_there(key: str, instance: Instance, python: str) -> str:
-    """The key under which a shared cache has the records of ``instance`` with ``key``, run by Python ``python``."""
+    ``place`` is the machine that it ran on (`machine`), ``python`` the minor version of the Python that ran it.
+    """
     if instance.any_platform:
         return key
     suffix = f" python {python}" if instance.module is not None else ""
-    return sha256(f"{key} {machine()}{suffix}".encode("utf-8", "replace")).hexdigest()
+    return sha256(f"{key} {place}{suffix}".encode("utf-8", "replace")).hexdigest()
 
 
 class ForPlatform:
@@ -51,13 +41,16 @@ class ForPlatform:
         self._there: dict[str, str] = {}
         self._here: dict[str, str] = {}
 
-    def at(self, key: str, instance: Instance, python: str = "") -> None:
-        """``key`` is that of ``instance``, which has run in a Python ``python`` where that is known."""
-        if python or key not in self._there:
-            if instance.module is not None:
-                python = python or self._python(instance.python)
-            there = self._there[key] = key_there(key, instance, python)
+    def at(self, key: str, instance: Instance) -> None:
+        """``key`` is that of ``instance``: what is asked for is what this machine would make."""
+        if key not in self._there:
+            there = self._there[key] = self._key_there(key, instance, "", "")
             self._here[there] = key
+
+    def _key_there(self, key: str, instance: Instance, place: str, python: str) -> str:
+        if instance.module is not None and not python:
+            python = self._python(instance.python)
+        return key_there(key, instance, place or machine(), python)
 
     def _python(self, declared: str | None) -> str:
         """The minor version of the Python that a python step with ``declared`` interpreter would run in here."""
@@ -86,9 +79,12 @@ class ForPlatform:
         """As `SharedRecords.wait`."""
         self.shared.wait(self._there.get(key, key))
 
-    def put(self, key: str, record: dict[str, Any]) -> None:
-        """As `SharedRecords.put`."""
-        there = self._there[key]
+    def put(self, record: dict[str, Any], instance: Instance, place: str = "", python: str = "") -> None:
+        """Add ``record``, what ``instance`` came to at ``place`` in a Python ``python``; empty: what this machine has.
+
+        Where a host or a worker ran it, that is the platform that it fits. Raises as `SharedRecords.put`.
+        """
+        there = self._key_there(record["key"], instance, place, python)
         self.shared.put(there, {**record, "key": there})
 
     def listen(self, listener: Callable[[str], None]) -> None:

@@ -332,8 +332,7 @@ class Attempts:
         record.update(attempt.cost)
         run.session.store.append_record(record)
         if run.decider.shared is not None and outcome.stored and self._for_others(record):
-            run.decider.shared.at(record["key"], instance, outcome.python)
-            run.decider.shared.put(record["key"], record)
+            run.decider.shared.put(record, instance, outcome.machine, outcome.python)
         return record
 
     def _for_others(self, record: dict[str, Any]) -> bool:

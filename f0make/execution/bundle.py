@@ -121,6 +121,8 @@ class Outcome:
     """Paths at which a python step looked for modules in vain."""
     python: str = ""
     """The version of a python step's interpreter, as ``3.11``."""
+    machine: str = ""
+    """System and architecture of another place that it ran at (`cache.machine`); empty: this machine's."""
     reads: dict[str, Any] = field(default_factory=dict)
     """Context keys read -> value seen (absent keys are in ``missing_reads``)."""
     missing_reads: list[str] = field(default_factory=list)

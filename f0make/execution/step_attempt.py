@@ -198,6 +198,7 @@ class Attempt:
         if report is not None:
             outcome.reads, outcome.missing_reads = report.reads, report.missing_reads
             outcome.writes = report.writes
+            outcome.python = outcome.python or report.python
         outcome.discovered = self._paths(heard.code)
         outcome.absent = self._paths(heard.absent)
 

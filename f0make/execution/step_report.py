@@ -37,6 +37,8 @@ class Report:
     reads: dict[str, Any] = field(default_factory=dict)
     missing_reads: list[str] = field(default_factory=list)
     writes: list[dict[str, Any]] = field(default_factory=list)
+    python: str = ""
+    """The version of its interpreter, as ``3.11``."""
 
 
 class Listener:
@@ -117,6 +119,7 @@ def report_of(value: Any) -> Report:
         reads=value.get("reads", {}),
         missing_reads=value.get("missing_reads", []),
         writes=value.get("writes", []),
+        python=_version(value.get("python", "")),
     )
     if (report.returned is None) + (report.exited is None) + (not report.error) != 2:
         raise BadReport("it says nothing, or more than one thing, of how the step ended")
@@ -130,6 +133,13 @@ def _number(value: Any) -> int | None:
     if valid_exit_code(value):
         return None if value is None else int(value)
     raise BadReport("a number has another form")
+
+
+def _version(value: Any) -> str:
+    text = _text(value)
+    if text and not (text[:2] == "3." and len(text) < 6 and text.isascii() and text[2:].isdecimal()):
+        raise BadReport("the version of its Python has another form")
+    return text
 
 
 def _text(value: Any) -> str:

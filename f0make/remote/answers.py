@@ -47,6 +47,7 @@ _TEXT = 2000
 """Characters of a message that is shown to people."""
 _MOST_SLOTS = 4096
 _VERSION = re.compile(r"(3\.\d{1,3})?")
+_MACHINE = re.compile(r"([a-z0-9_]{1,32} [a-z0-9_.-]{1,64})?")
 _INTEGER = 2**63 - 1
 _MEASURES = ("started", "seconds", "cpu_seconds", "peak_mem", "read", "written")
 _RESULT = ("outputs", "trees", "times", "modes", "reads", "missing_reads", "writes", *_MEASURES)
@@ -212,6 +213,8 @@ def _discovered(bundle: Bundle, outcome: Outcome) -> None:
     outcome.absent = [path for path in outcome.absent if valid_name(path)]
     version = outcome.python
     _need(isinstance(version, str) and _VERSION.fullmatch(version), "its Python has no version")
+    place = outcome.machine
+    _need(isinstance(place, str) and _MACHINE.fullmatch(place), "its machine is none")
 
 
 def _below(path: str, directories: Collection[str]) -> bool:

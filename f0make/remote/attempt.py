@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.cache.machine import machine
 from f0make.errors import NO_ROOM
 from f0make.execution import inherited
 from f0make.execution.bundle import Bundle, Outcome
@@ -94,6 +95,7 @@ def run_attempt(
             store=store.directory if isinstance(store, Blobs) else None,
         )
         outcome = _run(inner, directory.temporary, environ, runner)
+        outcome.machine = machine()
         _keep(inner, outcome, store)
         return outcome
     except BlobError:

@@ -14,6 +14,7 @@ MODULES = (
     "__init__.py",
     "cache/__init__.py",
     "cache/blobs.py",
+    "cache/machine.py",
     "cache/private.py",
     "cache/reflink.py",
     "cache/rights.py",

@@ -39,6 +39,7 @@ def run(request: dict[str, Any]) -> None:
     )
     ctx = Context(request["context"], foreign=request["foreign_keys"], step=step)
     report = ending.Report(ctx)
+    report.said["python"] = "{}.{}".format(*sys.version_info)
     tracing.start()
     me = os.getpid()
     try:

@@ -111,6 +111,8 @@ LIES = {
     "prerequisites that are none": lambda b: outcome(b, discovered=[5]),
     "a log that is a path": lambda b: outcome(b, log="/etc/passwd"),
     "another token": lambda b: outcome(b, token="x/1"),
+    "a machine that is none": lambda b: outcome(b, machine="\x1b[31m"),
+    "a version that is none": lambda b: outcome(b, python="4"),
     "no token": lambda b: outcome(b, token=[1]),
     "an outcome twice": lambda b: outcome(b) + outcome(b),
     "fields that lack": lambda b: text(OUTCOME, [[1, 2], {}]),

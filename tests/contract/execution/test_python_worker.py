@@ -301,3 +301,9 @@ def test_a_step_may_clean_up_when_its_time_is_up(lab: Lab) -> None:
         timeout=0.2,
     )
     assert outcome.message == "timed out after 0.2 s" and (lab.path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("more", [{}, {"secrets": {"A": "hush"}}, {"guard": "audit"}])
+def test_the_interpreter_says_its_version_however_it_was_started(lab: Lab, more: dict[str, Any]) -> None:
+    outcome = call(lab, "def f(): pass\n", **more)
+    assert outcome.ok and outcome.python == f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.contract_tools import wait_for
+from tests.support.contract_tools import Traced, wait_for
 from tests.support.f0 import F0
 from tests.support.remote_tools import Remote, apart, host_events, ran_at
 from tests.support.sshd.host import Host
@@ -531,3 +532,67 @@ def test_a_local_run_says_nothing_of_hosts(f0: F0) -> None:
     f0.recipe(step("echo > out"))
     result = f0.run()
     assert "hosts" not in result.summary and not host_events(result)
+
+
+# What a host makes is, in a shared cache, for machines like the host.
+
+PLATFORMS = """\
+python: /usr/bin/python3
+steps:
+  - name: shell
+    outputs: a.txt
+    run: uname -m > a.txt
+  - name: python
+    module: mod
+    function: main
+    outputs: b.txt
+  - name: fresh
+    secrets: TOKEN
+    module: mod
+    function: fresh
+    outputs: d.txt
+  - name: anywhere
+    any_platform: yes
+    outputs: c.txt
+    run: uname -m > c.txt
+secrets: TOKEN
+"""
+OTHER = {"x86_64": "i686", "aarch64": "armv8l"}.get(os.uname().machine, "")
+"""The machine as which the kernel shows itself to programs of 32 bits."""
+
+
+def as_other() -> bool:
+    """Whether `setarch` can start programs that see another machine."""
+    if not OTHER or shutil.which("setarch") is None:
+        return False
+    done = subprocess.run(["setarch", OTHER, "uname", "-m"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == OTHER
+
+
+@apart
+@pytest.mark.skipif(not as_other(), reason="no other machine can be shown to a program")
+def test_what_a_host_makes_is_for_machines_like_the_host(remote: Remote, tmp_path: Path) -> None:
+    host = remote.fresh("other", sshd=f'ForceCommand exec setarch {OTHER} sh -c "$SSH_ORIGINAL_COMMAND"')
+    remote.hosts(host)
+    cache, env = ("--cache", str(tmp_path / "cache")), {"TOKEN": "token-1"}
+
+    def fill(place: Traced) -> None:
+        place.recipe(PLATFORMS)
+        place.write("mod.py", "def main():\n    open('b.txt', 'w').write('b')\n\n\n" + FRESH)
+
+    fill(Traced(remote.workspace))
+    result = remote.there(*cache, env=env)
+    assert set(ran_at(result).values()) == {"other"} and remote.read("a.txt").strip() == OTHER
+    states = {}
+    for name, prefix in (("same", []), ("like", ["setarch", OTHER])):
+        place = Traced(tmp_path / name)
+        place.workspace.mkdir()
+        place.prefix = prefix
+        fill(place)
+        states[name] = place.run(*cache, env={**env, "HOME": str(remote.client.home)}).states
+    ran = dict.fromkeys(("shell", "python", "fresh"), "ran")
+    assert states["same"] == {**ran, "anywhere": "restored"}
+    assert set(states["like"].values()) == {"restored"}
+
+
+FRESH = "def fresh():\n    open('d.txt', 'w').write('d')\n"

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from f0make.model import Instance
 
 
+IMPLIED = frozenset({"parts", "inputs"})
+"""Fields of a record that its key is the digest of: who finds the record knows them, and nobody else needs to.
+
+They hold what `--set`, `env` and command lines say in clear.
+"""
+
+
 def key_there(key: str, instance: Instance, place: str, python: str) -> str:
     """The key under which a shared cache has the records of ``instance`` with ``key``.
 
@@ -80,12 +87,13 @@ class ForPlatform:
         self.shared.wait(self._there.get(key, key))
 
     def put(self, record: dict[str, Any], instance: Instance, place: str = "", python: str = "") -> None:
-        """Add ``record``, what ``instance`` came to at ``place`` in a Python ``python``; empty: what this machine has.
+        """Add ``record`` without what its key implies: what ``instance`` came to at ``place`` in a Python ``python``; empty: what this machine has.
 
         Where a host or a worker ran it, that is the platform that it fits. Raises as `SharedRecords.put`.
         """
         there = self._key_there(record["key"], instance, place, python)
-        self.shared.put(there, {**record, "key": there})
+        kept = {name: value for name, value in record.items() if name not in IMPLIED}
+        self.shared.put(there, {**kept, "key": there})
 
     def listen(self, listener: Callable[[str], None]) -> None:
         """As `SharedRecords.listen`."""

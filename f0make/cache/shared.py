@@ -106,7 +106,7 @@ class ActionCache:
             if any(map(os.path.islink, (self._root, os.path.dirname(place), place))):
                 raise CacheUnusable(f"{place!r} is reached by a link, and in a cache f0make follows none")
             path = os.path.join(place, variant_of(record))
-            write_atomic(path, log.encode("record", record))
+            write_atomic(path, log.encode("record", record), 0o666)
             self._rights.file(path, 0o644)
         except OSError as error:
             if error.errno in NO_ROOM:

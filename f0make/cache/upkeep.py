@@ -43,7 +43,7 @@ def note_use(directory: str, hits: int, misses: int) -> None:
     if not (hits or misses) or not os.path.isdir(directory):
         return
     try:
-        fd = sealed.open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        fd = sealed.open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             Rights(directory).file(fd, 0o664)
             os.write(fd, log.encode("use", {"hits": hits, "misses": misses}))
@@ -52,7 +52,8 @@ def note_use(directory: str, hits: int, misses: int) -> None:
             os.close(fd)
         if long:
             total = _usage(directory)
-            sealed.write_atomic(path, log.encode("use", {"hits": total[0], "misses": total[1]}))
+            sealed.write_atomic(path, log.encode("use", {"hits": total[0], "misses": total[1]}), 0o666)
+            Rights(directory).file(path, 0o664)
     except OSError:
         pass
 

@@ -20,8 +20,6 @@ _OTHERS = frozenset(
     [
         *(
             "key",
-            "parts",
-            "inputs",
             "discovered",
             "reads",
             "missing_reads",
@@ -81,9 +79,10 @@ def record_of(
     return {n: v for n, v in record.items() if v or n in _ALWAYS or type(v) in _NEVER_EMPTY}
 
 
-def imported(record: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
-    """The record of another workspace as that of ``instance`` here."""
+def imported(record: Mapping[str, Any], instance: Instance, verdict: Verdict) -> dict[str, Any]:
+    """The record of another workspace as that of ``instance`` here, with the parts and inputs that have its key."""
     known = {name: value for name, value in record.items() if name in _OTHERS}
+    known |= {"parts": verdict.parts, "inputs": verdict.inputs}
     return {**known, "instance": instance.name, "step": instance.step.name}
 
 

@@ -286,7 +286,7 @@ class Run:
         record = verdict.record
         if record is not None:
             if verdict.imported:
-                self.session.store.append_record(imported(record, instance))
+                self.session.store.append_record(imported(record, instance, verdict))
             left = {}
             for output in instance.outputs:
                 if self.tokens.on_disk(output.path) is None:
@@ -323,7 +323,7 @@ class Run:
             damaged = error
         if verdict.imported:
             # Not before: it says what f0make has made, and what lay there before was f0make's by another record.
-            self.session.store.append_record(imported(verdict.record, instance))
+            self.session.store.append_record(imported(verdict.record, instance, verdict))
         if damaged is not None:
             self.reporter.note(f"{instance.name}: {damaged}; it runs again")
             verdict.kind, verdict.reason = Kind.RUN, "what the cache held for it was damaged"

@@ -55,7 +55,7 @@ class Journal:
         self._at = len(header)
         self._fd = -1
         try:
-            self._fd = os.open(self.path, _NEW, 0o666)
+            self._fd = os.open(self.path, _NEW, 0o600)
             os.pwrite(self._fd, header.encode("ascii") + b"0 0 0".ljust(_STEP - 1) + b"\n", 0)
         except OSError:
             pass

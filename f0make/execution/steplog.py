@@ -39,10 +39,10 @@ class StepLog:
         if self._fd < 0 or path != self._path:
             self.close()
             try:
-                self._fd = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
+                self._fd = os.open(path, _FLAGS | os.O_TRUNC, 0o600)
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                self._fd = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
+                self._fd = os.open(path, _FLAGS | os.O_TRUNC, 0o600)
             self._path = path
         self._named, self._log = not log, log
         return self._fd

@@ -16,8 +16,8 @@ _KIND, _REGULAR = 0o170000, 0o100000
 """As in the module `stat`, which a run with nothing to do does not import."""
 
 
-def open_regular(path: str, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
-    """A descriptor of the regular file ``path``. Raises OSError, also for a link, a pipe, a device or a directory."""
+def open_regular(path: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """A descriptor of the regular file ``path``; one that is made gets ``mode``. Raises OSError, also for a link, a pipe, a device or a directory."""
     fd = os.open(path, flags | _FLAGS, mode)
     if os.fstat(fd).st_mode & _KIND != _REGULAR:
         os.close(fd)

@@ -124,7 +124,7 @@ def prepare(workspace: str) -> str:
             for text in _set_aside(place):
                 print(f"f0make: {text}", file=sys.stderr)
         if not os.path.lexists(ignore):
-            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 os.write(fd, b"*\n")
             finally:

@@ -40,7 +40,7 @@ class WorkspaceLock:
         home.prepare(self.workspace)
         while True:
             try:
-                fd = open_regular(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                fd = open_regular(self._path, os.O_RDWR | os.O_CREAT)
             except OSError as error:
                 raise home.unusable(self.workspace, error) from None
             try:

@@ -32,7 +32,7 @@ def rewrite(journal: Journal) -> None:
     temporary = f"{journal.path}.new"
     try:
         with open(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb"
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
         ) as file:
             file.write(log.encode(log.HEADER, {"format": log.FORMAT, "id": os.urandom(8).hex()}))
             for line in _kept(journal):

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from f0make.state import log
+from tests.support.cache_server import CacheServer
 from tests.support.contract_tools import TRACE, Traced, listing, wait_for
 from tests.support.f0 import F0
+
+
+@pytest.fixture
+def cache_server() -> Iterator[CacheServer]:
+    """A server that others share."""
+    found = CacheServer()
+    found.start()
+    yield found
+    found.stop()
 
 
 @pytest.fixture
@@ -150,3 +162,75 @@ def test_looking_changes_nothing_on_disk(traced: Traced, state: str) -> None:
     assert traced.executed() == [] and not traced.exists("executed")
     if state == "new":
         assert not traced.exists(".f0make")
+
+
+# What a record of a shared cache says in clear.
+
+TELLING = """\
+config:
+  token: none
+env:
+  PASS: from-the-environment-9
+steps:
+  - name: shell
+    inputs: in.txt
+    outputs: a.txt
+    fingerprint:
+      - echo print-of-a-tool-7
+    run: 'test -n "$PASS"; echo ${{ config.token }} | wc -c > a.txt'
+  - name: python
+    module: mod
+    function: main
+    args:
+      word: ${{ config.token }}
+    outputs: b.txt
+"""
+IN_CLEAR = (b"from-the-environment-9", b"set-value-5", b"print-of-a-tool-7", b"test -n", b"in.txt")
+
+
+@pytest.mark.parametrize("kind", ["directory", "server"])
+def test_a_shared_record_does_not_say_what_its_key_was_made_of(
+    f0: F0, kind: str, cache_server: CacheServer
+) -> None:
+    cache = ("--cache", "../cache" if kind == "directory" else cache_server.url)
+    places = []
+    for name in ("one", "two"):
+        place = Traced(f0.workspace / name)
+        place.workspace.mkdir()
+        place.recipe(TELLING)
+        place.write("in.txt", "first\n")
+        place.write("mod.py", "def main(word):\n    open('b.txt', 'w').write(str(len(word)))\n")
+        places.append(place)
+    one, two = places
+    assert set(one.run(*cache, "--set", "token=set-value-5").states.values()) == {"ran"}
+    told = b"".join(p.read_bytes() for p in (f0.workspace / "cache").rglob("*") if p.is_file())
+    told += b"".join([*cache_server.blobs.values(), *cache_server.actions.values()])
+    assert b"a.txt" in told and not [text for text in IN_CLEAR if text in told]
+    # Who finds it knows all that by itself, and can say later what differs.
+    assert set(two.run(*cache, "--set", "token=set-value-5").states.values()) == {"restored"}
+    assert set(two.run(*cache, "--set", "token=set-value-5", "--rehash").states.values()) == {"current"}
+    two.edit("recipe.yaml", "from-the-environment-9", "another")
+    two.write("in.txt", "second\n")
+    for target, parts in (("shell", ("env.PASS", "input in.txt", "command")), ("python", ("args.word",))):
+        why = two("why", "recipe.yaml", target, "--set", "token=other", *cache).stdout
+        assert all(part in why for part in parts) and "set-value-5" in why, why
+    assert "from-the-environment-9" in two("why", "recipe.yaml", "shell", *cache).stdout
+
+
+def test_what_an_older_record_says_of_its_key_is_not_believed(f0: F0) -> None:
+    """A record with parts, as others wrote and may forge them: what `why` shows is what was there here."""
+    one, two = Traced(f0.workspace / "one"), Traced(f0.workspace / "two")
+    for place in (one, two):
+        place.workspace.mkdir()
+        place.recipe(COPY)
+        place.write("in.txt", "first\n")
+    one.run("--cache", "../cache")
+    (path,) = [p for p in (f0.workspace / "cache/ac").rglob("*") if p.is_file()]
+    decoded = log.decode(path.read_bytes())
+    assert decoded is not None
+    forged = {**decoded[1], "parts": {"command": "rm -rf forged"}, "inputs": {"forged": "0" * 64}}
+    path.write_bytes(log.encode("record", forged))
+    assert two.run("--cache", "../cache").states == {"copy": "restored"}
+    two.edit("recipe.yaml", "cat in.txt", "cat  in.txt")
+    why = two("why", "recipe.yaml", "copy").stdout
+    assert "cat in.txt" in why and "forged" not in why

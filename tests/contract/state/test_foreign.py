@@ -138,6 +138,31 @@ def test_the_key_and_the_state_are_private(traced: Traced) -> None:
     assert key.read_bytes() == first
 
 
+def test_every_file_of_the_state_is_for_its_owner_alone(traced: Traced) -> None:
+    """Also where its directory has become a link's end, or was copied by a tool that gives other rights."""
+    traced.write("mod.py", "def main():\n    print('said')\n")
+    recipe = (
+        "steps:\n  - name: py\n    module: mod\n    function: main\n  - name: bad\n    retries: 1\n    run: echo no; exit 3\n"
+        "  - name: good\n    outputs: o\n    run: echo yes; cat in.txt > o\n"
+    )
+    traced.recipe(recipe)
+    environment = home(traced, "home")
+    for text in ("1", "2", "3"):
+        traced.write("in.txt", text)
+        traced("run", "recipe.yaml", "-k", env=environment)
+    traced.recipe(recipe.replace("exit 3", "exit 0"))
+    for text in ("4", "5"):
+        traced.write("in.txt", text)
+        traced.run(env=environment)
+    state = traced.workspace / ".f0make"
+    files = [path for path in state.rglob("*") if path.is_file() and state / "cache" not in path.parents]
+    assert {"records.log", "runs.log", "lock", "signatures", "steps", ".gitignore"} <= {
+        path.name for path in files
+    }
+    assert {path.parent.name for path in files} >= {"logs", "snapshots"}
+    assert {str(path) for path in files if path.stat().st_mode & 0o077} == set()
+
+
 def test_links_inside_the_state(traced: Traced) -> None:
     """What f0make writes it writes to files of its own; `.f0make` itself may be a link."""
     mine = traced.workspace.parent / "bashrc"

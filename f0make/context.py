@@ -64,6 +64,7 @@ class StepView:
         resources: Mapping[str, float | int] | None = None,
         attempt: int = 1,
         instance: str = "",
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.instance = instance or name
@@ -71,6 +72,8 @@ class StepView:
         self.outputs = outputs if outputs is not None else Paths()
         self.resources = dict(resources or {})
         self.attempt = attempt
+        self.extra = dict(extra or {})
+        """Values of the step's keys that f0make itself only hands on."""
 
 
 class Context:

@@ -61,6 +61,11 @@ def declared_parts(instance: Instance, code: str | None, fingerprints: Sequence[
     required = instance.ctx_has_keys
     if instance.not_empty or instance.exit_codes != [0] or required:
         parts["success"] = [instance.not_empty, instance.exit_codes, required]
+    extra = keyed.get("extra", instance.extra)
+    if extra:
+        from f0make.recipe.keys import extra_parts
+
+        parts.update(extra_parts(extra))
     return parts
 
 

@@ -115,6 +115,19 @@ class Step:
     """``read``, ``write`` -> further paths that `--strict` permits; part of no key."""
     any_platform: bool | str = False
     """Its result is the same on every system, machine and Python."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Keys that no code of f0make's own asks for by name (see `recipe.keys`), those that it has."""
+
+    def value(self, key: str) -> Any:
+        """The value of ``key``, one of the recipe language's; None for one that it has not."""
+        return getattr(self, key) if key in Step.__slots__ else self.extra.get(key)
+
+    def give(self, key: str, value: Any) -> None:
+        """Set ``key``, one of the recipe language's."""
+        if key in Step.__slots__:
+            setattr(self, key, value)
+        else:
+            self.extra[key] = value
 
     def where(self, key: str = "") -> Where:
         """The place of ``key`` (or of the nearest enclosing key that has a place)."""
@@ -203,7 +216,9 @@ class Instance:
     module: str | None = None
     function: str | None = None
     keyed: dict[str, Any] = field(default_factory=dict)
-    """`command`, `shell`, and items of `env` and `args`, as they stand in the key where they use `resources`."""
+    """`command`, `shell`, `extra`, and items of `env` and `args`, as they stand in the key where they use `resources`."""
     named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
     """What ``inputs.NAME`` means, for templates and for ``ctx.step.inputs``; empty for a plain list."""
     named_outputs: dict[str, str | list[str]] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Its step's `extra`, rendered."""

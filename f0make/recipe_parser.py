@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from f0make.model import PathDecl, Recipe, Step
+from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.load import load_mapping, load_recipe
 from f0make.recipe.node import plain
 from f0make.recipe.reader import read
@@ -72,8 +73,10 @@ class RecipeParser:
 def as_mapping(step: Step) -> dict[str, Any]:
     """``step`` as a plain mapping: durations in seconds, sizes in bytes, paths as text; unset keys left out."""
     mapping: dict[str, Any] = {"name": step.name, "type": step.type}
-    for key in _PLAIN:
-        value = getattr(step, key)
+    for key in STEP_KEYS:
+        if key in _OF_THEIR_OWN:
+            continue
+        value = step.value(key)
         if value is not None and value != "" and value != [] and value != {}:
             mapping[key] = value
     for key, declared in (("inputs", step.inputs), ("outputs", step.outputs)):
@@ -90,11 +93,7 @@ def as_mapping(step: Step) -> dict[str, Any]:
     return deepcopy(mapping)
 
 
-_PLAIN = (
-    "idx", "description", "run", "module", "function", "args", "depends_on", "combine", "env", "shell", "python", "resources",
-    "retries", "retry_delay", "timeout", "priority", "runs_on", "fingerprint", "depfile", "when", "cache", "always",
-    "secrets", "any_platform", "allow",
-)  # fmt: skip
+_OF_THEIR_OWN = frozenset({"name", "type", "inputs", "outputs", "foreach", "success"})
 
 
 def _paths(declared: list[PathDecl]) -> list[str] | dict[str, str | list[str]]:

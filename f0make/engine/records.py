@@ -100,6 +100,11 @@ def bundle_of(
     cpus: float = 1,
 ) -> Bundle:
     """The bundle that runs ``instance`` (rendered for ``attempt``)."""
+    extra = instance.extra
+    if extra:
+        from f0make.recipe.keys import extra_sent
+
+        extra = extra_sent(extra)
     return Bundle(
         token=token,
         instance=instance.name,
@@ -128,4 +133,5 @@ def bundle_of(
         context=context,
         foreign_keys=foreign_keys,
         cpus=cpus,
+        extra=extra,
     )

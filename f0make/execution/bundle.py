@@ -88,6 +88,8 @@ class Bundle:
     """The interpreter of a python step: an absolute path; empty: the one that f0make itself runs in."""
     own_python: bool = True
     """Where ``python`` is not there, the one that f0make itself runs in will do."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Values of the step's keys that no code of f0make's own asks for by name; a python step has them as `ctx.step.extra`."""
 
 
 @dataclass(slots=True)

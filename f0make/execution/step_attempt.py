@@ -32,7 +32,7 @@ _AGAIN = 0.1
 """Seconds between two kills, for what was started meanwhile."""
 _TOLD = (
     *("module", "function", "args", "workspace", "inputs", "named_inputs", "named_outputs", "resources"),
-    *("step", "instance", "attempt", "context", "foreign_keys", "code"),
+    *("step", "instance", "attempt", "context", "foreign_keys", "code", "extra"),
 )
 """Fields of the bundle that the step's process is told."""
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 
 from f0make.expand.values import argument, holds
 from f0make.expand.views import for_command
-from f0make.model import TEMPLATE_OPEN, Step
+from f0make.model import TEMPLATE_OPEN, Instance, Step
 from f0make.recipe import scalars
+from f0make.recipe.keys import LATE, NEVER, STEP_KEYS, Key
+from f0make.recipe.kinds import Scalar
 from f0make.template.command import Command
 from f0make.template.render import Scope, Template
 from f0make.template.values import to_text
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 Compile = Callable[[str, str], Template | None]
 """(text, key) -> the template, None when it could not be compiled (which has been reported)."""
-Key: TypeAlias = "Callable[[Scope, frozenset[str]], Any]"
+KeyForm: TypeAlias = "Callable[[Scope, frozenset[str]], Any]"
 CompileCommand = Callable[[str, str, "str | None"], Command | None]
 """(text, key, shell) -> the same for what a shell runs."""
 
@@ -33,7 +35,7 @@ class Field:
         attribute: str,
         templates: list[Template],
         render: Callable[[Scope], Any],
-        key: Key | None = None,
+        key: KeyForm | None = None,
     ) -> None:
         self.attribute = attribute
         self.key = key
@@ -181,6 +183,60 @@ class FieldCompiler:
                 )
             )
 
+    def key(self, attribute: str, path: str, value: Any, key: Key) -> None:
+        """A field for a key of the recipe language, by its kind; at ``path`` in the step stands ``value``."""
+        if key.render != LATE:
+            self.constants[attribute] = value
+        elif key.listed:
+            self.texts(attribute, value, path, key.convert)
+        elif type(key.kind) is Scalar:
+            self.scalar(attribute, value, path, key.convert)
+        else:
+            self.tree(attribute, value, path)
+
+    def condition(self, attribute: str, text: str | None) -> None:
+        """Whether the step runs at all."""
+        if text is None or not has_template(text):
+            self.constants[attribute] = text is None or holds(text)
+            return
+        template = self.compile(text, attribute)
+        if template is not None:
+            self.fields.append(Field(attribute, [template], lambda scope: _holds(template, scope)))
+
+    def extra(self) -> None:
+        """The keys without fields of their own: together one field, a map of those that the step has."""
+        inner = FieldCompiler(self.step, self.compile, self.compile_command)
+        for name, value in self.step.extra.items():
+            inner.key(name, name, value, STEP_KEYS[name])
+        constants, fields = inner.constants, inner.fields
+        self.constants["extra"] = constants
+        if not fields:
+            return
+        keys = {field.attribute: inner.as_keyed(field, self.step.extra[field.attribute]) for field in fields}
+        self.fields.append(
+            Field(
+                "extra",
+                [template for field in fields for template in field.templates],
+                lambda scope: constants | {field.attribute: field.render(scope) for field in fields},
+                lambda scope, unkeyed: constants | {name: key(scope, unkeyed) for name, key in keys.items()},
+            )
+        )
+
+    def as_keyed(self, field: Field, value: Any) -> KeyForm:
+        """How ``field``, written as ``value``, stands in the key: as rendered, unless it uses `resources`."""
+        if field.key is not None:
+            return field.key
+        compiled = self._compile_tree(value, field.attribute, [])
+
+        def key(scope: Scope, unkeyed: frozenset[str]) -> Any:
+            from f0make.template.keyed import uses_resources
+
+            if any(uses_resources(template, unkeyed) for template in field.templates):
+                return _key_tree(compiled, scope, unkeyed)
+            return field.render(scope)
+
+        return key
+
     def _compile_tree(self, value: Any, key: str, templates: list[Template]) -> Any:
         """``value`` with Template for text that has one; None when any of them cannot be compiled."""
         if isinstance(value, str) and TEMPLATE_OPEN in value:
@@ -236,35 +292,31 @@ def _render_tree(value: Any, scope: Scope) -> Any:
     return value
 
 
+_PLAIN = [
+    (name, key)
+    for name, key in STEP_KEYS.items()
+    if name in Instance.__slots__
+    and key.render in (NEVER, LATE)
+    and name not in ("name", "fingerprint", "when")
+]
+"""Keys whose fields on `Instance` have their names, and are made as their kinds say."""
+
+
 def compile_late(step: Step, compile: Compile, compile_command: CompileCommand) -> FieldCompiler:
-    """Everything that is rendered once inputs and outputs are known."""
+    """Everything that is rendered once inputs and outputs are known, or not at all."""
     made = FieldCompiler(step, compile, compile_command)
     made.command(step.shell)
-    made.scalar("shell", step.shell, "shell", str)
-    made.scalar("python", step.python, "python", str)
-    made.scalar("retries", step.retries, "retries", scalars.to_count)
-    made.scalar("retry_delay", step.retry_delay, "retry_delay", scalars.to_duration)
-    made.scalar("timeout", step.timeout, "timeout", scalars.to_timeout)
-    made.scalar("priority", step.priority, "priority", scalars.to_int)
-    made.scalar("depfile", step.depfile, "depfile", str)
-    made.scalar("not_empty", step.success.not_empty, "success.not_empty", scalars.to_bool)
-    made.scalar("cache", step.cache, "cache", scalars.to_bool)
-    made.scalar("always", step.always, "always", scalars.to_bool)
-    made.scalar("any_platform", step.any_platform, "any_platform", scalars.to_bool)
-    made.scalar("module", step.module, "module", str)
-    made.scalar("function", step.function, "function", str)
-    made.texts("depends_on", step.depends_on, "depends_on", str)
-    made.texts("runs_on", step.runs_on, "runs_on", str)
+    for name, key in _PLAIN:
+        made.key(name, name, step.value(name), key)
     made.commands("fingerprint", step.fingerprint, "fingerprint")
-    made.texts("ctx_has_keys", step.success.ctx_has_keys, "success.ctx_has_keys", str)
-    made.texts("exit_codes", step.success.exit_codes or [0], "success.exit_codes", scalars.to_exit_code)
-    made.tree("args", step.args, "args")
-    if step.when is None or not has_template(step.when):
-        made.constants["when"] = step.when is None or holds(step.when)
-    else:
-        template = compile(step.when, "when")
-        if template is not None:
-            made.fields.append(Field("when", [template], lambda scope: _holds(template, scope)))
+    success = step.success
+    made.scalar("not_empty", success.not_empty, "success.not_empty", scalars.to_bool)
+    made.texts("ctx_has_keys", success.ctx_has_keys, "success.ctx_has_keys", str)
+    made.texts("exit_codes", success.exit_codes or [0], "success.exit_codes", scalars.to_exit_code)
+    made.condition("when", step.when)
+    made.constants["extra"] = step.extra
+    if step.extra:
+        made.extra()
     return made
 
 

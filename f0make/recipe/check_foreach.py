@@ -7,7 +7,7 @@ import re
 from f0make.later import later
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.conform import Checker
-from f0make.recipe.schema import is_identifier
+from f0make.recipe.value_kinds import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,238 +1,17 @@
-"""The recipe language's schema, once, as data. docs/recipes.md describes the same for people."""
+"""The recipe language's schema, made of the table of keys. docs/recipes.md describes the same for people."""
 
 from __future__ import annotations
 
-from f0make.later import later
-from f0make.recipe import scalars
-from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar, Tree, one_or_many
-from f0make.recipe.nearest import did_you_mean
+from f0make.recipe.keys import RECIPE_KEYS, SHARED, STEP_KEYS
+from f0make.recipe.kinds import Fields, Many, Tree
+from f0make.recipe.value_kinds import OUTPUT, SUCCESS
 
 SCHEMA_VERSION = 3
 """Part of every digest of a validated step: goes up when the meaning of the same text changes."""
 
-NAME = later(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
-_IDENTIFIER = later(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_DOTTED = later(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
-
-
-def is_identifier(text: str) -> bool:
-    """Whether ``text`` can be the name of a template variable."""
-    return bool(_IDENTIFIER.match(text))
-
-
-def _step_name(text: str) -> str:
-    if not NAME.match(text):
-        raise ValueError(
-            f"expected a name of letters, digits, `_`, `.` and `-` that begins with a letter or `_`, "
-            f"found {scalars.shown(text)}"
-        )
-    return text
-
-
-def _dotted(text: str) -> str:
-    if not _DOTTED.match(text):
-        hint = "; write a.b for a/b.py" if "/" in text or text.endswith(".py") else ""
-        raise ValueError(f"expected a dotted module name such as pkg.mod, found {scalars.shown(text)}{hint}")
-    return text
-
-
-def _function(text: str) -> str:
-    if not _IDENTIFIER.match(text):
-        raise ValueError(f"expected the name of a function or class, found {scalars.shown(text)}")
-    return text
-
-
-def _path(text: str) -> str:
-    if not text:
-        raise ValueError("expected a path, found nothing")
-    return text
-
-
-def _present(text: str) -> str:
-    if not text.strip():
-        raise ValueError("expected text, found nothing")
-    return text
-
-
-def _choice(*words: str) -> Scalar:
-    known = " or ".join(words)
-
-    def convert(text: str) -> str:
-        if text in words:
-            return text
-        hint = did_you_mean(text, words)
-        raise ValueError(f"expected {known}, found {scalars.shown(text)}" + (f"; {hint}" if hint else ""))
-
-    return Scalar(known, convert, template=False)
-
-
-def _variable_name(name: str) -> None:
-    if not _ENV_NAME.match(name):
-        raise ValueError(f"{scalars.shown(name)} cannot be the name of an environment variable")
-
-
-def _secret_name(name: str) -> None:
-    if not _IDENTIFIER.match(name):
-        raise ValueError(f"{scalars.shown(name)} cannot be the name of a secret")
-
-
-def _secret(text: str) -> str:
-    _secret_name(text)
-    return text
-
-
-def _key(name: str) -> None:
-    if not name:
-        raise ValueError("an empty key")
-
-
-_ENV_NAME = later(r"[^=\s]+\Z")
-
-
-def _resource(name: str) -> Scalar:
-    return Scalar(
-        {"cpu": "a number above 0", "mem": "a size such as 2GB", "disk": "a size such as 2GB"}.get(
-            name, "an integer of 0 or more"
-        ),
-        lambda text: scalars.to_resource(name, text),
-    )
-
-
-TEXT = Scalar("text", empty=True)
-SHELL = Scalar("a command such as bash -eu", _present)
-PYTHON = Scalar("an interpreter such as .venv/bin/python or python3.12", _present)
-BOOL = Scalar("yes or no", scalars.to_bool)
-OPTIONAL = Scalar("yes or no", scalars.to_bool, template=False)
-INTEGER = Scalar("an integer", scalars.to_int)
-COUNT = Scalar("an integer of 0 or more", scalars.to_count)
-DURATION = Scalar("a duration such as 10s, 5m or 2h", scalars.to_duration)
-TIMEOUT = Scalar("a duration such as 10s, 5m or 2h", scalars.to_timeout)
-PATH = Scalar("a path", _path)
-STEP_NAME = Scalar("the name of a step", _step_name)
-LABELS = one_or_many(Scalar("a label", _present))
-SECRET = Scalar("the name of a secret", _secret, template=False)
-SECRETS = OneOf(
-    "a name, or a list of names and of maps of a name to a file",
-    text=SECRET,
-    items=Many(
-        OneOf(
-            "a name, or a map of a name to a file",
-            text=SECRET,
-            entries=Mapped(Scalar("a path", _path, template=False), key=_secret_name),
-        )
-    ),
-)
-
-RESOURCES = Mapped(COUNT, key=_key, by_name=_resource)
-ENV = Mapped(TEXT, key=_variable_name)
-
-INPUT = Fields("an input", {"glob": PATH, "optional": OPTIONAL}, required=("glob",), aliases={"path": "glob"})
-_INPUT_ITEM = OneOf("a path or a map with `glob`", text=PATH, entries=INPUT)
-INPUTS = OneOf(
-    "a path, a list of paths, or a map of names to paths",
-    text=PATH,
-    items=Many(_INPUT_ITEM),
-    entries=Mapped(
-        OneOf("a path, a list of paths or a map with `glob`", PATH, Many(_INPUT_ITEM), INPUT), key=_key
-    ),
-)
-OUTPUT = Fields(
-    "an output",
-    {"path": PATH, "temp": BOOL, "protected": BOOL},
-    required=("path",),
-    aliases={"temporary": "temp", "protect": "protected", "file": "path"},
-)
-_OUTPUT_ITEM = OneOf("a path or a map with `path`", text=PATH, entries=OUTPUT)
-OUTPUTS = OneOf(
-    "a path, a list of paths, or a map of names to paths",
-    text=PATH,
-    items=Many(_OUTPUT_ITEM),
-    entries=Mapped(
-        OneOf("a path, a list of paths or a map with `path`", PATH, Many(_OUTPUT_ITEM), OUTPUT), key=_key
-    ),
-)
-
-ROW_ITEM = Scalar("text")
-FOREACH = Mapped(
-    OneOf(
-        "a list, or a map with `glob`, `table` or `range`",
-        items=Many(OneOf("text, or a list of texts", text=ROW_ITEM, items=Many(ROW_ITEM))),
-        entries=Fields(
-            "a source of values",
-            {
-                "glob": PATH,
-                "table": PATH,
-                "range": Scalar("a range such as 1..10", _present),
-                "after": Scalar("a step", _step_name, False),
-                "optional": OPTIONAL,
-                "key": one_or_many(Scalar("the name of a column", _present, template=False)),
-            },
-            aliases={
-                "csv": "table",
-                "tsv": "table",
-                "file": "table",
-                "files": "glob",
-                "keys": "key",
-                "index": "key",
-            },
-        ),
-    ),
-    key=_key,
-)
-
-SUCCESS = Fields(
-    "`success`",
-    {
-        "ctx_has_keys": one_or_many(Scalar("a key of the context", _present)),
-        "not_empty": BOOL,
-        "exit_codes": one_or_many(Scalar("an exit code", scalars.to_exit_code)),
-    },
-    aliases={"exit_code": "exit_codes", "ctx_has_key": "ctx_has_keys"},
-)
-
-_SHARED: dict[str, Kind] = {
-    "resources": RESOURCES,
-    "retries": COUNT,
-    "retry_delay": DURATION,
-    "timeout": TIMEOUT,
-    "env": ENV,
-    "cache": BOOL,
-    "runs_on": LABELS,
-}
-"""What `defaults` may hold: keys of a step."""
-
-_ALLOWED = one_or_many(Scalar("a path", _present, template=False))
-ALLOW = Fields("`allow`", {"read": _ALLOWED, "write": _ALLOWED})
-
 STEP = Fields(
     "a step",
-    {
-        "name": Scalar("a name", _step_name, template=False),
-        "idx": Scalar("an integer", scalars.to_int, template=False),
-        "description": TEXT,
-        "type": _choice("shell", "python"),
-        "run": Scalar("shell text", _present),
-        "module": Scalar("a dotted module name", _dotted, template=False),
-        "function": Scalar("the name of a function or class", _function, template=False),
-        "args": Mapped(Tree(), key=_key),
-        "inputs": INPUTS,
-        "outputs": OUTPUTS,
-        "depends_on": one_or_many(STEP_NAME),
-        "foreach": FOREACH,
-        "combine": _choice("product", "zip"),
-        **_SHARED,
-        "shell": SHELL,
-        "python": PYTHON,
-        "priority": INTEGER,
-        "fingerprint": one_or_many(Scalar("a shell command", _present)),
-        "depfile": PATH,
-        "success": SUCCESS,
-        "when": TEXT,
-        "always": BOOL,
-        "secrets": one_or_many(SECRET),
-        "any_platform": BOOL,
-        "allow": ALLOW,
-    },
+    {name: key.kind for name, key in STEP_KEYS.items()},
     required=("name",),
     aliases={
         "cmd": "run",
@@ -254,45 +33,16 @@ STEP = Fields(
     },
     elsewhere={
         key: f"`{key}` is a key of the whole recipe"
-        for key in ("config", "defaults", "targets", "wildcards", "include", "budget", "test_meta", "steps")
+        for key in [*RECIPE_KEYS, "steps"]
+        if key not in STEP_KEYS
     }
-    | {key: f"`{key}` is a key of an output" for key in ("temp", "protected")}
+    | {key: f"`{key}` is a key of an output" for key in OUTPUT.fields if key != "path"}
     | {key: f"`{key}` is a key of `success`" for key in SUCCESS.fields},
 )
 
-BUDGET = Fields(
-    "`budget`",
-    {
-        "cpu": Scalar("a percentage such as 80%", scalars.to_percent, template=False),
-        "mem": Scalar("a size such as 8GB", scalars.to_memory_limit, template=False),
-        "load": Scalar("a number above 0", scalars.to_positive, template=False),
-        "time": Scalar("a duration such as 2h", scalars.to_timeout, template=False),
-        "energy": Scalar("an energy such as 0.2kWh", scalars.to_energy, template=False),
-        "carbon": Scalar("a mass such as 50g", scalars.to_carbon, template=False),
-        "country": Scalar("a country such as FRA", scalars.to_country, template=False),
-    },
-    aliases={"memory": "mem"},
-)
-
-_TARGET = Scalar("a step or a file", _present, template=False)
-
 HEAD = Fields(
     "a recipe",
-    {
-        "recipe": Scalar("a name", _present, template=False),
-        "description": TEXT,
-        "test_meta": Fields("`test_meta`", {"test_id": TEXT, "tester": TEXT, "description": TEXT}),
-        "config": Mapped(Tree(), key=_key),
-        "env": ENV,
-        "shell": SHELL,
-        "python": PYTHON,
-        "defaults": Fields("`defaults`", _SHARED),
-        "targets": one_or_many(_TARGET),
-        "wildcards": Mapped(Scalar("a regular expression", _present, template=False), key=_key),
-        "include": one_or_many(Scalar("a recipe file", _path, template=False)),
-        "budget": BUDGET,
-        "secrets": SECRETS,
-    },
+    {name: key.kind for name, key in RECIPE_KEYS.items()},
     aliases={"name": "recipe", "includes": "include", "vars": "config", "environment": "env"},
 )
 """Every top-level key but `steps`, which are read one by one."""
@@ -302,7 +52,7 @@ OUTER = Fields(
     {**HEAD.fields, "steps": Tree()},
     aliases=HEAD.aliases,
     elsewhere=dict.fromkeys(STEP.fields, "that is a key of a step")
-    | dict.fromkeys(_SHARED, "write it in a step, or under `defaults` for all"),
+    | dict.fromkeys(SHARED, "write it in a step, or under `defaults` for all"),
 )
 """The text of a recipe with its steps cut out."""
 

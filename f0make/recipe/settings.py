@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 from f0make.lean import dataclass, field
 from f0make.model import Mark, Step
+from f0make.recipe.keys import RECIPE_KEYS, STEP_KEYS
+from f0make.recipe.step import as_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_BY_NAME = ("env", "resources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,25 @@ class Said:
 class Settings:
     """Values that steps inherit, by key path of a step: ``retries``, ``env.PATH``, ``resources.cpu``."""
 
-    env: dict[str, Said] = field(default_factory=dict)
-    """Top-level `env`, which yields to `defaults.env`."""
+    top: dict[str, Said] = field(default_factory=dict)
+    """What stands at the top level, which yields to `defaults`."""
     defaults: dict[str, Said] = field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
         """These settings, and ``other``'s where these say nothing."""
-        return Settings({**other.env, **self.env}, {**other.defaults, **self.defaults})
+        return Settings({**other.top, **self.top}, {**other.defaults, **self.defaults})
 
     def apply(self, steps: Iterable[Step]) -> None:
         """Give ``steps`` what they do not say themselves."""
         inherited = [
-            (path, *path.partition(".")[::2], said) for path, said in {**self.env, **self.defaults}.items()
+            (path, *path.partition(".")[::2], said) for path, said in {**self.top, **self.defaults}.items()
         ]
         for step in steps:
             for path, key, name, said in inherited:
                 if name:
-                    own = getattr(step, key)
+                    own = step.value(key)
+                    if own is None:
+                        step.give(key, own := {})
                     if name in own:
                         continue
                     own[name] = said.value
@@ -55,7 +57,7 @@ class Settings:
                     continue
                 else:
                     value = said.value
-                    setattr(step, key, list(value) if isinstance(value, list) else value)
+                    step.give(key, list(value) if isinstance(value, list) else value)
                 if said.file == step.file:
                     step.marks.update(said.marks)
 
@@ -63,25 +65,27 @@ class Settings:
 def settings_of(head: dict[str, Any], file: str, marks: dict[str, Mark]) -> Settings:
     """What the conformed top-level map ``head`` of ``file`` says for its steps."""
     settings = Settings()
-    for name, value in head.get("env", {}).items():
-        settings.env[f"env.{name}"] = Said(value, file, {f"env.{name}": marks[f"env.{name}"]})
-    if "shell" in head:
-        settings.defaults["shell"] = Said(head["shell"], file, {"shell": marks["shell"]})
-    if "python" in head:
-        settings.defaults["python"] = Said(head["python"], file, {"python": marks["python"]})
-    for key, value in head.get("defaults", {}).items():
-        if key in _BY_NAME:
-            for name, amount in value.items():
-                place = marks[f"defaults.{key}.{name}"]
-                settings.defaults[f"{key}.{name}"] = Said(amount, file, {f"{key}.{name}": place})
-        else:
-            if key == "runs_on" and isinstance(value, str):
-                value = [value]
-            inner = f"defaults.{key}"
-            places = {
-                path[len("defaults.") :]: mark
-                for path, mark in marks.items()
-                if path == inner or path.startswith(inner + "[")
-            }
-            settings.defaults[key] = Said(value, file, places)
+    for name, value in head.items():
+        key = RECIPE_KEYS.get(name)
+        if key is not None and key.for_steps:
+            settings.top.update(_said(name, value, file, marks, ""))
+    for name, value in head.get("defaults", {}).items():
+        settings.defaults.update(_said(name, value, file, marks, "defaults."))
     return settings
+
+
+def _said(key: str, value: Any, file: str, marks: dict[str, Mark], above: str) -> dict[str, Said]:
+    """What ``value``, which stands below ``above``, says of the key ``key`` of steps, by key path of a step."""
+    known = STEP_KEYS[key]
+    if known.by_name:
+        return {
+            f"{key}.{name}": Said(amount, file, {f"{key}.{name}": marks[f"{above}{key}.{name}"]})
+            for name, amount in value.items()
+        }
+    inner = above + key
+    places = {
+        path[len(above) :]: mark
+        for path, mark in marks.items()
+        if path == inner or path.startswith(inner + "[")
+    }
+    return {key: Said(as_list(value) if known.listed else value, file, places)}

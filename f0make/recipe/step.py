@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from f0make.model import Foreach, Mark, PathDecl, Step, Success
+from f0make.recipe.keys import STEP_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-_SAME = (
-    "idx", "description", "run", "module", "function", "args", "combine", "env", "shell", "python", "resources", "retries",
-    "retry_delay", "timeout", "priority", "depfile", "when", "cache", "always",
-    "any_platform",
-)  # fmt: skip
-"""Keys whose conformed value is the Step's field as it is."""
-
-_LISTS = ("depends_on", "runs_on", "fingerprint", "secrets")
-"""Keys that take one text or a list."""
-
 _CHANGING = (dict, list)
+
+_FIELDS = frozenset(Step.__slots__)
 
 Packed: TypeAlias = "tuple[dict[str, Any], dict[str, Mark]]"
 """A step as marshal can write it: fields, and marks relative to the step's first line."""
@@ -26,34 +21,23 @@ Packed: TypeAlias = "tuple[dict[str, Any], dict[str, Mark]]"
 
 def build_fields(values: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `Step` (without file and marks) for a conformed entry of `steps`, in plain data."""
-    fields = {key: values[key] for key in _SAME if key in values}
-    fields["name"] = values.get("name", "")
-    fields["type"] = values.get("type") or (
-        "shell" if "run" in values else "python" if "module" in values else "gather"
-    )
-    for key in _LISTS:
-        if key in values:
-            fields[key] = as_list(values[key])
-    if "allow" in values:
-        fields["allow"] = {kind: as_list(paths) for kind, paths in values["allow"].items()}
-    for key in ("inputs", "outputs"):
-        if key in values:
-            fields[key] = _paths(values[key], key)
-    if "foreach" in values:
-        fields["foreach"] = [_foreach(name, source) for name, source in values["foreach"].items()]
-    if "success" in values:
-        success = values["success"]
-        fields["success"] = (
-            as_list(success.get("ctx_has_keys", [])),
-            success.get("not_empty", False),
-            as_list(success.get("exit_codes", [])),
-        )
+    fields = {key: _plain(key, value) for key, value in values.items()}
+    fields.setdefault("name", "")
+    fields.setdefault("type", "shell" if "run" in values else "python" if "module" in values else "gather")
     return fields
+
+
+def _plain(key: str, value: Any) -> Any:
+    build = _BUILDERS.get(key)
+    if build is not None:
+        return build(value)
+    return as_list(value) if STEP_KEYS[key].listed else value
 
 
 def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step:
     """The `Step` for `build_fields`' result, with which it shares nothing that can change."""
     values: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     for key, value in fields.items():
         if key == "inputs" or key == "outputs":
             values[key] = [PathDecl(*path) for path in value]
@@ -65,8 +49,9 @@ def make_step(fields: dict[str, Any], file: str, marks: dict[str, Mark]) -> Step
         elif key == "success":
             values[key] = Success(list(value[0]), value[1], list(value[2]))
         else:
-            values[key] = _copy(value) if type(value) in _CHANGING else value
-    return Step(file=file, marks=marks, **values)
+            into = values if key in _FIELDS else extra
+            into[key] = _copy(value) if type(value) in _CHANGING else value
+    return Step(file=file, marks=marks, extra=extra, **values)
 
 
 def pack_step(fields: dict[str, Any], marks: dict[str, Mark], offset: int) -> Packed:
@@ -173,3 +158,22 @@ def _row(row: Any) -> Any:
     if isinstance(row, str) and "${{" not in row:
         return [part.strip() for part in row.split(",")]
     return row
+
+
+def _success(value: dict[str, Any]) -> tuple[list[Any], Any, list[Any]]:
+    """The arguments of Success."""
+    return (
+        as_list(value.get("ctx_has_keys", [])),
+        value.get("not_empty", False),
+        as_list(value.get("exit_codes", [])),
+    )
+
+
+_BUILDERS: dict[str, Callable[[Any], Any]] = {
+    "allow": lambda value: {kind: as_list(paths) for kind, paths in value.items()},
+    "inputs": lambda value: _paths(value, "inputs"),
+    "outputs": lambda value: _paths(value, "outputs"),
+    "foreach": lambda value: [_foreach(name, source) for name, source in value.items()],
+    "success": _success,
+}
+"""What brings keys with a form of their own into that of Step's field."""

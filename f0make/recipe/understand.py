@@ -14,9 +14,10 @@ from f0make.recipe.nearest import nearest
 from f0make.recipe.node import Broken, Entries, Items, Node, Text, plain
 from f0make.recipe.opinions import MOST_STEPS, Opinions
 from f0make.recipe.scalars import shown
-from f0make.recipe.schema import NAME, OUTER, RECIPE, STEP
+from f0make.recipe.schema import OUTER, RECIPE, STEP
 from f0make.recipe.settings import Settings, settings_of
 from f0make.recipe.step import as_list, build_fields, make_step, pack_step, unpack_step
+from f0make.recipe.value_kinds import NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ def run(request: dict[str, Any]) -> None:
         request["resources"],
         request["attempt"],
         request["instance"],
+        request["extra"],
     )
     ctx = Context(request["context"], foreign=request["foreign_keys"], step=step)
     report = ending.Report(ctx)

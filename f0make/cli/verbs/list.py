@@ -30,6 +30,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
                 "instances": tally[step.name],
                 "description": step.description,
                 "target": step.name in recipe.targets,
+                **step.extra,
             }
             print(json.dumps(line))
         return 0

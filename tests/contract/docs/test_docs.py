@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from f0make.recipe import schema
+from f0make.recipe import schema, value_kinds
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf
 from tests.support.docs_examples import Command, File, Section, headings, links, sections
 from tests.support.f0 import F0, command
@@ -168,7 +168,7 @@ def test_every_key_has_an_example() -> None:
         if file.path.endswith(".yaml")
         for key in used_keys(yaml.load(file.text, yaml.BaseLoader))
     }
-    budget = set(keys_of(schema.BUDGET)) | {"budget"}
+    budget = set(keys_of(value_kinds.BUDGET)) | {"budget"}
     assert set(keys_of(schema.RECIPE)) - budget - used == set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import threading
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 MASK = b"***"
 _PIECE = 1 << 16
-_LONG_LINE = 8
-"""Characters of a line that says something of the secret which it is part of."""
+_LONG_LINE = 4
+"""Characters of a line that says something of the secret which it is part of, and of a secret that has other forms."""
+_LONG_CODE = 5
+"""Characters of base64 that hardly stand in a log by chance."""
 _PATIENCE = 1.0
 """Seconds for what a step has written before its end; who writes later is not waited for."""
 
@@ -25,23 +28,26 @@ class Mask:
     def __init__(self, secrets: Iterable[str]) -> None:
         written = {form for text in secrets if text for form in _forms(text)}
         self._secrets = sorted(map(os.fsencode, written), key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
+        """Of those that begin at one place the longest."""
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """What may be written now that ``data`` has come."""
-        data = self._replaced(self._held + data)
+        data = self._held + data
         held = max((_overlap(data, secret) for secret in self._secrets), default=0)
-        self._held = data[len(data) - held :]
-        return data[: len(data) - held]
+        shown, self._held = self._split(data, len(data) - held)
+        return shown
 
     def rest(self) -> bytes:
         """What was held back because it could have been the beginning of a secret."""
         rest, self._held = self._held, b""
-        return rest
+        return self._split(rest, len(rest))[0]
 
     def text(self, text: str) -> str:
         """``text`` without the secrets."""
-        return os.fsdecode(self._replaced(os.fsencode(text)))
+        data = os.fsencode(text)
+        return os.fsdecode(self._split(data, len(data))[0])
 
     def names_in(self, values: Any) -> bool:
         """Whether one of the secrets stands in ``values`` (JSON)."""
@@ -52,29 +58,80 @@ class Mask:
             return any(map(self.names_in, values)) or any(map(self.names_in, values.values()))
         return isinstance(values, (list, tuple)) and any(map(self.names_in, values))
 
-    def _replaced(self, data: bytes) -> bytes:
-        for secret in self._secrets:
-            data = data.replace(secret, MASK)
-        return data
+    def _split(self, data: bytes, until: int) -> tuple[bytes, bytes]:
+        """(Masked, left for later): of secrets in each other the outer one counts, if it begins before ``until``."""
+        if not any(secret in data for secret in self._secrets):
+            return data[:until], data[until:]
+        shown, at = b"", 0
+        for match in self._pattern.finditer(data):
+            if match.start() >= until:
+                break
+            shown += data[at : match.start()] + MASK
+            at = match.end()
+        return shown + data[at:until], data[max(at, until) :]
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """``secret`` as programs write it: itself, each longer line of it, and as text in JSON, Python, a shell, an address."""
+    """``secret`` as programs write it: itself, its lines, and as text in JSON, Python, a shell, an address, and base64."""
     yield secret
     yield from (line for line in map(str.strip, secret.splitlines()) if len(line) >= _LONG_LINE)
+    if len(secret) < _LONG_LINE:
+        return  # Three characters in base64 stand in half of all logs by chance.
     if not secret.isalnum():
-        from f0make.compact import dumper
-
-        yield dumper()(secret)[1:-1]
-        yield repr(secret)[1:-1]
+        for text in (_json(secret), repr(secret)[1:-1], _escaped(secret)):
+            yield text
+            yield text.replace("/", "\\/")
+            yield _escaped_for_pages(text)
         yield secret.replace("'", "'\\''")
-        yield _percent(secret, b"")
-        yield _percent(secret, b"/")
+        yield secret.replace("'", "'\"'\"'")
+        yield from _percent(secret)
+    yield from _base64(os.fsencode(secret))
 
 
-def _percent(text: str, safe: bytes) -> str:
-    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~" + safe
-    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in os.fsencode(text))
+def _json(text: str) -> str:
+    from f0make.compact import dumper
+
+    return dumper()(text)[1:-1]
+
+
+def _escaped(text: str) -> str:
+    """``text`` in JSON that is not ASCII."""
+    return "".join(_json(letter) if letter < " " or letter in '"\\' else letter for letter in text)
+
+
+def _escaped_for_pages(text: str) -> str:
+    """JSON as some write it that may come to stand in a page."""
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _percent(text: str) -> Iterator[str]:
+    """``text`` in an address: all that needs it spelled out, in either case, or with a slash or a plus for a blank."""
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
+    for safe in (b"", b"/"):
+        for form in ("%%%02X", "%%%02x"):
+            spelled = [chr(b) if b in plain + safe else form % b for b in os.fsencode(text)]
+            yield "".join(spelled)
+            yield "".join(spelled).replace("%20", "+")
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """What of ``secret`` shows in base64, in both alphabets, after 0, 1 or 2 bytes more than a multiple of three.
+
+    What its first and last character share with the bytes around it is left. The lines that are usual are 76 and 64 long.
+    """
+    from binascii import b2a_base64
+
+    for before in range(3):
+        bits = 8 * (before + len(secret))
+        text = b2a_base64(bytes(before) + secret, newline=False).decode("ascii")
+        core = text[(8 * before + 5) // 6 : bits // 6]
+        found = [core] if len(core) >= _LONG_CODE else []
+        if before == 0:
+            lines = (core[at : at + width] for width in (76, 64) for at in range(0, len(core), width))
+            found += [line for line in lines if len(line) >= 2 * _LONG_CODE]
+        for form in found:
+            yield form
+            yield form.replace("+", "-").replace("/", "_")
 
 
 class MaskedLog:
@@ -124,7 +181,9 @@ class MaskedLog:
 
 def _overlap(data: bytes, secret: bytes) -> int:
     """The length of the longest end of ``data`` that is a beginning of ``secret``, and not all of it."""
-    for size in range(min(len(secret) - 1, len(data)), 0, -1):
-        if data.endswith(secret[:size]):
-            return size
+    at = max(len(data) - len(secret) + 1, 0)
+    while (at := data.find(secret[:1], at)) >= 0:
+        if secret.startswith(data[at:]):
+            return len(data) - at
+        at += 1
     return 0

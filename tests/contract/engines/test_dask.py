@@ -342,6 +342,30 @@ steps:
     assert f0("log", "env").stdout == "env.txt\n"
 
 
+def test_a_secret_reaches_its_step_on_a_worker_and_nothing_else(
+    f0: F0, tmp_path: Path, own_cluster: Dask
+) -> None:
+    f0.recipe(
+        "secrets: TOKEN\nsteps:\n  - name: use\n    secrets: TOKEN\n    outputs: used\n    run: |\n"
+        '      echo "it is $TOKEN"; cat /proc/[0-9]*/cmdline > all 2>/dev/null || true\n'
+        '      if grep -q "$TOKEN" all; then echo shown > used; else printf %s "$TOKEN" | wc -c > used; fi\n'
+        "  - name: other\n    depends_on: use\n    outputs: other\n    run: |\n"
+        "      cat /proc/[0-9]*/environ > all 2>/dev/null || true\n"
+        "      if grep -q hush[-] all; then echo seen > other; else echo ${TOKEN-none} > other; fi\n"
+    )
+    own_cluster.worker("--no-nanny")
+    args, env = ("--backend", own_cluster.backend), {"TOKEN": "hush-77e0-31"}
+    result = f0.run(*args, "-v", env=env)
+    assert set(result.states.values()) == {"ran"}
+    assert (f0.read("used").strip(), f0.read("other")) == ("12", "none\n")
+    assert "it is ***" in f0("log", "use").stdout
+    places = (f0.workspace / ".f0make", own_cluster.directory)
+    kept = b"".join(p.read_bytes() for place in places for p in place.rglob("*") if p.is_file())
+    assert b"hush-" not in kept + (result.stdout + result.stderr).encode()
+    assert set(f0.run(env=env).states.values()) == {"current"}
+    assert f0.run(env={"TOKEN": "hush-2"}).states["use"] == "ran"
+
+
 def test_worker_resources_are_respected(f0: F0, own_cluster: Dask) -> None:
     f0.recipe("""\
 steps:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -186,6 +192,83 @@ def test_however_a_stream_is_cut_no_secret_passes(secrets: list[str], text: str,
     mask, data = Mask(secrets), text.encode()
     out = b"".join(mask.feed(data[at : at + size]) for at in range(0, len(data), size)) + mask.rest()
     assert not any(part and secret.encode() in part for secret in secrets for part in out.split(b"***"))
+
+
+@given(
+    st.binary(min_size=6, max_size=90).filter(lambda b: b"\0" not in b),
+    st.binary(max_size=4),
+    st.binary(max_size=4),
+    st.booleans(),
+    st.sampled_from([0, 64, 76]),
+)
+def test_of_a_secret_in_base64_hardly_anything_is_left(
+    secret: bytes, before: bytes, after: bytes, urlsafe: bool, width: int
+) -> None:
+    """Three letters at each end hold bits of what stands around it; lines are those of a secret by itself."""
+    before, after = (b"", b"\n") if width else (before, after)
+    text = (base64.urlsafe_b64encode if urlsafe else base64.b64encode)(before + secret + after)
+    lines = [text[at : at + width] for at in range(0, len(text), width)] if width else [text]
+    mask = Mask([os.fsdecode(secret)])
+    shown = mask.feed(b"\n".join(lines)) + mask.rest()
+    left = b"".join(part for part in shown.replace(b"\n", b"").split(b"***"))
+    assert len(left) <= (4 * len(before + after) + 2) // 3 + 4 + (10 if width else 2), (text, shown)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        json.dumps,
+        lambda t: json.dumps(t, ensure_ascii=False),
+        lambda t: json.dumps(t).replace("/", "\\/"),
+        lambda t: json.dumps(t).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        urllib.parse.quote,
+        urllib.parse.quote_plus,
+        lambda t: re.sub("%..", lambda m: m[0].lower(), urllib.parse.quote(t, safe="")),
+        repr,
+        shlex.quote,
+    ],
+)
+@pytest.mark.parametrize("secret", ["Zq/ü<x&y>'w\"v\\u", "line-one\nline-two\ttab"])
+def test_a_secret_as_others_write_it(form: Callable[[str], str], secret: str) -> None:
+    shown = Mask([secret]).text(f"before {form(secret)} after")
+    assert shown.strip("beforat '\"") == "***", (form(secret), shown)
+
+
+def test_a_line_in_a_longer_form_gives_nothing_away() -> None:
+    """However it is cut: once its line was masked, the rest of the whole would no longer be found."""
+    secret = "abcdef\nxy\nghijkl"
+    for form in (secret, json.dumps(secret)[1:-1]):
+        for cut in range(len(form)):
+            mask = Mask([secret])
+            shown = mask.feed(form[:cut].encode()) + mask.feed(form[cut:].encode()) + mask.rest()
+            assert shown == b"***"
+
+
+@pytest.mark.parametrize("secret", ["7", "ab", "xyz"])
+def test_a_short_secret_is_masked_as_it_is(secret: str) -> None:
+    mask = Mask([secret])
+    assert mask.text(f"a {secret} b") == "a *** b"
+    for text in ("YWJheHl6", base64.b64encode(secret.encode()).decode(), "N3", "YW"):
+        assert mask.text(text) == text  # so short a code stands there by chance
+
+
+@pytest.mark.parametrize(
+    ("secret", "said", "hidden"),
+    [
+        ("first-line\nsecond", "echo second; echo first-line", "second"),
+        ("{\n  key\n}", "echo a key; echo '{ }'", "key "),
+        ("one1\r\ntwo2\r\n", "echo x one1; echo two2 y", "two2"),
+    ],
+)
+def test_each_line_of_a_secret(traced: Traced, secret: str, said: str, hidden: str) -> None:
+    traced.write("cred", secret)
+    traced.recipe(f"secrets:\n  - C: cred\nsteps:\n  - name: s\n    secrets: C\n    run: |\n      {said}\n")
+    assert traced("run", "recipe.yaml").code == 0
+    log = traced("log", "s", "recipe.yaml").stdout
+    if hidden == "key ":  # of three letters, and braces: what stands everywhere says nothing
+        assert "a key" in log and "{ }" in log
+    else:
+        assert log.count("***") == 2 and hidden not in log
 
 
 def test_a_secret_in_other_clothes(traced: Traced) -> None:

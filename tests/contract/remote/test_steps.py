@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -596,3 +597,67 @@ def test_what_a_host_makes_is_for_machines_like_the_host(remote: Remote, tmp_pat
 
 
 FRESH = "def fresh():\n    open('d.txt', 'w').write('d')\n"
+
+
+# Secrets
+
+
+SECRET_RECIPE = """\
+secrets: TOKEN
+steps:
+  - name: use
+    secrets: TOKEN
+    outputs: used
+    run: |
+      echo "it is $TOKEN, $(printf %s "$TOKEN" | base64)"
+      cat /proc/[0-9]*/cmdline > shown 2>/dev/null || true
+      if grep -q "$TOKEN" shown; then echo shown > used; else printf %s "$TOKEN" | sha256sum > used; fi
+  - name: python
+    secrets: TOKEN
+    module: mod
+    function: main
+    outputs: py
+  - name: bad
+    secrets: TOKEN
+    depends_on:
+      - use
+      - python
+    run: 'echo "no $TOKEN" >&2; exit 3'
+  - name: other
+    depends_on:
+      - use
+      - python
+    outputs: other
+    run: |
+      cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline > all 2>/dev/null || true
+      if grep -q hush[-] all; then echo seen > other; else echo "${TOKEN-none}" > other; fi
+"""
+SECRET = "hush-31f7-e0"
+
+
+@apart
+def test_a_secret_reaches_its_step_on_a_host_and_nothing_else(remote: Remote) -> None:
+    host = remote.fresh("keeper")
+    remote.hosts(host, slots=1)
+    remote.recipe(SECRET_RECIPE)
+    remote.write(
+        "mod.py",
+        "import hashlib, os\n\n\ndef main():\n    print('printed', os.environ['TOKEN'])\n"
+        "    with open('py', 'w') as file:\n"
+        "        file.write(hashlib.sha256(os.environ['TOKEN'].encode()).hexdigest())\n",
+    )
+    result = remote.there("-k", "-v", code=1, env={"TOKEN": SECRET})
+    assert ran_at(result) == dict.fromkeys(("use", "python", "bad", "other"), "keeper")
+    want = hashlib.sha256(SECRET.encode()).hexdigest()
+    assert remote.read("used").split()[0] == remote.read("py") == want
+    assert remote.read("other") == "none\n"
+    assert "it is ***, ***" in remote("log", "use").stdout and "printed ***" in remote("log", "python").stdout
+    state = b"".join(p.read_bytes() for p in (remote.workspace / ".f0make").rglob("*") if p.is_file())
+    assert SECRET not in result.stdout + result.stderr and SECRET.encode() not in state
+    # Nowhere on the host, whatever it keeps for the next run.
+    assert not remote.inside_any(host, SECRET)
+    # And the key is the one that it has here.
+    again = ("--only", "use", "--only", "python", "--only", "other", "-j1")
+    assert set(remote.run(*again, env={"TOKEN": SECRET}).states.values()) == {"current"}
+    changed = remote.run(*again, env={"TOKEN": "another-88"}).states
+    assert changed == {"use": "ran", "python": "ran", "other": "current"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from f0make.gc_pause import gc_pause
+from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.node import Entries, Node, pack, unpack
 from f0make.recipe.schema import SCHEMA_VERSION
 from f0make.recipe.step import Packed
@@ -18,7 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAGIC = b"f0make steps 2.%d\n" % SCHEMA_VERSION
+MAGIC = b"f0make steps 2.%d %s\n" % (
+    SCHEMA_VERSION,
+    blake2b(" ".join(STEP_KEYS).encode(), digest_size=4).hexdigest().encode(),
+)
+"""Steps that were validated with other keys are none that this f0make can read."""
 
 KEPT_UNUSED = 20_000
 """How many entries of other recipes, or of earlier versions of this one, stay in the file."""

@@ -1,4 +1,4 @@
-"""Every key of a recipe and of its steps, once, as data.
+"""Every key of a step, once, as data; those of the top level are in `top_keys`.
 
 What validates recipes, what strictyaml is asked, the fields of `Step`, `Instance` and `Bundle`, the parts of an
 instance's key, where templates may stand, the JSON Schema and the tables in docs/recipes.md come from here. A key that
@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from f0make.compact import dumper
 from f0make.lean import dataclass
+from f0make.model import Success
 from f0make.recipe import value_kinds as kinds
-from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
+from f0make.recipe.kinds import Kind, Many, Mapped, OneOf, Scalar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_dumps = dumper(sort_keys=True)
 
 NEVER = "never"
 """Taken as written."""
@@ -70,19 +74,6 @@ class Key:
     def by_name(self) -> bool:
         """Whether it is a map of names to values, in which a step's own names win over those of `defaults`."""
         return type(self.kind) is Mapped
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TopKey:
-    """One key at the top level of a recipe."""
-
-    kind: Kind
-    doc: str
-    section: str
-    for_steps: bool = False
-    """Whether it stands for the key of this name in `defaults`."""
-    value: str = ""
-    """What the reference calls its value; empty: as messages do."""
 
 
 STEP_KEYS: dict[str, Key] = {
@@ -168,6 +159,7 @@ STEP_KEYS: dict[str, Key] = {
         "foreach",
         [],
         GRAPH,
+        bundle="instance",
         value="map",
         otherwise="none",
     ),
@@ -309,7 +301,8 @@ STEP_KEYS: dict[str, Key] = {
         kinds.SUCCESS,
         "what counts as success",
         "success",
-        render=LATE,
+        Success(),
+        LATE,
         part="success",
         bundle="exit_codes not_empty",
         value="map",
@@ -363,66 +356,26 @@ STEP_KEYS: dict[str, Key] = {
 }
 """The keys of a step, in the order in which messages list them."""
 
-SHARED = {name: key for name, key in STEP_KEYS.items() if key.shared}
-"""What `defaults` may hold."""
 
-RECIPE_KEYS: dict[str, TopKey] = {
-    "recipe": TopKey(kinds.HEADLINE, "for people", "names-and-descriptions", value="text"),
-    "description": TopKey(kinds.TEXT, "for people", "names-and-descriptions"),
-    "test_meta": TopKey(kinds.TEST_META, "carried into records", "names-and-descriptions", value="map"),
-    "config": TopKey(
-        kinds.TREES, "defaults that `--set` and `--config` override", "config", value="nested map"
-    ),
-    "env": TopKey(kinds.ENV, "variables of every step", "environment-and-shell", True, "map"),
-    "shell": TopKey(
-        kinds.SHELL,
-        "runs every `run`; default `bash -euo pipefail`",
-        "environment-and-shell",
-        True,
-        "command",
-    ),
-    "python": TopKey(
-        kinds.PYTHON,
-        "the interpreter of python steps; default: the project's",
-        "the-interpreter",
-        True,
-        "path or command",
-    ),
-    "defaults": TopKey(
-        Fields("`defaults`", {name: key.kind for name, key in SHARED.items()}),
-        f"{', '.join(f'`{name}`' for name in SHARED)} of every step",
-        "defaults",
-        value="map",
-    ),
-    "targets": TopKey(kinds.TARGETS, "what a bare `f0make run` builds", "targets", value="one or a list"),
-    "wildcards": TopKey(kinds.PATTERNS, "variable → regular expression", "pattern-steps", value="map"),
-    "include": TopKey(kinds.INCLUDED, "recipe files that are merged in", "include", value="one or a list"),
-    "budget": TopKey(kinds.BUDGET, "limits of a run: time, memory, energy, …", "budget", value="map"),
-    "secrets": TopKey(
-        kinds.SECRETS,
-        "values that steps get as variables and that are stored nowhere",
-        "secrets",
-        value="list of names, or of maps of a name to a file",
-    ),
-}
-"""The top-level keys but `steps`, which are read one by one."""
-
-
-def extra_parts(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of an instance's key for the values of keys that have no field of their own.
+def extra_parts(extra: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of an instance's key for the values of keys that have no field of their own, as text.
 
     What a step would have without the key is left out: a key that the language gains changes no key of an instance.
     """
-    parts: dict[str, Any] = {}
+    parts: dict[str, str] = {}
     for name, value in extra.items():
         key = STEP_KEYS[name]
         if not key.part or value == key.default:
             continue
         if isinstance(value, dict):
-            parts.update((f"{key.part}.{inner}", item) for inner, item in sorted(value.items()))
+            parts.update((f"{key.part}.{inner}", _text(item)) for inner, item in sorted(value.items()))
         else:
-            parts[key.part] = value
+            parts[key.part] = _text(value)
     return parts
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _dumps(value)
 
 
 def extra_sent(extra: Mapping[str, Any]) -> dict[str, Any]:

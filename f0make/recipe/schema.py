@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from f0make.recipe.keys import RECIPE_KEYS, SHARED, STEP_KEYS
+from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.kinds import Fields, Many, Tree
+from f0make.recipe.top_keys import RECIPE_KEYS, SHARED
 from f0make.recipe.value_kinds import OUTPUT, SUCCESS
 
 SCHEMA_VERSION = 3

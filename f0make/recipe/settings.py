@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from f0make.lean import dataclass, field
 from f0make.model import Mark, Step
-from f0make.recipe.keys import RECIPE_KEYS, STEP_KEYS
+from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.step import as_list
+from f0make.recipe.top_keys import RECIPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from f0make.engine.label_check import Places
 from f0make.engine.run import Run
-from f0make.engine.unsupported import Places
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.files.contents import Contents
+from f0make.files.content_cache import Contents
 from f0make.files.signature import Signature
 from f0make.options import RunOptions, Silent
 from f0make.session import Session
+from f0make.worker.bundle import Bundle, Outcome
 
 WORKERS = 1000
 

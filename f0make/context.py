@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 1000
 _DEPTH = 150
-"""What a record may hold: `f0make.compact` reads no longer numbers, and nothing that is nested deeper than a little more."""
+"""What a record may hold: `f0make.ascii_json` reads no longer numbers, and nothing that is nested deeper than a little more."""
 _MOST = 10**_DIGITS
 _INFINITY = float("inf")
 ALL_KEYS = ""

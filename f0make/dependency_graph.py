@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from f0make.errors import F0makeError
-from f0make.graph import order as walk
+from f0make.graph import graph_order as walk
 
 TOPOSORT_LIMIT = 500
 """Tasks up to which toposort orders them; beyond, its O(layers x tasks) shows and the linear walk takes over."""
@@ -91,7 +91,7 @@ class DependencyGraph:
         Each task calls ``run(name, *results)``, the results being those of its dependencies in their order; by default its
         result is its name. Dask itself is not needed. Raises `CycleError`.
         """
-        from f0make.engines.graphs import dask_graph, name_of
+        from f0make.graph.task_graphs import dask_graph, name_of
 
         self.check()
         return dask_graph(self._all(), run or name_of)
@@ -101,7 +101,7 @@ class DependencyGraph:
 
         Ray must be installed, and connects or starts as `ray.init` says. Raises `CycleError`.
         """
-        from f0make.engines.graphs import name_of, ray_references
+        from f0make.graph.task_graphs import name_of, ray_references
 
         return ray_references(self.get_task_order(), self._all(), run or name_of)
 

@@ -63,7 +63,7 @@ def _die_of(number: int) -> None:
 
 
 def _end_offshoots() -> None:
-    offshoot = sys.modules.get("f0make.offshoot")
+    offshoot = sys.modules.get("f0make.forked_task")
     if offshoot is not None:
         offshoot.end_all()
 
@@ -71,7 +71,7 @@ def _end_offshoots() -> None:
 def _main(argv: list[str]) -> int:
     seen = None
     if argv[:1] == ["run"]:
-        from f0make.fast import look
+        from f0make.noop import look
 
         found = look(argv)
         if found is True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 """Errors of a write that say: the disk, the quota or the limit of a file's size is full."""

@@ -7,31 +7,31 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from f0make.early import Early
 from f0make.errors import Problem, RecipeError, UsageError
-from f0make.lean import replace
-from f0make.offshoot import end_all
+from f0make.fast_dataclass import replace
+from f0make.forked_task import end_all
 from f0make.options import Reporter, RunOptions, Silent
+from f0make.prestart import Early
 from f0make.result import RunResult as RunResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from f0make.backends.local.local_backend import LocalBackend
+    from f0make.backends.ssh.host import Host
     from f0make.cache.blobs import Blobs
-    from f0make.cache.platform import ForPlatform
-    from f0make.engine.unsupported import Places
-    from f0make.execution.bundle import Backend
-    from f0make.execution.local import LocalBackend
+    from f0make.cache.platform_keys import ForPlatform
+    from f0make.engine.label_check import Places
+    from f0make.governor.budget import Budget
     from f0make.governor.governor import Governor
-    from f0make.governor.limits import Budget
-    from f0make.graph.build import Graph
-    from f0make.partial.session import PartSession
+    from f0make.graph.build_graph import Graph
+    from f0make.incremental.partial_session import PartSession
     from f0make.plan.decide import Planned
-    from f0make.remote.hosts import Host
     from f0make.secrets import Secrets
     from f0make.session import Session
-    from f0make.state.snapshot import Look
+    from f0make.store.snapshot import Look
+    from f0make.worker.bundle import Backend
 
 
 class Executor:
@@ -60,14 +60,14 @@ class Executor:
     ) -> RunResult:
         """Bring ``targets`` (default: the recipe's) up to date.
 
-        ``look`` is what `f0make.fast` has found already, with the workspace's lock.
+        ``look`` is what `f0make.noop` has found already, with the workspace's lock.
 
         Raises RecipeError and UsageError before anything runs, LockedError when another run holds the
         workspace, StateError when `.f0make` cannot be used. A step that fails is no exception: the result
         says so. Signals are handled only in the main thread.
         """
-        from f0make.state.home import check_owner
-        from f0make.state.lock import WorkspaceLock
+        from f0make.store.state_dir import check_owner
+        from f0make.store.workspace_lock import WorkspaceLock
 
         if not os.path.isdir(self.workspace):
             raise UsageError(f"there is no directory {self.workspace}")
@@ -93,15 +93,15 @@ class Executor:
 
     def _open_part(self, path: str, targets: list[str], look: Look | None) -> PartSession | None:
         """The part of the graph that changes since the last run reach; None when the full way must tell."""
-        from f0make.state import snapshot
+        from f0make.store import snapshot
 
         options = self.options
         if options.force or options.rehash or options.energy or options.host or options.hosts:
             return None
         if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
             return None
-        from f0make.partial.request import request_of_run
-        from f0make.partial.session import look_again, open_part
+        from f0make.incremental.partial_session import look_again, open_part
+        from f0make.incremental.run_request import request_of_run
 
         if look is None:
             look = look_again(request_of_run(options, path, targets), self.workspace)
@@ -127,11 +127,11 @@ class Executor:
         from importlib import import_module
 
         self._early.expect(1)
-        import_module("f0make.drive")
+        import_module("f0make.run_driver")
 
     def _open_whole(self, path: str, targets: list[str]) -> Session:
-        from f0make.execution.groups import kill_leftovers
         from f0make.session import Session
+        from f0make.worker.process_journal import kill_leftovers
 
         kill_leftovers(self.workspace)
         session = Session.open(
@@ -151,8 +151,8 @@ class Executor:
 
     def _take_secrets(self, session: Session, secrets: Secrets) -> None:
         """Keep the recipe's secrets to f0make and the steps that list them. Raises RecipeError when one is missing."""
-        from f0make.execution import forkserver
-        from f0make.scrub import scrub
+        from f0make.backends.local import forkserver
+        from f0make.scrub_environ import scrub
 
         steps = [i.step for i in session.instances(sorted(session.wanted())) if i.when]
         steps += [step for step in session.recipe.steps if step.name in session.pending]
@@ -173,9 +173,9 @@ class Executor:
         self, recipe_path: str | os.PathLike[str], targets: Sequence[str] = ()
     ) -> tuple[Graph, list[Planned]]:
         """The graph, grown as far as it can be without running anything, and the plan over it."""
-        from f0make.engine.planning import plan
-        from f0make.execution.cores import usable_cores
+        from f0make.engine.dry_run import plan
         from f0make.session import Session
+        from f0make.worker.cores import usable_cores
 
         wanted = list(targets) or list(self.options.targets)
         session = Session.open(os.fspath(recipe_path), self.options, targets=wanted)
@@ -193,9 +193,9 @@ class Executor:
 
     def why(self, recipe_path: str | os.PathLike[str], target: str) -> list[Planned]:
         """The decisions for what ``target`` (a step, an instance or a file) stands for."""
-        from f0make.engine.planning import plan
-        from f0make.execution.cores import usable_cores
+        from f0make.engine.dry_run import plan
         from f0make.session import Session
+        from f0make.worker.cores import usable_cores
 
         session = Session.open(os.fspath(recipe_path), self.options, targets=[target])
         try:
@@ -212,7 +212,7 @@ class Executor:
         session.selected("--only", self.options.only)
         session.selected("--skip", self.options.skip)
         if self.elsewhere:
-            from f0make.engines.opening import check
+            from f0make.backends.clusters.cluster_factory import check
 
             check(self.options)
         problems = self._beyond_budget(session)
@@ -226,7 +226,7 @@ class Executor:
 
     def places(self) -> Places:
         """Where steps may run. Raises UsageError and RecipeError for wrong hosts."""
-        from f0make.engine.unsupported import Places
+        from f0make.engine.label_check import Places
 
         if self.elsewhere:
             return Places(cluster=self.options.backend)
@@ -237,13 +237,13 @@ class Executor:
 
         Raises UsageError and RecipeError.
         """
-        from f0make.engine.unsupported import unsupported
+        from f0make.engine.label_check import unsupported
 
         places = self.places()
         if not unsupported(session, places):
             return
         if planned is None:
-            from f0make.engine.planning import plan
+            from f0make.engine.dry_run import plan
 
             planned = plan(session, self.options, *self._caches(create=False))
         problems = unsupported(session, places, {p.instance.name: p.status for p in planned})
@@ -255,7 +255,7 @@ class Executor:
         if not self.options.host and not self.options.hosts:
             return []
         if self._hosts is None:
-            from f0make.remote.hostsfile import all_hosts
+            from f0make.backends.ssh.hosts_file import all_hosts
 
             self._hosts = all_hosts(self.options.hosts, self.options.host)
         return self._hosts
@@ -265,8 +265,8 @@ class Executor:
         budget = self.budget(session)
         if not budget or (budget.cpu is None and budget.mem is None):
             return []
-        from f0make.execution.cores import usable_cores
-        from f0make.governor.limits import beyond
+        from f0make.governor.budget import beyond
+        from f0make.worker.cores import usable_cores
 
         return beyond(budget, session.instances(sorted(session.wanted())), usable_cores())
 
@@ -278,32 +278,32 @@ class Executor:
             session.recipe.budget or options.energy or any((*given, options.max_carbon, options.country))
         ):
             return None
-        from f0make.governor.limits import budget_of
+        from f0make.governor.budget import budget_of
 
         return budget_of(options, session.recipe) or None
 
     def _caches(self, create: bool) -> tuple[Blobs | None, ForPlatform | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
-        from f0make.cache.opening import open_caches
+        from f0make.cache.factory import open_caches
 
         return open_caches(self.workspace, self.options, self.reporter.note, create)
 
     def _backend(self, jobs: int, hosts: Sequence[Host], blobs: Blobs | None) -> Backend:
         if self.options.backend not in ("local", "ssh"):
-            from f0make.engines.opening import backend_for
+            from f0make.backends.clusters.cluster_factory import backend_for
 
             return backend_for(self.options, self.workspace, jobs, blobs, self.reporter.note)
         local = self._local(jobs) if jobs else None
         if not hosts and local is not None:
             return local
-        from f0make.remote.fleet import Fleet
-        from f0make.remote.hosts import patience_of
+        from f0make.backends.ssh.fleet import Fleet
+        from f0make.backends.ssh.host import patience_of
 
         return Fleet(hosts, patience_of(self.options), local, self.workspace)
 
     def _local(self, jobs: int) -> LocalBackend:
-        from f0make.execution.jobserver.pool import Jobserver, open_jobserver
-        from f0make.execution.local import LocalBackend
+        from f0make.backends.local.local_backend import LocalBackend
+        from f0make.worker.jobserver.token_pool import Jobserver, open_jobserver
 
         def jobserver() -> Jobserver | None:
             return open_jobserver(os.environ.get("MAKEFLAGS", ""), jobs, self.reporter.note)
@@ -316,14 +316,14 @@ class Executor:
         if budget is None:
             return None
         from f0make.electricity.intensity import intensity
-        from f0make.execution.cores import usable_cores
-        from f0make.governor import model
+        from f0make.governor import energy_model
         from f0make.governor.governor import Governor
+        from f0make.worker.cores import usable_cores
 
         return Governor(
             budget,
             session.store,
-            model.here(),
+            energy_model.here(),
             intensity(budget.country),
             jobs=jobs,
             cores=usable_cores(),
@@ -340,7 +340,7 @@ class Executor:
         for text in session.notes:
             self.reporter.note(text)
         if self.options.strict or self.options.audit:
-            from f0make.execution.guard.probe import obstacle
+            from f0make.worker.guard.probe import obstacle
 
             option, reason = "--strict" if self.options.strict else "--audit", obstacle()
             if reason is not None:
@@ -349,7 +349,7 @@ class Executor:
         governor = self._governor(session, jobs, began)
         if session.rest is not None:
             self._early.part_is_open(session)  # type: ignore[arg-type]
-        from f0make.drive import Means, drive
+        from f0make.run_driver import Means, drive
 
         means = Means(
             places=self.places,
@@ -363,7 +363,7 @@ class Executor:
         return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
 
     def _jobs(self) -> int:
-        from f0make.execution.cores import usable_cores
+        from f0make.worker.cores import usable_cores
 
         return usable_cores() if self.options.jobs is None else self.options.jobs
 

@@ -8,7 +8,7 @@ schema gives it: such fields are annotated ``X | str`` on Step and have their re
 from __future__ import annotations
 
 from f0make.errors import Where
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 
 from f0make.model import PathDecl, Recipe, Step
 from f0make.recipe.keys import STEP_KEYS
-from f0make.recipe.load import load_mapping, load_recipe
-from f0make.recipe.node import plain
-from f0make.recipe.reader import read
+from f0make.recipe.load_recipe import load_mapping, load_recipe
+from f0make.recipe.yaml_node import plain
+from f0make.recipe.yaml_reader import read
 
 
 class LoadedRecipe(dict[str, Any]):

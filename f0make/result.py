@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 from f0make.model import DEFAULT_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.governor.measure import Tree
+    from f0make.governor.process_usage import Tree
 
 LOOK_AHEAD = 64
 """How many ready instances are tried when the first does not fit beside what runs."""
@@ -214,7 +214,7 @@ class Scheduler:
         and ValueError for an unknown dependency, country or a wrong size.
         """
         from f0make.dependency_graph import DependencyGraph
-        from f0make.graph.order import dependents, topological
+        from f0make.graph.graph_order import dependents, topological
         from f0make.recipe.scalars import to_country, to_resource
 
         resources = dict(resources)
@@ -272,10 +272,10 @@ class Scheduler:
                 if not waiting[other]:
                     push(other)
         from f0make.electricity.intensity import intensity
-        from f0make.governor import model
+        from f0make.governor import energy_model
 
-        power = model.here()
-        kwh = power.joules(now, 0.0) / model.JOULES_PER_KWH
+        power = energy_model.here()
+        kwh = power.joules(now, 0.0) / energy_model.JOULES_PER_KWH
         for n, step in enumerate(listed):
             known = step.get("energy_kwh")
             kwh += power.kwh(seconds[n] * demands[n].cpu) if known is None else float(known)
@@ -290,13 +290,13 @@ class Scheduler:
         import os
         import time
 
-        from f0make.governor import measure
+        from f0make.governor import process_usage
 
         before = self._watched
         if before is None:
-            before = time.monotonic(), measure.tree(os.getpid(), memory=False)
+            before = time.monotonic(), process_usage.tree(os.getpid(), memory=False)
             time.sleep(0.05)
-        tree, now = measure.tree(os.getpid()), time.monotonic()
+        tree, now = process_usage.tree(os.getpid()), time.monotonic()
         self._watched = now, tree
         spent = sum(max(0.0, cpu - before[1].cpu.get(pid, 0.0)) for pid, cpu in tree.cpu.items())
         cores = spent / max(now - before[0], 1e-3)

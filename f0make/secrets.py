@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from f0make.errors import Problem, UsageError
+from f0make.files import user_key
+from f0make.files.sealed_files import blake2b
 from f0make.regular_file import read_regular
-from f0make.state import user_key
-from f0make.state.sealed import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

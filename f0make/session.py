@@ -11,30 +11,31 @@ from contextlib import suppress
 
 from f0make import STATE
 from f0make.errors import Problem, RecipeError, StateError, UsageError
+from f0make.fast_dataclass import replace
+from f0make.files import sealed_files
 from f0make.files.signature import clock_ns, is_racy
-from f0make.graph.build import Graph, MissingInput
-from f0make.growing import lose, root_of
-from f0make.lean import replace
+from f0make.graph.build_graph import Graph, MissingInput
+from f0make.graph_growth import lose, root_of
 from f0make.model import Instance, Recipe
 from f0make.options import RunOptions
-from f0make.state import home, sealed
-from f0make.state.identity import UNKNOWN, recipe_of
+from f0make.store import state_dir
+from f0make.store.instance_identity import UNKNOWN, recipe_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.code.bases import CodeBases
-    from f0make.code.digest import CodeFacts
+    from f0make.code.code_bases import CodeBases
+    from f0make.code.code_digest import CodeFacts
     from f0make.expand.expansion import Expansion
-    from f0make.expand.watched import WatchedFacts
-    from f0make.files.contents import Contents, Row
-    from f0make.files.passing import Passing
-    from f0make.partial.session import Rest
-    from f0make.recipe.cache import StepCache
-    from f0make.recipe.opinions import Opinions
+    from f0make.expand.watched_facts import WatchedFacts
+    from f0make.files.content_cache import Contents, Row
+    from f0make.files.link_paths import Passing
+    from f0make.incremental.partial_session import Rest
+    from f0make.recipe.step_cache import StepCache
+    from f0make.recipe.strictyaml_check import Opinions
     from f0make.secrets import Secrets
-    from f0make.state.store import Store
+    from f0make.store.record_store import Store
     from f0make.trail import Trail
 
 TEMPLATE = r"\$\{\{.*?\}\}"
@@ -56,7 +57,7 @@ class Session:
         self.contents = contents
         self.options = options
         self.rest: Rest | None = None
-        """What is not among the instances because nothing has changed for it (`f0make.partial`)."""
+        """What is not among the instances because nothing has changed for it (`f0make.incremental`)."""
         self.targets: list[str] = []
         self.given_targets = False
         """The targets come from the person, not from the recipe."""
@@ -115,15 +116,15 @@ class Session:
         ``on_loaded`` hears of the recipe before it is expanded. Unless ``readonly``, `confirm` must be called.
         Raises RecipeError (all problems at once), UsageError (targets, `--set`) and StateError.
         """
-        from f0make.files.contents import Contents
+        from f0make.files.content_cache import Contents
         from f0make.gc_pause import gc_pause
-        from f0make.recipe.cache import StepCache
-        from f0make.recipe.load import load_with_problems
-        from f0make.recipe.opinions import Opinions
-        from f0make.state.store import Store
+        from f0make.recipe.load_recipe import load_with_problems
+        from f0make.recipe.step_cache import StepCache
+        from f0make.recipe.strictyaml_check import Opinions
+        from f0make.store.record_store import Store
 
         workspace = os.path.abspath(options.workspace)
-        home.check_owner(workspace, options.trust)
+        state_dir.check_owner(workspace, options.trust)
         state = os.path.join(workspace, STATE)
         steps, opinions = StepCache(os.path.join(state, "steps")), Opinions()
         steps.load()
@@ -132,7 +133,7 @@ class Session:
         )
         objections: list[Problem] = []
         if faults:
-            from f0make.expand.faulty import template_problems
+            from f0make.expand.faulty_templates import template_problems
 
             objections = opinions.problems()
             faults += template_problems(recipe, workspace, faults) + objections
@@ -186,7 +187,7 @@ class Session:
         objections, self._opinions = self._opinions.problems(), None
         if self._steps is not None and not objections:
             with suppress(StateError):
-                home.prepare(self.workspace)
+                state_dir.prepare(self.workspace)
                 self._steps.save()
         if objections or problems:
             self.store.close()
@@ -231,7 +232,7 @@ class Session:
         Returns the problems of python steps, by instance or by pending step.
         """
         from f0make.expand.expansion import expand
-        from f0make.expand.watched import WatchedFacts
+        from f0make.expand.watched_facts import WatchedFacts
 
         facts = WatchedFacts(self.workspace, self.made_by)
         clock = clock_ns()
@@ -253,8 +254,8 @@ class Session:
 
     def _connect(self, clock: int) -> Passing:
         """Make the graph, with the dependencies that come by way of links; what was found of those."""
-        from f0make.files.passing import Passing
-        from f0make.files.presence import Presence
+        from f0make.files.existence_cache import Presence
+        from f0make.files.link_paths import Passing
 
         instances = self.expansion.instances
         passing = Passing(self.workspace, Presence(self.workspace))
@@ -293,7 +294,7 @@ class Session:
         found = [m.problem for m in self.missing(wanted, lambda p: self._perhaps_made(p, faulty, problems))]
         if not faulty and not problems:
             found += self.expansion.missing_later(self.coming())
-        from f0make.unmatched import unmatched
+        from f0make.graph.unmatched_inputs import unmatched
 
         return unmatched(self.expansion, self.graph, wanted, self.targets, self.given) + found
 
@@ -397,7 +398,7 @@ class Session:
         later = [s for s in self.recipe.steps if s.type == "python" and s.name in self.pending]
         if not instances and not later:
             return {}
-        from f0make.code.check import check_step
+        from f0make.code.check_python import check_step
 
         problems: dict[str, list[Problem]] = {}
         bases = self._code_bases()
@@ -416,7 +417,7 @@ class Session:
         return problems
 
     def _code_bases(self) -> CodeBases:
-        from f0make.code.bases import CodeBases
+        from f0make.code.code_bases import CodeBases
 
         return CodeBases(self.workspace, os.environ, self._code_cache)
 
@@ -441,7 +442,7 @@ class Session:
         if args is None:
             facts = base.facts(instance.module or "", instance.function or "")
             return facts, facts.problems
-        from f0make.code.check import check_step
+        from f0make.code.check_python import check_step
 
         typed, facts, problems = check_step(base, replace(instance, args=args))
         if not problems:
@@ -548,7 +549,7 @@ class Session:
         )
 
     def _near(self, word: str) -> str:
-        from f0make.recipe.nearest import nearest
+        from f0make.suggest import nearest
 
         known = [*self.graph.by_name, *(s.name for s in self.recipe.steps), *self.graph.producer]
         near = nearest(word, known)
@@ -657,14 +658,14 @@ class Session:
         return os.path.join(self.workspace, STATE, "code")
 
     def _load_code(self) -> None:
-        data = sealed.read(self._code_file())
-        loaded = sealed.unseal(CODE_MAGIC, data) if data else None
+        data = sealed_files.read(self._code_file())
+        loaded = sealed_files.unseal(CODE_MAGIC, data) if data else None
         if isinstance(loaded, dict):
             self._code_cache = loaded
 
     def _save_code(self) -> None:
-        if self._code_cache and sealed.possible():
-            sealed.write_atomic(self._code_file(), sealed.seal(CODE_MAGIC, self._code_cache))
+        if self._code_cache and sealed_files.possible():
+            sealed_files.write_atomic(self._code_file(), sealed_files.seal(CODE_MAGIC, self._code_cache))
 
     def close(self) -> None:
         """Let go of the state."""

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from io import FileIO
 
 from f0make.cache import reflink
-from f0make.cache.rights import Rights
-from f0make.cache.use import InUse
+from f0make.cache.group_rights import Rights
+from f0make.cache.in_use import InUse
 from f0make.errors import NO_ROOM, F0makeError
-from f0make.files.regular import open_regular
+from f0make.files.open_regular import open_regular
 from f0make.files.sha import sha256
 
 TOUCH_AFTER = 3600.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.compact import dumper
+from f0make.ascii_json import dumper
 from f0make.files.sha import sha256
 
 TYPE_CHECKING = False

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.options import RunOptions
-    from f0make.state.snapshot import Look
+    from f0make.store.snapshot import Look
 
 
 def main(argv: Sequence[str], look: Look | None = None) -> int:
     """Do what ``argv`` (without the program's name) asks for; returns the exit code.
 
-    ``look``: what `f0make.fast` has found of a run that ``argv`` asks for.
+    ``look``: what `f0make.noop` has found of a run that ``argv`` asks for.
     """
     streams.prepare()
     code = _guarded(list(argv), "--debug" in argv, look)
@@ -71,12 +71,12 @@ def _guarded(argv: list[str], debug: bool, look: Look | None) -> int:
 def _main(argv: list[str], look: Look | None) -> int:
     request = parse_fast(argv)
     if request is None:
-        from f0make.cli import typed
+        from f0make.cli import typer_app
 
         if not argv and "_F0MAKE_COMPLETE" not in os.environ:
-            typed.show_help()
+            typer_app.show_help()
             return int(Exit.USAGE)
-        parsed = typed.parse(argv)
+        parsed = typer_app.parse(argv)
         if isinstance(parsed, int):
             return parsed
         request = (parsed[0], *finish(*parsed))
@@ -90,7 +90,7 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Go to the workspace and do what verb ``name`` does; returns the exit code. Raises `F0makeError`."""
     from importlib import import_module
 
-    from f0make.state.home import check_owner
+    from f0make.store.state_dir import check_owner
 
     here = None
     if options.workspace != ".":

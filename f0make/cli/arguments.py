@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.cli.table import FLAG, MANY, VERBS, Option, Verb
+from f0make.cli.command_table import FLAG, MANY, VERBS, Option, Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
             raise UsageError(f"--set {text}: expected K=V, such as --set limits.count=3")
     _check_backend(options, values, hosts)
     if any(values.get(field) for field in PATIENCE):
-        from f0make.remote.hosts import patience_of
+        from f0make.backends.ssh.host import patience_of
 
         patience_of(options)
     if options.strict and options.audit:
@@ -168,7 +168,7 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     elif options.cache_readonly:
         raise UsageError("--cache-readonly says how to use a cache: --cache DIR or http://… names it")
     if any(values.get(field) for field in BUDGET):
-        from f0make.governor.limits import budget_of
+        from f0make.governor.budget import budget_of
 
         budget_of(options)
     if name == "graph" and sum(bool(values.get(form)) for form in FORMATS) > 1:
@@ -186,7 +186,7 @@ def _check_backend(options: RunOptions, values: dict[str, Any], hosts: bool) -> 
         raise UsageError("--backend ssh: name its hosts with --hosts FILE or --host [user@]address")
     if not any(values.get(field) is not None for field in ENGINE):
         return
-    from f0make.engines.address import parse
+    from f0make.backend_address import parse
 
     local = options.backend == "ssh"
     address = parse(
@@ -252,7 +252,7 @@ def _check_cache(text: str) -> None:
     if not text:
         raise UsageError("--cache: expected a directory or an http(s) address")
     if "://" in text:
-        from f0make.cache.http.address import parse_address
+        from f0make.cache.http.server_address import parse_address
 
         parse_address(text)
 

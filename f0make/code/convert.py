@@ -158,7 +158,7 @@ def _union(kind: Type, value: Any) -> Any:
 
 
 def _literal(kind: Type, value: Any) -> Any:
-    from f0make.code.hints import suggestion
+    from f0make.code.missing_hints import suggestion
 
     for choice in kind[1]:
         if isinstance(value, type(choice)) and value == choice:
@@ -176,7 +176,7 @@ def _literal(kind: Type, value: Any) -> Any:
 
 def _enum(kind: Type, value: Any) -> dict[str, Any]:
     """A member by its value, as typer and pydantic have it."""
-    from f0make.code.hints import suggestion
+    from f0make.code.missing_hints import suggestion
 
     _, module, name, members = kind
     for _, own in members:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 
 STARTED_WITH = frozenset(
     {

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from f0make.code.annotation import ANY, Type
+from f0make.code.code_digest import CodeBase
 from f0make.code.convert import Mismatch, convert
-from f0make.code.digest import CodeBase
-from f0make.code.hints import suggestion
-from f0make.code.resolve import MAX_DEPTH, Definition, define, module_of, resolved
-from f0make.code.shape import Field
+from f0make.code.missing_hints import suggestion
+from f0make.code.module_shape import Field
+from f0make.code.resolve_name import MAX_DEPTH, Definition, define, module_of, resolved
 from f0make.errors import Problem, Where
 from f0make.model import TEMPLATE_OPEN
 

@@ -37,7 +37,7 @@ def table() -> dict[str, float]:
             continue
         if found:
             return found
-    from f0make.electricity.table import INTENSITY
+    from f0make.electricity.intensity_table import INTENSITY
 
     return INTENSITY
 

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from f0make import STATE
-from f0make.engine.again import CannotAttempt, for_attempt
-from f0make.engine.records import bundle_of, record_of
+from f0make.engine.attempt_records import bundle_of, record_of
+from f0make.engine.rerender import CannotAttempt, for_attempt
 from f0make.errors import UsageError
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.lognames import log_name
+from f0make.fast_dataclass import dataclass, field
 from f0make.files.sha import sha256
-from f0make.lean import dataclass, field
 from f0make.model import Instance
 from f0make.plan.decide import ABSENT, SETTLES
-from f0make.state.validate_record import valid_place
+from f0make.store.validate_record import valid_place
+from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.log_names import log_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.code.bases import CodeBases
-    from f0make.code.digest import CodeFacts
+    from f0make.code.code_bases import CodeBases
+    from f0make.code.code_digest import CodeFacts
     from f0make.engine.run import Run
 
 MOST_CHANGES = 2
@@ -178,7 +178,7 @@ class Attempts:
     def _with_interpreter(self, bundle: Bundle, instance: Instance, facts: CodeFacts) -> None:
         """Say which interpreter runs the step of ``bundle``, and which files its code lies in."""
         if self._bases is None:
-            from f0make.code.bases import CodeBases
+            from f0make.code.code_bases import CodeBases
 
             self._bases = CodeBases(self._run.session.workspace, os.environ, {})
         found = self._bases.interpreter(instance)
@@ -188,15 +188,15 @@ class Attempts:
         bundle.python = found.path if found.declared or not bundle.host else ""
 
     def _pack(self, bundle: Bundle, inputs: Mapping[str, str]) -> None:
-        from f0make.remote import needs
+        from f0make.worker.agent import manifest
 
         session = self._run.session
-        needs.fill(bundle, inputs, session.contents, session.code.get(bundle.instance))
+        manifest.fill(bundle, inputs, session.contents, session.code.get(bundle.instance))
 
     def _keep_here(self, bundle: Bundle) -> None:
-        from f0make.remote import needs
+        from f0make.worker.agent import manifest
 
-        bundle.stays = needs.stays(bundle, self._run.session.store.made.get, self._run.session.contents)
+        bundle.stays = manifest.stays(bundle, self._run.session.store.made.get, self._run.session.contents)
 
     def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.
@@ -340,9 +340,9 @@ class Attempts:
         shared = self._run.decider.shared
         if not record.get("modes") or shared is None or not shared.for_everybody:
             return True
-        from f0make.files.workspace import marks, umask
+        from f0make.files.workspace import times_and_modes, umask
 
-        return not marks.has_private(record, umask.current())
+        return not times_and_modes.has_private(record, umask.current())
 
     def over(self, attempt: Attempt) -> None:
         """Nothing more will be asked about ``attempt``: of a million instances none should keep its bundle."""

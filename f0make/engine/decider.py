@@ -9,26 +9,26 @@ from enum import Enum
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
 from f0make.context import ALL_KEYS
-from f0make.engine.contexts import Contexts
-from f0make.engine.discovered import Discovered
-from f0make.engine.leases import users
-from f0make.engine.tokens import Tokens
+from f0make.engine.discovered_tokens import Discovered
+from f0make.engine.promised_tokens import Tokens
+from f0make.engine.temp_leases import users
+from f0make.engine.visible_contexts import Contexts
 from f0make.errors import RecipeError, UsageError
-from f0make.files.digest import blobs_of
-from f0make.key import Parts, declared_parts, key_of
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
+from f0make.files.content_digest import blobs_of
 from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
+from f0make.plan.key import Parts, declared_parts, key_of
 from f0make.session import Session
-from f0make.state.validate_record import fits
+from f0make.store.validate_record import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from f0make.cache.blobs import Blobs
-    from f0make.cache.platform import ForPlatform
-    from f0make.files.contents import Seen
+    from f0make.cache.platform_keys import ForPlatform
+    from f0make.files.content_cache import Seen
 
 
 class Kind(Enum):
@@ -234,9 +234,9 @@ class Decider:
             record = holding(found)
             verdict.imported = record is not None
             if record is not None and record.get("modes"):
-                from f0make.files.workspace import marks, umask
+                from f0make.files.workspace import times_and_modes, umask
 
-                record = marks.tamed(record, umask.current())
+                record = times_and_modes.tamed(record, umask.current())
         if record is None:
             self._explain(instance, verdict)
             if verdict.disputed:

@@ -9,7 +9,7 @@ from f0make.model import Instance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.state.store import Store
+    from f0make.store.record_store import Store
 
 SECONDS = 60
 """A fingerprint command that takes longer is an error: it runs before every decision."""
@@ -40,7 +40,7 @@ class Taken:
         if (command, env) not in self._known:
             import subprocess
 
-            from f0make.execution.command import default_shell
+            from f0make.worker.shell_command import default_shell
 
             try:
                 done = subprocess.run(

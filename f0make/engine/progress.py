@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
-from f0make.engine.nodes import State
-from f0make.graph.build import Graph
+from f0make.engine.node_state import State
+from f0make.graph.build_graph import Graph
 from f0make.model import Instance
 
 

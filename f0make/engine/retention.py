@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from f0make import STATE
-from f0make.execution.lognames import attempt_log, log_name
+from f0make.worker.log_names import attempt_log, log_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _stem(name: str) -> str:
 
 
 def _prune_failed(directory: str) -> None:
-    from f0make.files.workspace.below import LIST
-    from f0make.files.workspace.removing import remove_entry
+    from f0make.files.workspace.beneath import LIST
+    from f0make.files.workspace.remove import remove_entry
 
     try:
         fd = os.open(directory, LIST)

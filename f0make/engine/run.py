@@ -16,42 +16,42 @@ from heapq import heappush
 from queue import Empty, SimpleQueue
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing
-from f0make.engine.announce import Announcer, failure
-from f0make.engine.asking import Asking
+from f0make.engine.attempt_records import imported
 from f0make.engine.attempts import Attempt, Attempts
-from f0make.engine.contexts import Contexts
+from f0make.engine.completion import Judge
+from f0make.engine.critical_path import levels
 from f0make.engine.decider import Decider, Kind, Verdict
-from f0make.engine.growth import Growth
-from f0make.engine.judging import Judge
-from f0make.engine.nodes import State
-from f0make.engine.outputs import Outputs, ProtectedOutput
+from f0make.engine.dispatch import Starting
+from f0make.engine.dynamic_graph import Growth
+from f0make.engine.event_buffer import Announcer, failure
+from f0make.engine.node_state import State
+from f0make.engine.output_files import Outputs, ProtectedOutput
+from f0make.engine.pending_lookups import Asking
 from f0make.engine.progress import Progress
-from f0make.engine.records import imported
-from f0make.engine.starting import Starting
-from f0make.engine.temps import Temps
-from f0make.engine.tokens import Tokens
-from f0make.engine.urgency import levels
+from f0make.engine.promised_tokens import Tokens
+from f0make.engine.temp_outputs import Temps
+from f0make.engine.visible_contexts import Contexts
 from f0make.errors import NO_ROOM
-from f0make.execution.bundle import Backend, Outcome
 from f0make.governor.tally import Tally
-from f0make.graph.build import Graph
+from f0make.graph.build_graph import Graph
 from f0make.model import Instance, Output
 from f0make.options import Event, Reporter, RunOptions
 from f0make.scheduler import Demand, Scheduler, demand_of
 from f0make.session import Session
+from f0make.worker.bundle import Backend, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from f0make.backends.ssh.check_answers import Prints
+    from f0make.backends.ssh.fleet import News
+    from f0make.backends.ssh.host import Host
     from f0make.cache.blobs import Blobs
-    from f0make.cache.platform import ForPlatform
-    from f0make.engine.farm import Farm
+    from f0make.cache.platform_keys import ForPlatform
     from f0make.engine.fingerprints import Taken
+    from f0make.engine.host_pool import Farm
+    from f0make.engine.label_check import Places
     from f0make.engine.suspend import Suspension
-    from f0make.engine.unsupported import Places
     from f0make.governor.governor import Governor
-    from f0make.remote.answers import Prints
-    from f0make.remote.fleet import News
-    from f0make.remote.hosts import Host
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
@@ -93,7 +93,7 @@ class Run:
         self.without_instances: dict[str, str] = {}
         """Steps that came to no instances -> what has become of them."""
         self.back: dict[str, str] = {}
-        """Instance -> reason, where outputs were put back before anything was decided (`f0make.partial.back`)."""
+        """Instance -> reason, where outputs were put back before anything was decided (`f0make.incremental.restore_missing`)."""
         self.blobs = blobs
         self.shared = shared
         self.fingerprints: Callable[[Instance], list[list[str]]] = fingerprints
@@ -103,7 +103,7 @@ class Run:
         """None: everything runs here."""
         self.scheduler = Scheduler(jobs, options.resource)
         if hosts:
-            from f0make.engine.farm import Farm
+            from f0make.engine.host_pool import Farm
 
             self.farm = Farm(self, hosts, jobs, fingerprints)
             self.fingerprints = self.farm.prints

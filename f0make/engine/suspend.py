@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import signal
 
-from f0make.execution import ending, host
-from f0make.execution.bundle import Outcome
+from f0make.worker import system, terminate
+from f0make.worker.bundle import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Suspension:
         self._tokens.update(placed)
         os.kill(os.getpid(), signal.SIGSTOP)
         for pid in reversed(stopped):
-            host.kill(pid, signal.SIGCONT)
+            system.kill(pid, signal.SIGCONT)
         if self._guardian is not None:
             self._guardian.dismiss()
 
@@ -48,8 +48,8 @@ class Suspension:
 
         stopped: list[int] = []
         for _ in range(_ROUNDS):
-            known = host.everyone()
-            found = [pid for pid in workers if pid in known] + list(ending.descendants(workers, known))
+            known = system.everyone()
+            found = [pid for pid in workers if pid in known] + list(terminate.descendants(workers, known))
             # What is stopped already (by the governor, by a person) is not to be continued with the rest.
             new = [pid for pid in found if pid not in stopped and known[pid][0] != "T"]
             if not new:
@@ -62,5 +62,5 @@ class Suspension:
             except OSError:
                 return stopped[: -len(new)]
             for pid in new:
-                host.kill(pid, signal.SIGSTOP)
+                system.kill(pid, signal.SIGSTOP)
         return stopped

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from f0make.errors import Problem
-from f0make.expand.conflicts import Clash
-from f0make.expand.state import StepState
-from f0make.lean import dataclass, field
+from f0make.expand.output_conflicts import Clash
+from f0make.expand.step_state import StepState
+from f0make.fast_dataclass import dataclass, field
 
 
 @dataclass(slots=True)

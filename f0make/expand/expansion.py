@@ -6,17 +6,17 @@ from collections.abc import Collection, Sequence
 
 from f0make.errors import Problem
 from f0make.expand.blame import Faults, blame
-from f0make.expand.conflicts import Clash, find_conflicts
-from f0make.expand.facts import Facts
-from f0make.expand.late import render_late, rerender
-from f0make.expand.needs import IsPending
+from f0make.expand.expansion_facts import Facts
+from f0make.expand.late_rendering import render_late, rerender
+from f0make.expand.missing_need import IsPending
+from f0make.expand.output_conflicts import Clash, find_conflicts
 from f0make.expand.patterns import Resolver
-from f0make.expand.pending import Waiting
-from f0make.expand.problems import full_key
+from f0make.expand.pending_steps import Waiting
+from f0make.expand.problem_collector import full_key
 from f0make.expand.stages import MAX_ROUNDS, Stages
-from f0make.expand.state import LATE
+from f0make.expand.step_state import LATE
+from f0make.fast_dataclass import dataclass, field
 from f0make.gc_pause import gc_pause
-from f0make.lean import dataclass, field
 from f0make.model import Instance, Output, Recipe
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from f0make.expand.values import argument, holds
-from f0make.expand.views import for_command
+from f0make.expand.field_values import argument, holds
+from f0make.expand.steps_view import for_command
 from f0make.model import TEMPLATE_OPEN, Instance, Step
 from f0make.recipe import scalars
 from f0make.recipe.keys import LATE, NEVER, STEP_KEYS, Key
 from f0make.recipe.kinds import Scalar
-from f0make.template.command import Command
-from f0make.template.render import Scope, Template
-from f0make.template.values import to_text
+from f0make.template.render_text import Scope, Template
+from f0make.template.run_text import Command
+from f0make.template.template_values import to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

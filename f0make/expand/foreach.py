@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Mapping
 
 from f0make.errors import Problem
-from f0make.expand.facts import Facts, Unlistable
+from f0make.expand.expansion_facts import Facts, Unlistable
 from f0make.expand.fields import has_template
 from f0make.expand.globs import Glob, capture
-from f0make.expand.problems import full_key
-from f0make.expand.state import OUTPUTS, StepState
+from f0make.expand.problem_collector import full_key
+from f0make.expand.step_state import OUTPUTS, StepState
 from f0make.expand.tables import delimiter_of, parse_table
 from f0make.model import Foreach, Step
 from f0make.recipe.check_foreach import range_of
 from f0make.regex.bounded import SIMPLER, Unbounded
-from f0make.template.render import Scope, Template, TemplateError
-from f0make.template.values import Broken, to_text, to_texts
+from f0make.template.render_text import Scope, Template, TemplateError
+from f0make.template.template_values import Broken, to_text, to_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.regex.bounded import Bounded
 from f0make.regex.captures import DEFAULT_WILDCARD, Captures
 

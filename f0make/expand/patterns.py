@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from f0make.expand.asked import Asks
+from f0make.expand.declared_paths import PathError
 from f0make.expand.globs import capture
-from f0make.expand.names import instance_name, parse_instance_name
-from f0make.expand.needs import IsPending, NeedsStage
-from f0make.expand.paths import PathError
-from f0make.expand.problems import full_key
+from f0make.expand.instance_names import instance_name, parse_instance_name
+from f0make.expand.missing_need import IsPending, NeedsStage
+from f0make.expand.problem_collector import full_key
+from f0make.expand.requested_instances import Asks
 from f0make.expand.stages import Stages
-from f0make.expand.state import OUTPUTS, StepState
-from f0make.later import later
-from f0make.lean import dataclass
+from f0make.expand.step_state import OUTPUTS, StepState
+from f0make.fast_dataclass import dataclass
+from f0make.lazy_re import later
 from f0make.model import Instance
 from f0make.regex.bounded import SIMPLER, Unbounded
 from f0make.regex.captures import Captures
-from f0make.template.render import TemplateError
-from f0make.template.values import BROKEN, Broken, to_text
+from f0make.template.render_text import TemplateError
+from f0make.template.template_values import BROKEN, Broken, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-from f0make.expand.environment import Environment
-from f0make.expand.facts import Facts, Unlistable
+from f0make.expand.declared_paths import PathError, Paths
+from f0make.expand.env_rendering import Environment
+from f0make.expand.expansion_facts import Facts, Unlistable
+from f0make.expand.glob_matching import match_glob
 from f0make.expand.globs import Glob, escape, has_glob, is_pattern
-from f0make.expand.made import Made
-from f0make.expand.matching import match_glob
-from f0make.expand.paths import PathError, Paths
-from f0make.expand.plan import PathPlan, StepPlan
-from f0make.expand.problems import Problems
-from f0make.expand.state import INPUTS, OUTPUTS, StepState
-from f0make.expand.views import own_paths
+from f0make.expand.makers import Made
+from f0make.expand.problem_collector import Problems
+from f0make.expand.step_plan import PathPlan, StepPlan
+from f0make.expand.step_state import INPUTS, OUTPUTS, StepState
+from f0make.expand.steps_view import own_paths
 from f0make.model import Instance, Output
 from f0make.recipe.scalars import to_bool, to_resource
 from f0make.regex.bounded import Unbounded
-from f0make.template.render import Scope, Template, TemplateError
-from f0make.template.values import BROKEN, Broken, to_text
+from f0make.template.render_text import Scope, Template, TemplateError
+from f0make.template.template_values import BROKEN, Broken, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

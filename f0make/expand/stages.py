@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from f0make.expand.asked import Asked, unnamed
-from f0make.expand.environment import Environment
-from f0make.expand.facts import Facts
+from f0make.expand.declared_paths import Paths
+from f0make.expand.env_rendering import Environment
+from f0make.expand.expansion_facts import Facts
 from f0make.expand.foreach import ForeachExpander
+from f0make.expand.glob_matching import match_glob
 from f0make.expand.globs import Glob
-from f0make.expand.made import Made
-from f0make.expand.matching import match_glob
-from f0make.expand.names import instance_name
-from f0make.expand.needs import IsPending, NeedsStage
-from f0make.expand.paths import Paths
-from f0make.expand.plan import StepPlan
-from f0make.expand.problems import Problems
+from f0make.expand.instance_names import instance_name
+from f0make.expand.makers import Made
+from f0make.expand.missing_need import IsPending, NeedsStage
+from f0make.expand.problem_collector import Problems
 from f0make.expand.renderer import Renderer
-from f0make.expand.state import INPUTS, OUTPUTS, StepState
-from f0make.expand.views import StepsView
+from f0make.expand.requested_instances import Asked, unnamed
+from f0make.expand.step_plan import StepPlan
+from f0make.expand.step_state import INPUTS, OUTPUTS, StepState
+from f0make.expand.steps_view import StepsView
 from f0make.model import Instance, Recipe, Step
-from f0make.recipe.nearest import nearest
-from f0make.template.values import Broken
+from f0make.suggest import nearest
+from f0make.template.template_values import Broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from f0make.errors import Problem, Where
-from f0make.template.values import Row
+from f0make.template.template_values import Row
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 """By the file's extension, in any case of letters."""
@@ -130,7 +130,7 @@ def csv_error() -> type[Exception]:
 
 
 def _no_column(name: str, header: list[str], path: str, line: int) -> Problem:
-    from f0make.recipe.nearest import did_you_mean
+    from f0make.suggest import did_you_mean
 
     return Problem(f"there is no column {name!r}", Where(path, line), hint=did_you_mean(name, header))
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from f0make.files import digest
-from f0make.files.digest import LARGE
+from f0make.files import content_digest
+from f0make.files.content_digest import LARGE
 from f0make.files.signature import Signature
 from f0make.recipe.scalars import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.files.contents import Contents
+    from f0make.files.content_cache import Contents
 
 TOLD = 200_000_000
 """Bytes from which a person is told what is being waited for: about a fifth of a second."""
@@ -29,7 +29,7 @@ _LOOK = 0.1
 Hashed = tuple[str, "tuple[Signature, str, int] | OSError"]
 
 
-class Interrupted(digest.FileError):
+class Interrupted(content_digest.FileError):
     """The run was interrupted while files were hashed; their contents are not known."""
 
 
@@ -120,7 +120,7 @@ def _size(full: str) -> int:
 def _hash(full: Callable[[str], str], todo: SimpleQueue[str | None], done: SimpleQueue[Hashed]) -> None:
     while (path := todo.get()) is not None:
         try:
-            found, token, clock, _ = digest.read_stable(full(path))
+            found, token, clock, _ = content_digest.read_stable(full(path))
             done.put((path, (found, token, clock)))
         except OSError as error:
             done.put((path, error))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from f0make.governor.attribute import Ledger
-from f0make.governor.model import JOULES_PER_KWH, PowerModel
+from f0make.governor.energy_model import JOULES_PER_KWH, PowerModel
 
 if TYPE_CHECKING:
-    from f0make.governor.meter import Meter
+    from f0make.governor.energy_meter import Meter
 
 READ_EVERY = 0.02
 """Least seconds between two readings of the meter: a hundred short steps a second need no more."""
@@ -49,7 +49,7 @@ class Account:
     def open(self) -> None:
         """Something really runs: begin to measure."""
         if self._meter is None:
-            from f0make.governor.meter import LASTS, choose
+            from f0make.governor.energy_meter import LASTS, choose
 
             delay = LASTS if self._patient else 0.0
             self._meter = choose(self.model, self._busy, self.intensity, self._country, delay)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from heapq import nlargest
 
-from f0make.governor.limits import Budget
+from f0make.fast_dataclass import dataclass
+from f0make.governor.budget import Budget
 from f0make.governor.predict import Need
-from f0make.lean import dataclass
 
 SUMS = ("time", "energy", "carbon")
 

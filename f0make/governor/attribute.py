@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 
 IDLE_SHARE = 0.5
 """Most of a measured window that may count as idle: a modelled idle power must not swallow the work."""

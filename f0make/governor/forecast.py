@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from f0make.electricity.intensity import intensity
-from f0make.governor import model
+from f0make.governor import energy_model
 from f0make.governor.admit import rest
-from f0make.governor.limits import budget_of
+from f0make.governor.budget import budget_of
 from f0make.governor.predict import Need, Predictor
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def forecast(session: Session, planned: Sequence[Planned], options: RunOptions) 
     `predicted_known` counts the instances that a measurement or a declaration speaks for. Raises UsageError
     for a wrong budget.
     """
-    from f0make.execution.cores import usable_cores
+    from f0make.worker.cores import usable_cores
 
     budget = budget_of(options, session.recipe)
-    power = model.here()
+    power = energy_model.here()
     grams = intensity(budget.country)
     predictor = Predictor(session.store.stats, session.store.step_stats, power.kwh)
     graph = session.graph
@@ -43,7 +43,7 @@ def forecast(session: Session, planned: Sequence[Planned], options: RunOptions) 
     seconds = total["seconds"]
     if 0 < len(needs) <= MOST:
         seconds = _makespan(session, needs, jobs, options)
-    kwh = total["energy_kwh"] + power.joules(seconds, 0.0) / model.JOULES_PER_KWH
+    kwh = total["energy_kwh"] + power.joules(seconds, 0.0) / energy_model.JOULES_PER_KWH
     spread = sum(need.seconds.spread**2 for need in needs.values()) ** 0.5
     return {
         "predicted_seconds": round(seconds, 3),

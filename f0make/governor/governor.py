@@ -11,19 +11,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from f0make.governor import account, admit, machine, measure, react
+from f0make.governor import account, admit, machine_state, process_usage, react
 from f0make.governor.account import Account
-from f0make.governor.limits import Budget
-from f0make.governor.model import JOULES_PER_KWH, PowerModel
+from f0make.governor.budget import Budget
+from f0make.governor.energy_model import JOULES_PER_KWH, PowerModel
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
-from f0make.governor.running import Running
+from f0make.governor.running_attempt import Running
 from f0make.recipe.scalars import size_text
 
 if TYPE_CHECKING:
-    from f0make.execution.bundle import Outcome
     from f0make.model import Instance
-    from f0make.state.store import Store
+    from f0make.store.record_store import Store
+    from f0make.worker.bundle import Outcome
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at the machine while something is limited at every moment, and the longest that a step
@@ -76,11 +76,11 @@ class Governor:
         self._needs: dict[str, Need] = {}
         self._started = 0
         self._base_mem = 0
-        self._tree = measure.Tree()
+        self._tree = process_usage.Tree()
         self._looked = float("-inf")
         self._machine_read = float("-inf")
         self._load_average = 0.0
-        self._memory: machine.Memory | None = None
+        self._memory: machine_state.Memory | None = None
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
@@ -173,7 +173,7 @@ class Governor:
                 found = instance, name, taken
         if found is not None:
             from f0make.errors import UsageError
-            from f0make.governor.limits import hopeless
+            from f0make.governor.budget import hopeless
 
             raise UsageError(hopeless(self.budget, found[0].name, found[1], found[2]))
 
@@ -210,8 +210,8 @@ class Governor:
         now = self._clock()
         if now - self._machine_read > LOOK_EVERY:
             self._machine_read = now
-            self._load_average = machine.load()[0] if self.budget.load is not None else 0.0
-            self._memory = machine.memory() if self.budget.mem is not None else None
+            self._load_average = machine_state.load()[0] if self.budget.load is not None else 0.0
+            self._memory = machine_state.memory() if self.budget.mem is not None else None
         fresh, mem, growth, cores = 0, list[float](), list[float](), list[float]()
         for running in self._here.values():
             member = running.member
@@ -344,8 +344,8 @@ class Governor:
         spent = time.thread_time()
         self._look(backend)
         members = [running.member for running in self._here.values()]
-        load, runnable = machine.load() if self.budget.load is not None else (0.0, 0)
-        memory = machine.memory() if self.budget.mem is not None else None
+        load, runnable = machine_state.load() if self.budget.load is not None else (0.0, 0)
+        memory = machine_state.memory() if self.budget.mem is not None else None
         found = react.Machine(
             self._tree.total_mem,
             sum(member.cores for member in members if member.paused is None),
@@ -378,7 +378,7 @@ class Governor:
     def _look(self, backend: Any = None) -> None:
         """Measure f0make's processes and divide them among the steps."""
         before, was = self._looked, self._tree
-        self._tree = found = measure.tree(os.getpid(), self.budget.mem is not None)
+        self._tree = found = process_usage.tree(os.getpid(), self.budget.mem is not None)
         self._looked = now = self._clock()
         if backend is not None:
             self._pausing.placed = backend.placed()

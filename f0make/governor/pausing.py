@@ -6,12 +6,12 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from f0make.execution import ending, host
 from f0make.governor.guardian import Guardian
 from f0make.governor.react import Act, Member
+from f0make.worker import system, terminate
 
 if TYPE_CHECKING:
-    from f0make.execution.bundle import Outcome
+    from f0make.worker.bundle import Outcome
 
 _ROUNDS = 5
 """How often a step is searched for processes that it started while it was being stopped."""
@@ -55,7 +55,7 @@ class Pausing:
         stopped: list[int] = self._stopped.setdefault(member.token, [])
         for _ in range(_ROUNDS):
             found = [worker] if inside else []
-            found += ending.descendants([worker])
+            found += terminate.descendants([worker])
             new = [pid for pid in found if pid not in stopped]
             if not new:
                 break
@@ -67,7 +67,7 @@ class Pausing:
                 self._go_on(member.token)
                 return False
             for pid in new:
-                host.kill(pid, signal.SIGSTOP)
+                system.kill(pid, signal.SIGSTOP)
         if not stopped:
             del self._stopped[member.token]
             return False
@@ -83,7 +83,7 @@ class Pausing:
 
     def _go_on(self, token: str) -> None:
         for pid in self._stopped.pop(token, ()):
-            host.kill(pid, signal.SIGCONT)
+            system.kill(pid, signal.SIGCONT)
 
     def forget(self, token: str) -> float:
         """The attempt is over; the seconds that it was paused."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 from f0make.model import DEFAULT_SECONDS
 
 if TYPE_CHECKING:
     from f0make.model import Instance
-    from f0make.state.index import Stats
+    from f0make.store.log_index import Stats
 
 OWN_SPREAD = 0.25
 """Relative spread assumed of an instance that ran once: only its last run is remembered."""

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 
 POWERCAP = "/sys/class/powercap"
 _MOST_WATTS = 2_000.0

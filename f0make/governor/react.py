@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from f0make.governor.limits import Budget
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
+from f0make.governor.budget import Budget
 
 LASTING = 5.0
 """Seconds of memory pressure after which a paused step is ended and put back: pausing frees no memory."""

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.execution.bundle import Outcome
+    from f0make.worker.bundle import Outcome
 
 
 class Tally:

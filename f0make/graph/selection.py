@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 
 from f0make.expand.globs import Glob, has_glob, is_pattern
-from f0make.expand.names import parse_instance_name
-from f0make.graph.build import Graph
+from f0make.expand.instance_names import parse_instance_name
+from f0make.graph.build_graph import Graph
 
 
 def select(word: str, path: str, graph: Graph) -> list[int] | None:

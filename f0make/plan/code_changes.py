@@ -17,7 +17,7 @@ def code_changes(
     """
     from hashlib import sha256
 
-    from f0make.code.explain import code_changes as differences
+    from f0make.code.explain_change import code_changes as differences
 
     changes = []
     for path in sorted({*old, *new}):

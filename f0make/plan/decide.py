@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from f0make.key import Parts
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 from f0make.model import Instance, Output
+from f0make.plan.key import Parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

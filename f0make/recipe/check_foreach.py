@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.model import TEMPLATE_OPEN
-from f0make.recipe.conform import Checker
+from f0make.recipe.validate import Checker
 from f0make.recipe.value_kinds import is_identifier
 
 TYPE_CHECKING = False

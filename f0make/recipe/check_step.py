@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.check_foreach import check_foreach
-from f0make.recipe.conform import Checker
-from f0make.recipe.paths import normal, output_fault
+from f0make.recipe.output_paths import normal, output_fault
+from f0make.recipe.validate import Checker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from f0make.compact import dumper
-from f0make.lean import dataclass
+from f0make.ascii_json import dumper
+from f0make.fast_dataclass import dataclass
 from f0make.model import Success
 from f0make.recipe import value_kinds as kinds
 from f0make.recipe.kinds import Kind, Many, Mapped, OneOf, Scalar

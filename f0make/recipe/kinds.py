@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from f0make.lean import dataclass, field
+from f0make.fast_dataclass import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

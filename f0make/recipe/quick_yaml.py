@@ -11,8 +11,8 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-from f0make.later import Later
-from f0make.offshoot import single_threaded
+from f0make.forked_task import single_threaded
+from f0make.lazy_re import Later
 
 _OTHERS = ("base64", "datetime")
 """What PyYAML imports from the standard library, and what shall keep the real `re`."""

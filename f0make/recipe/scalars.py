@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from f0make.later import later
+from f0make.lazy_re import later
 
 TRUE = frozenset({"yes", "true", "on", "1", "y"})
 FALSE = frozenset({"no", "false", "off", "0", "n"})
@@ -201,7 +201,7 @@ def to_country(text: str) -> str:
     if not _COUNTRY.match(text):
         raise ValueError(f"expected a country's three-letter ISO code such as FRA, found {shown(text)}")
     from f0make.electricity.intensity import table
-    from f0make.recipe.nearest import did_you_mean
+    from f0make.suggest import did_you_mean
 
     known = table()
     if text not in known:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from f0make.errors import Problem
 from f0make.model import Step
-from f0make.recipe.nearest import did_you_mean
-from f0make.recipe.step import as_list
+from f0make.recipe.step_data import as_list
+from f0make.suggest import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 from f0make.recipe import value_kinds as kinds
 from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.kinds import Fields, Kind

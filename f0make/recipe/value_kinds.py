@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.recipe import scalars
 from f0make.recipe.kinds import Fields, Many, Mapped, OneOf, Scalar, Tree, one_or_many
-from f0make.recipe.nearest import did_you_mean
+from f0make.suggest import did_you_mean
 
 NAME = later(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 _IDENTIFIER = later(r"[A-Za-z_][A-Za-z0-9_]*\Z")

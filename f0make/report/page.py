@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from f0make.graph.draw.parts import OUTCOMES, printable
 from f0make.graph.draw.policy import policy
-from f0make.report import words
-from f0make.report.facts import Row, by_step
-from f0make.report.logs import logs
+from f0make.report import number_text
+from f0make.report.log_section import logs
+from f0make.report.run_facts import Row, by_step
 from f0make.report.timeline import timeline
-from f0make.state.identity import recipe_of
+from f0make.store.instance_identity import recipe_of
 
 MOST_ROWS = 500
 """Instances with a row of their own: those that failed, then those that took longest."""
@@ -46,12 +46,12 @@ def page(run: Mapping[str, Any], found: Sequence[Row], workspace: str, graph: tu
         autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        seconds=words.seconds,
-        size=words.size,
-        energy=words.energy,
-        mass=words.mass,
-        number=words.number,
-        moment=words.moment,
+        seconds=number_text.seconds,
+        size=number_text.size,
+        energy=number_text.energy,
+        mass=number_text.mass,
+        number=number_text.number,
+        moment=number_text.moment,
         place=_place,
     )
     template = environment.from_string(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from f0make.report.facts import Row
+from f0make.report.run_facts import Row
 
 MOST_LANES = 64
 COLUMNS, CELLS = 800, 8_000

@@ -12,9 +12,9 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
-from f0make.later import later
-from f0make.template.access import EvaluationError
-from f0make.template.simple import NAME, Simple, compile_simple
+from f0make.lazy_re import later
+from f0make.template.plain_substitution import NAME, Simple, compile_simple
+from f0make.template.value_access import EvaluationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Arithmetic:
 
     def _by_jinja(self, scope: Mapping[str, Any]) -> Any:
         if self._jinja is None:
-            from f0make.template.jinja import Compiled
+            from f0make.template.jinja_expressions import Compiled
 
             self._jinja = Compiled(self._source)
         return self._jinja(scope)

@@ -11,10 +11,19 @@ from functools import update_wrapper
 
 from jinja2.runtime import Undefined
 
-from f0make.template.limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
+from f0make.template.evaluation_limits import MAX_WIDTH, TooMuch, charge, check_text, check_width, weigh
 from f0make.template.operators import check_format
 from f0make.template.quote import quoted
-from f0make.template.values import Json, PathText, Quoted, Raw, Row, parts_of, path_for_command, to_text
+from f0make.template.template_values import (
+    Json,
+    PathText,
+    Quoted,
+    Raw,
+    Row,
+    parts_of,
+    path_for_command,
+    to_text,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from f0make.later import later
-from f0make.template.access import EvaluationError
-from f0make.template.render import Piece, Scope, Template
-from f0make.template.simple import NAME, compile_simple
-from f0make.template.values import NotText, to_text
+from f0make.lazy_re import later
+from f0make.template.plain_substitution import NAME, compile_simple
+from f0make.template.render_text import Piece, Scope, Template
+from f0make.template.template_values import NotText, to_text
+from f0make.template.value_access import EvaluationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
-from f0make.later import later
-from f0make.template.limits import MAX_BITS, MAX_WIDTH, TooMuch, charge, check_text, weigh
+from f0make.lazy_re import later
+from f0make.template.evaluation_limits import MAX_BITS, MAX_WIDTH, TooMuch, charge, check_text, weigh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from f0make.later import later
-from f0make.template.values import NotText, Quoted, Raw, to_text
+from f0make.lazy_re import later
+from f0make.template.template_values import NotText, Quoted, Raw, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

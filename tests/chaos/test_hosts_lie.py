@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from f0make.backends.ssh import check_answers
 from f0make.cache.blobs import Blobs
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.lean import fields
-from f0make.remote import answers, wire
-from f0make.remote.intake import Intake
+from f0make.fast_dataclass import fields
+from f0make.worker.agent import wire_format
+from f0make.worker.agent.receive import Intake
+from f0make.worker.bundle import Bundle, Outcome
 from tests.support import lying_agent
 from tests.support.remote_tools import Farm, Remote, apart, host_events, ran_at
 from tests.support.sshd.host import Host
@@ -97,9 +98,9 @@ def test_a_lie_about_a_step(remote: Remote, liar: Host, lie: str) -> None:
 @pytest.mark.parametrize("lie", lying_agent.BEFORE)
 def test_what_is_no_beginning_is_not_taken_for_one(lie: str) -> None:
     if "trouble" not in lie:
-        with pytest.raises(wire.Garbled):
-            messages = wire.Frames(answers.LIMITS).feed(lying_agent.BEFORE[lie])
-            answers.about_of(messages[0][1], 0)
+        with pytest.raises(wire_format.Garbled):
+            messages = wire_format.Frames(check_answers.LIMITS).feed(lying_agent.BEFORE[lie])
+            check_answers.about_of(messages[0][1], 0)
 
 
 @pytest.mark.parametrize("lie", [lie for lie in lying_agent.LIES if lie not in BY_ORDER])
@@ -108,23 +109,23 @@ def test_what_is_no_answer_is_not_taken_for_one(tmp_path: Path, lie: str) -> Non
     lying_agent.NAMES = names()
     bundle = Bundle("t/1", "s", "s", 1, "shell", "", outputs=[("s", False)], contents={"in": "0" * 64})
     said = lying_agent.LIES[lie]({"token": "t/1", "contents": bundle.contents})
-    with pytest.raises(wire.Garbled):
-        for kind, payload in wire.Frames(answers.LIMITS).feed(said):
-            if kind == wire.OUTCOME:
-                answers.outcome_of(payload, {"t/1": bundle}.get)
-            elif kind in (wire.WANT, wire.BAD, wire.GONE):
-                answers.digests_of(payload, bundle.contents.__contains__, "no")
-            elif kind in (wire.PACK, wire.PART):
+    with pytest.raises(wire_format.Garbled):
+        for kind, payload in wire_format.Frames(check_answers.LIMITS).feed(said):
+            if kind == wire_format.OUTCOME:
+                check_answers.outcome_of(payload, {"t/1": bundle}.get)
+            elif kind in (wire_format.WANT, wire_format.BAD, wire_format.GONE):
+                check_answers.digests_of(payload, bundle.contents.__contains__, "no")
+            elif kind in (wire_format.PACK, wire_format.PART):
                 intake = Intake(Blobs(str(tmp_path / "store")), {})
-                (intake.pack if kind == wire.PACK else intake.part)(payload)
+                (intake.pack if kind == wire_format.PACK else intake.part)(payload)
 
 
 def test_what_an_agent_says_is_taken() -> None:
     """The measure of the lies: without one, the same message is good."""
     lying_agent.NAMES = names()
     bundle = Bundle("t/1", "s", "s", 1, "shell", "", outputs=[("s", False)])
-    ((_, payload),) = wire.Frames(answers.LIMITS).feed(lying_agent.outcome({"token": "t/1"}))
-    outcome, sizes = answers.outcome_of(payload, {"t/1": bundle}.get)
+    ((_, payload),) = wire_format.Frames(check_answers.LIMITS).feed(lying_agent.outcome({"token": "t/1"}))
+    outcome, sizes = check_answers.outcome_of(payload, {"t/1": bundle}.get)
     assert (outcome.ok, outcome.outputs, sizes) == (
         True,
         {"s": lying_agent.ELSE},
@@ -151,8 +152,8 @@ def test_files_that_an_agent_may_say_its_step_has_read(path: str, kept: bool) ->
     bundle = Bundle("t/1", "s", "s", 1, "shell", "", outputs=[("s", False)], contents={"in": "0" * 64})
     bundle.trees = {"d": {"x": "0" * 64}}
     message = lying_agent.outcome({"token": "t/1"}, discovered=[path], absent=[path])
-    ((_, payload),) = wire.Frames(answers.LIMITS).feed(message)
-    outcome, _ = answers.outcome_of(payload, {"t/1": bundle}.get)
+    ((_, payload),) = wire_format.Frames(check_answers.LIMITS).feed(message)
+    outcome, _ = check_answers.outcome_of(payload, {"t/1": bundle}.get)
     assert outcome.discovered == [path] * kept
     assert all("/../" not in found and len(found) < 250 and "\0" not in found for found in outcome.absent)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from f0make.execution import groups, host
-from f0make.execution.groups import kill_leftovers, marker, workspace_id
+from f0make.worker import process_journal, system
+from f0make.worker.process_journal import kill_leftovers, marker, workspace_id
 from tests.support.execution_support import Lab, alive, pid_in, run_files, until
 
 DRIVER = """
@@ -85,7 +85,7 @@ def test_a_group_is_known_by_pid_and_start(tmp_path: Path) -> None:
     run = tmp_path / ".f0make" / "run"
     run.mkdir(parents=True)
     (run.parent / "logs").mkdir()
-    before = host.now()
+    before = system.now()
     processes = [
         subprocess.Popen(
             ["env", "-i", "sleep", "60"],
@@ -95,23 +95,23 @@ def test_a_group_is_known_by_pid_and_start(tmp_path: Path) -> None:
         )
         for name in ("a.log", "b.log", "")
     ]
-    after = host.now()
+    after = system.now()
     old, stranger, victim = (p.pid for p in processes)
     until(lambda: all(b"sleep" in Path(f"/proc/{p}/cmdline").read_bytes() for p in (old, stranger)))
-    header = f"f0make-run-1 {host.boot()} {before} 1 1\n"
+    header = f"f0make-run-1 {system.boot()} {before} 1 1\n"
     try:
         (run / "worker-1").write_text(f"{header}{stranger} {before - 500} {after - 400}\n")
         assert kill_leftovers(str(tmp_path)) == 0
         assert alive(stranger) and alive(old)
         (run / "worker-1").write_text(
-            f"{header.replace(host.boot(), 'another-boot')}{old} {before} {after}\n"
+            f"{header.replace(system.boot(), 'another-boot')}{old} {before} {after}\n"
         )
         assert kill_leftovers(str(tmp_path)) == 0
         assert alive(old)
         # Planted: the journal is right about the pid and its start, and names it as a worker, too.
         for planted in (
             f"{header}{victim} {before} {after}\n",
-            f"f0make-run-1 {host.boot()} {before} {victim} {host.facts(victim)[4]}\n0 0 0\n",
+            f"f0make-run-1 {system.boot()} {before} {victim} {system.facts(victim)[4]}\n0 0 0\n",
         ):
             (run / f"worker-{victim}").write_text(planted)
             assert kill_leftovers(str(tmp_path)) == 0
@@ -155,7 +155,7 @@ def test_it_never_ends_itself_or_its_ancestors(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     inner = (
         f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
-        "from f0make.execution.groups import kill_leftovers\n"
+        "from f0make.worker.process_journal import kill_leftovers\n"
         "print(kill_leftovers(sys.argv[1]), flush=True)\n"
     )
     (tmp_path / "inner.py").write_text(inner)
@@ -180,7 +180,7 @@ def test_nothing_is_looked_at_after_an_orderly_end(tmp_path: Path, monkeypatch: 
     def never() -> None:
         raise AssertionError("processes were looked at")
 
-    monkeypatch.setattr(groups.host, "everyone", never)
+    monkeypatch.setattr(process_journal.host, "everyone", never)
     assert kill_leftovers(str(tmp_path)) == 0
 
 

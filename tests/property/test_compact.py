@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.compact import dumper, loads
+from f0make.ascii_json import dumper, loads
 
 VALUES = st.recursive(
     st.none()
@@ -65,7 +65,7 @@ def test_what_json_cannot_hold_is_refused() -> None:
 def test_without_the_c_part_it_is_the_same() -> None:
     code = (
         "import sys; sys.modules['_json'] = None\n"
-        "from f0make.compact import dumper, loads\n"
+        "from f0make.ascii_json import dumper, loads\n"
         "print(dumper(True)({'b': [1, None, '\\u00e4'], 'a': 'x'}), dumper()('x'), loads(b'[1, 2]'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

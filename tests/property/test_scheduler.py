@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.dependency_graph import CycleError
-from f0make.graph.order import dependents, topological
+from f0make.graph.graph_order import dependents, topological
 from f0make.scheduler import Demand, Scheduler, bottom_levels, demand_of
 
 

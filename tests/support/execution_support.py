@@ -1,4 +1,4 @@
-"""A real local backend in a temporary workspace, for the tests of `f0make.execution`."""
+"""A real local backend in a temporary workspace, for the tests of `f0make.worker`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from f0make.execution import forkserver
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.jobserver.pool import Jobserver
-from f0make.execution.local import LocalBackend
+from f0make.backends.local import forkserver
+from f0make.backends.local.local_backend import LocalBackend
+from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.jobserver.token_pool import Jobserver
 
 
 def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:

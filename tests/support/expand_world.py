@@ -6,10 +6,10 @@ import textwrap
 from pathlib import Path
 
 from f0make.errors import Problem
-from f0make.expand.disk import DiskFacts
+from f0make.expand.disk_facts import DiskFacts
 from f0make.expand.expansion import Expansion, expand
 from f0make.model import Instance
-from f0make.recipe.load import load_recipe
+from f0make.recipe.load_recipe import load_recipe
 
 
 class World:

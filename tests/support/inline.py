@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.execution.runner import Runner
 from f0make.executor import Executor
+from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.runner import Runner
 
 
 class InlineBackend:

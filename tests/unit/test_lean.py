@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from f0make import lean
+from f0make import fast_dataclass
 from f0make.errors import Where
-from f0make.execution.bundle import Outcome
+from f0make.worker.bundle import Outcome
 
 
 def make(module: Any, **how: bool) -> Any:
@@ -35,7 +35,7 @@ def make(module: Any, **how: bool) -> Any:
 
 
 def test_without_eq_a_thing_equals_itself_only() -> None:
-    for module in (lean, dataclasses):
+    for module in (fast_dataclass, dataclasses):
         kind = make(module, slots=True, frozen=True, eq=False)
         thing = kind("a")
         assert thing == thing != kind("a")
@@ -44,8 +44,8 @@ def test_without_eq_a_thing_equals_itself_only() -> None:
 
 @pytest.mark.parametrize("how", [{}, {"slots": True}, {"slots": True, "frozen": True}, {"frozen": True}])
 def test_they_behave_like_the_standard_ones(how: dict[str, bool]) -> None:
-    ours, theirs = make(lean, **how), make(dataclasses, **how)
-    for kind, module in ((ours, lean), (theirs, dataclasses)):
+    ours, theirs = make(fast_dataclass, **how), make(dataclasses, **how)
+    for kind, module in ((ours, fast_dataclass), (theirs, dataclasses)):
         thing = kind("a", parts=["x"])
         assert (thing.name, thing.size, thing.parts, thing.twice()) == ("a", 3, ["x"], 6)
         assert thing == kind("a", 3, ["x"]) != kind("a", 4, ["x"])
@@ -69,7 +69,7 @@ def test_they_behave_like_the_standard_ones(how: dict[str, bool]) -> None:
 
 
 def test_the_standard_functions_take_them() -> None:
-    thing = make(lean, slots=True)("a", parts=["x"])
+    thing = make(fast_dataclass, slots=True)("a", parts=["x"])
     assert dataclasses.is_dataclass(thing)
     assert dataclasses.replace(thing, size=7).size == 7
     assert [f.name for f in dataclasses.fields(thing)] == ["name", "size", "parts"]
@@ -90,7 +90,7 @@ def run_slow(place: Path, slow: str) -> list[str]:
     (place / "recipe.yaml").write_text(recipe)
     code = (
         "import sys\n"
-        "from f0make.fast import look\n"
+        "from f0make.noop import look\n"
         "from f0make.cli.app import main\n"
         "argv = ['run', 'recipe.yaml', '-q']\n"
         "found = look(argv)\n"
@@ -107,7 +107,7 @@ SLOW = (
 
 
 def test_a_run_in_which_one_file_changed_imports_nothing_that_is_slow(tmp_path: Path) -> None:
-    slow = f"{SLOW} json re shlex yaml f0make.expand.expansion f0make.recipe.load f0make.execution.runner"
+    slow = f"{SLOW} json re shlex yaml f0make.expand.expansion f0make.recipe.load_recipe f0make.worker.runner"
 
     def run() -> list[str]:
         return run_slow(tmp_path, slow)

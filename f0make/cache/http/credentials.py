@@ -6,8 +6,8 @@ import base64
 import os
 from collections.abc import Mapping
 
-from f0make.cache.http.address import Address
-from f0make.cache.private import PASSWORD, TOKEN, USER
+from f0make.cache.credential_variables import PASSWORD, TOKEN, USER
+from f0make.cache.http.server_address import Address
 from f0make.errors import UsageError
 
 _LOOPBACK = ("localhost", "127.", "::1")

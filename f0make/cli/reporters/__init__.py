@@ -27,8 +27,8 @@ def choose(options: RunOptions, extras: dict[str, Any]) -> Reporter:
         people = Plain(quiet=quiet, verbose=options.verbose)
     if not json:
         return people
-    from f0make.cli.reporters.both import Both
     from f0make.cli.reporters.json_lines import JsonLines
+    from f0make.cli.reporters.tee import Both
 
     return Both(JsonLines(), people)
 

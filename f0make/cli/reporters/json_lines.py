@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from f0make.ascii_json import dumper
 from f0make.cli import streams
-from f0make.compact import dumper
 from f0make.options import Event, Known, Silent
 
 _dumps = dumper(item_separator=", ", key_separator=": ")

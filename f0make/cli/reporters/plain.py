@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from f0make.cli.reporters.logs import excerpt
+from f0make.cli.reporters.log_excerpt import excerpt
 from f0make.cli.reporters.wording import step_line, summary_line
 from f0make.cli.streams import shown, shown_block
 from f0make.options import Event, Known

@@ -49,7 +49,7 @@ def human(size: float) -> str:
 
 
 def _stats(directory: str, extras: dict[str, Any]) -> int:
-    from f0make.cache.upkeep import stats
+    from f0make.cache.maintenance import stats
 
     found = stats(directory)
     if extras.get("json"):
@@ -66,7 +66,7 @@ def _stats(directory: str, extras: dict[str, Any]) -> int:
 
 
 def _gc(directory: str, extras: dict[str, Any]) -> int:
-    from f0make.cache.upkeep import gc
+    from f0make.cache.maintenance import gc
 
     found = gc(directory, extras["size"])
     if extras.get("json"):
@@ -81,7 +81,7 @@ def _gc(directory: str, extras: dict[str, Any]) -> int:
 
 
 def _verify(directory: str, extras: dict[str, Any]) -> int:
-    from f0make.cache.upkeep import stats, verify
+    from f0make.cache.maintenance import stats, verify
 
     count = stats(directory)["blobs"]
     damaged = verify(directory)

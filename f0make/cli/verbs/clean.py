@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from f0make import STATE
 from f0make.cli.streams import say, shown
 from f0make.errors import Exit, F0makeError
-from f0make.files.workspace.marks import Marks
+from f0make.files.workspace.times_and_modes import Marks
 from f0make.options import RunOptions
-from f0make.state.identity import UNKNOWN
+from f0make.store.instance_identity import UNKNOWN
 
 if TYPE_CHECKING:
-    from f0make.engine.outputs import Outputs
+    from f0make.engine.output_files import Outputs
     from f0make.session import Session
 
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Remove outputs as f0make left them; what was altered since stays and is named. 1 if one cannot go."""
     from f0make.session import Session
-    from f0make.state.lock import WorkspaceLock
+    from f0make.store.workspace_lock import WorkspaceLock
 
     recipe, dry = extras["recipe"], options.dry_run
     lock = WorkspaceLock(".")
@@ -35,7 +35,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         session = Session.open(recipe, options, readonly=readonly, inputs_matter=False)
         try:
             if session.pending:
-                from f0make.engine.planning import plan
+                from f0make.engine.dry_run import plan
 
                 plan(session, options, None, None)  # grows the graph by what current steps have made known
             found, unprotect = sort_out(session), bool(extras.get("unprotect"))
@@ -151,8 +151,8 @@ def _pattern(session: Session, step_name: str) -> bool:
 
 def _remove(session: Session, paths: list[str], dry: bool, unprotect: bool) -> int:
     """Remove ``paths`` as far as f0make left them so; protected ones only with ``unprotect``."""
-    from f0make.engine.outputs import Outputs
-    from f0make.engine.tokens import Tokens
+    from f0make.engine.output_files import Outputs
+    from f0make.engine.promised_tokens import Tokens
 
     code = 0
     gone = []

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from f0make.cli.streams import shown
-from f0make.cli.verbs.past import clock, last_recipe, opened
+from f0make.cli.verbs.lookback import clock, last_recipe, opened
 from f0make.options import RunOptions
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.cli.arguments import FORMATS
 from f0make.cli.streams import write_bytes, write_file
-from f0make.cli.verbs.look import look
+from f0make.cli.verbs.lookahead import look
 from f0make.errors import F0makeError, UsageError
 from f0make.options import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from f0make.graph.build import Graph
+    from f0make.graph.build_graph import Graph
     from f0make.graph.draw.parts import Edge, Node
     from f0make.plan.decide import Planned
     from f0make.session import Session

@@ -8,7 +8,7 @@ from typing import Any
 
 from f0make.cli.reporters.wording import counts, duration, energy_words
 from f0make.cli.streams import shown
-from f0make.cli.verbs.past import clock, runs
+from f0make.cli.verbs.lookback import clock, runs
 from f0make.options import RunOptions
 
 
@@ -16,8 +16,8 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print a line for each run."""
     found = runs(extras.get("recipe"))
     if extras.get("json"):
-        from f0make.report.facts import measures
-        from f0make.state.store import Store
+        from f0make.report.run_facts import measures
+        from f0make.store.record_store import Store
 
         with Store(".", readonly=True) as store:
             taken = measures(found, store)

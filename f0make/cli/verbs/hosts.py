@@ -7,13 +7,13 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
+from f0make.backends.ssh.host import Host, Patience, patience_of
 from f0make.cli.streams import shown
 from f0make.errors import Exit, UsageError
 from f0make.options import RunOptions
-from f0make.remote.hosts import Host, Patience, patience_of
 
 if TYPE_CHECKING:
-    from f0make.remote.transit import Transit
+    from f0make.backends.ssh.staging_store import Transit
 
 LOW = 100_000_000
 """Bytes; a host with less room cannot be relied on: a run may try it, and is likely to end with a full disk there."""
@@ -21,8 +21,8 @@ LOW = 100_000_000
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Connect to every host at one time; a line for each. 5 when one cannot be used."""
-    from f0make.remote.hostsfile import all_hosts
-    from f0make.remote.transit import Transit
+    from f0make.backends.ssh.hosts_file import all_hosts
+    from f0make.backends.ssh.staging_store import Transit
 
     if not options.host and not options.hosts:
         raise UsageError("hosts check: name hosts with --hosts FILE or --host [user@]address[:port]")
@@ -46,10 +46,10 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
 
 def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, dict[str, Any]]) -> None:
-    from f0make.remote.connection import Unreachable
-    from f0make.remote.hostkeys import Refused
-    from f0make.remote.reach import reach
-    from f0make.remote.stage import NotStarted
+    from f0make.backends.ssh.bootstrap import NotStarted
+    from f0make.backends.ssh.connect_timeout import reach
+    from f0make.backends.ssh.connection import Unreachable
+    from f0make.backends.ssh.host_keys import Refused
 
     about: dict[str, Any] = {
         "host": host.name,

@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 
 from f0make import STATE
 from f0make.cli.streams import shown, write_bytes
-from f0make.cli.verbs.past import known_recipes, last_recipe, opened, runs, say_which
+from f0make.cli.verbs.lookback import known_recipes, last_recipe, opened, runs, say_which
 from f0make.errors import UsageError
-from f0make.execution.lognames import attempt_log, log_name
-from f0make.files.regular import open_regular
+from f0make.files.open_regular import open_regular
 from f0make.options import RunOptions
-from f0make.state.identity import recipe_of
+from f0make.store.instance_identity import recipe_of
+from f0make.worker.log_names import attempt_log, log_name
 
 _PIECE = 1 << 20
 """Bytes of a log that are held at one time: a step may have printed gigabytes."""
@@ -100,7 +100,7 @@ def remembered(target: str, given: str | None = None) -> tuple[str, list[str]]:
 
     Where several recipes know the name, and none is ``given``, the one that was run last is meant, which is said.
     """
-    from f0make.state.store import Store
+    from f0make.store.record_store import Store
 
     with Store(".", readonly=True) as store:
         known = dict.fromkeys(store.instances())
@@ -126,7 +126,7 @@ def remembered(target: str, given: str | None = None) -> tuple[str, list[str]]:
 
 
 def _why_none(recipe: str, instance: str) -> str:
-    from f0make.state.store import Store
+    from f0make.store.record_store import Store
 
     with Store(".", readonly=True, recipe=recipe) as store:
         ran = store.latest(instance) is not None or store.last_fail(instance) is not None

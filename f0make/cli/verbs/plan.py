@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from f0make.cli.reporters.wording import PLANNED, STATES, counts, duration, energy_words
 from f0make.cli.streams import shown
-from f0make.cli.verbs.look import look
+from f0make.cli.verbs.lookahead import look
 from f0make.options import RunOptions
 
 if TYPE_CHECKING:

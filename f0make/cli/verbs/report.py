@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import write_bytes, write_file
-from f0make.cli.verbs.past import last_recipe, opened, runs
+from f0make.cli.verbs.lookback import last_recipe, opened, runs
 from f0make.errors import F0makeError, UsageError
 from f0make.options import RunOptions
 
@@ -28,11 +28,11 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
 
 def _page(recipe: str, run: Mapping[str, Any], options: RunOptions) -> str:
-    from f0make.report.drawing import drawing
-    from f0make.report.facts import rows
     from f0make.report.page import page
-    from f0make.state.identity import recipe_of
-    from f0make.state.store import Store
+    from f0make.report.run_drawing import drawing
+    from f0make.report.run_facts import rows
+    from f0make.store.instance_identity import recipe_of
+    from f0make.store.record_store import Store
 
     states = dict(run.get("steps") or {})
     current: list[str] = []

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from f0make.cache.private import PRIVATE, held
+from f0make.cache.credential_variables import PRIVATE, held
 from f0make.cli import reporters
 from f0make.options import RunOptions
 
@@ -22,12 +22,12 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         from f0make.cli.verbs import plan
 
         return plan.main("plan", options, {**extras, "exit_code": False})
-    from f0make.execution import forkserver
+    from f0make.backends.local import forkserver
 
     reporter = None
     try:
         if not PRIVATE.isdisjoint(os.environ):
-            from f0make.scrub import scrub
+            from f0make.scrub_environ import scrub
 
             held.update(scrub(PRIVATE))
         # Now, while there is little to copy: from it come the workers, if anything must run.

@@ -10,10 +10,10 @@ from typing import Any
 from f0make import STATE
 from f0make.cli.reporters.wording import summary_line, usage_line
 from f0make.cli.streams import shown
-from f0make.cli.verbs.past import clock, known_recipes, runs, say_which
-from f0make.execution.lognames import log_name
+from f0make.cli.verbs.lookback import clock, known_recipes, runs, say_which
 from f0make.options import RunOptions
-from f0make.state.identity import recipe_of
+from f0make.store.instance_identity import recipe_of
+from f0make.worker.log_names import log_name
 
 LISTED = ("failed", "cancelled", "skipped")
 """States that deserve a line each; of the others the numbers say enough."""
@@ -63,7 +63,7 @@ def _going_on() -> int | None:
     """The process of a run that has not ended yet, as far as can be told without touching its lock."""
     import socket
 
-    from f0make.state.lock import read_owner
+    from f0make.store.workspace_lock import read_owner
 
     owner = read_owner(".")
     if owner is None or owner["host"] != socket.gethostname() or owner.get("argv", ["run"]) != ["run"]:

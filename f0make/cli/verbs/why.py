@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from f0make.cli.streams import shown
-from f0make.cli.verbs.look import look
+from f0make.cli.verbs.lookahead import look
 from f0make.cli.verbs.plan import plan_line
 from f0make.options import RunOptions
 

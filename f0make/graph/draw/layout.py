@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from f0make.graph.draw.parts import Edge, Node, printable
-from f0make.graph.order import dependents, layers
+from f0make.graph.graph_order import dependents, layers
 
 CHARACTER = 7.4
 """Width in pixels allowed for one character of a 12 px sans-serif label; wide scripts get twice that."""

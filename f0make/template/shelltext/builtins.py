@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 from f0make.template.shelltext.cursor import HOLE, Word
 
 _NUMBERS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.template.shelltext.cursor import HOLE, Unreadable, Word
 from f0make.template.shelltext.lexer import Lexer
 from f0make.template.shelltext.spot import ARITHMETIC, WORD, Refusal, Spot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 
 
 def words_of(text: str) -> frozenset[str]:

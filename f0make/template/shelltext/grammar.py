@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.template.shelltext.builtins import Program, integers_of
 from f0make.template.shelltext.conditions import UNNAMED, UNREAD, Conditions
 from f0make.template.shelltext.cursor import HOLE, Heredoc, Unreadable, Word

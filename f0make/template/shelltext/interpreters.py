@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from f0make.lean import dataclass
+from f0make.fast_dataclass import dataclass
 from f0make.template.shelltext.dialect import words_of
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.template.shelltext.cursor import HOLE, OPAQUE, Heredoc, Unreadable, Word
 from f0make.template.shelltext.quotes import Quotes
 from f0make.template.shelltext.spot import ARITHMETIC, BODY, COMMENT, WORD, Line, Refusal, Spot

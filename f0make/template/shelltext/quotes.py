@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.template.shelltext.cursor import HOLE, OPAQUE, Cursor, Unreadable
 from f0make.template.shelltext.spot import ANSI, ARITHMETIC, BODY, DOUBLE, SINGLE, WORD, Refusal, Spot
 

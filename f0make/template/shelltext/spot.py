@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.template.shelltext.dialect import words_of
-from f0make.template.values import MISPLACED_HINT, Misplaced, NotText, Quoted, Raw, to_text
+from f0make.template.template_values import MISPLACED_HINT, Misplaced, NotText, Quoted, Raw, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

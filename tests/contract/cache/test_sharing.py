@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from f0make.state import log
+from f0make.store import log_lines
 from tests.support.cache_server import CacheServer
 from tests.support.contract_tools import TRACE, Traced, listing, wait_for
 from tests.support.f0 import F0
@@ -226,10 +226,10 @@ def test_what_an_older_record_says_of_its_key_is_not_believed(f0: F0) -> None:
         place.write("in.txt", "first\n")
     one.run("--cache", "../cache")
     (path,) = [p for p in (f0.workspace / "cache/ac").rglob("*") if p.is_file()]
-    decoded = log.decode(path.read_bytes())
+    decoded = log_lines.decode(path.read_bytes())
     assert decoded is not None
     forged = {**decoded[1], "parts": {"command": "rm -rf forged"}, "inputs": {"forged": "0" * 64}}
-    path.write_bytes(log.encode("record", forged))
+    path.write_bytes(log_lines.encode("record", forged))
     assert two.run("--cache", "../cache").states == {"copy": "restored"}
     two.edit("recipe.yaml", "cat in.txt", "cat  in.txt")
     why = two("why", "recipe.yaml", "copy").stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from f0make.files import prehash
-from f0make.files.contents import Contents
+from f0make.files.content_cache import Contents
 from f0make.files.prehash import Interrupted, Prehash
 from tests.support.contract_tools import Traced, wait_for
 from tests.support.f0 import F0, interrupt

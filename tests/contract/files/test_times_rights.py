@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from f0make.cache.blobs import Blobs
 from f0make.files import signature
-from f0make.files.workspace.dating import first_times
-from f0make.files.workspace.marks import noted, private, private_blobs, sound, tamed
-from f0make.files.workspace.place import Workspace
+from f0make.files.workspace.first_times import first_times
+from f0make.files.workspace.times_and_modes import noted, private, private_blobs, sound, tamed
+from f0make.files.workspace.workspace_files import Workspace
 from tests.support.contract_tools import TRACE, Traced
 from tests.support.f0 import F0
 
@@ -196,7 +196,7 @@ def test_a_touched_output_comes_back_with_its_own_time(traced: Traced) -> None:
 
 
 def test_records_without_times_are_good(traced: Traced) -> None:
-    from f0make.state import log
+    from f0make.store import log_lines
 
     traced.recipe(BAM.replace("IDX", "echo 1"))
     traced.write("in.txt", "1\n")
@@ -204,9 +204,11 @@ def test_records_without_times_are_good(traced: Traced) -> None:
     path = traced.workspace / ".f0make/records.log"
     lines = []
     for line in path.read_bytes().splitlines(keepends=True):
-        found = log.decode(line)
+        found = log_lines.decode(line)
         if found is not None and found[0] == "record":
-            line = log.encode("record", {k: v for k, v in found[1].items() if k not in ("times", "modes")})
+            line = log_lines.encode(
+                "record", {k: v for k, v in found[1].items() if k not in ("times", "modes")}
+            )
         lines.append(line)
     path.write_bytes(b"".join(lines))
     for name in ("records.idx", "snapshots"):

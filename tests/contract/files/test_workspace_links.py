@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from f0make.cache.blobs import BlobCorrupt, Blobs
-from f0make.files.digest import tree_token
-from f0make.files.workspace.place import FileError, InTheWay, Workspace
-from f0make.files.workspace.trees import WrongTree, check
-from f0make.state import log
+from f0make.files.content_digest import tree_token
+from f0make.files.workspace.tree_names import WrongTree, check
+from f0make.files.workspace.workspace_files import FileError, InTheWay, Workspace
+from f0make.store import log_lines
 from tests.support.contract_tools import TRACE, Traced
 from tests.support.f0 import F0
 
@@ -180,7 +180,7 @@ def test_a_hostile_tree_in_a_shared_cache(traced: Traced, way: str) -> None:
     cache = traced.workspace.parent / "cache"
     traced.run("--cache", str(cache))
     (entry,) = [p for p in (cache / "ac").rglob("*") if p.is_file()]
-    found = log.decode(entry.read_bytes())
+    found = log_lines.decode(entry.read_bytes())
     assert found is not None
     home = traced.workspace.parent / "home"
     home.mkdir()
@@ -197,7 +197,7 @@ def test_a_hostile_tree_in_a_shared_cache(traced: Traced, way: str) -> None:
         "dot": {"./.bashrc": evil, "..": link},
     }[way]
     bad = {**found[1], "outputs": {"big": tree_token(tree)}, "trees": {"big": tree}}
-    entry.write_bytes(log.encode("record", bad))
+    entry.write_bytes(log_lines.encode("record", bad))
     for name in ("big", ".f0make"):
         traced.remove(name)
     traced.executed()

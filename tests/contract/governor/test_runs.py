@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from f0make.governor import measure
+from f0make.governor import process_usage
 from tests.support.f0 import F0, command, shell_code
 
 PYTHON = sys.executable
@@ -116,7 +116,7 @@ def peak_while(f0: F0, *args: str) -> tuple[int, int, int]:
     process = f0.start("run", "recipe.yaml", *args)
     peak = most = 0
     while process.poll() is None:
-        tree = measure.tree(process.pid)
+        tree = process_usage.tree(process.pid)
         peak = max(peak, tree.total_mem)
         most = max(most, sum(size > 100_000_000 for size in tree.mem.values()))
         time.sleep(0.02)
@@ -148,7 +148,7 @@ def test_steps_that_outgrow_the_limit_are_put_back_and_finish(f0: F0) -> None:
 
 HOG = """
 import sys, time
-from f0make.governor import machine
+from f0make.governor import machine_state as machine
 held = []
 while machine.memory().available > 45_000_000:
     held.append(bytearray(5_000_000))
@@ -394,7 +394,7 @@ def test_monitor_is_a_live_snapshot() -> None:
     seen = scheduler.monitor()
     assert seen["cpu"] is not None and seen["cpu"] > 1
     assert seen["mem"] is not None and seen["mem"] > 1_000_000
-    assert seen["power_w"] is None and os.getpid() in measure.tree(os.getpid()).mem
+    assert seen["power_w"] is None and os.getpid() in process_usage.tree(os.getpid()).mem
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["together", "staggered"])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.report.facts import Row, by_step
 from f0make.report.page import MOST_ROWS, page
+from f0make.report.run_facts import Row, by_step
 from f0make.report.timeline import CELLS, MOST_LANES, timeline
 from tests.support.f0 import F0
 

@@ -272,7 +272,7 @@ def test_later_starts_import_nothing_of_shivs_and_no_zip(place: Place) -> None:
         for line in done.stderr.splitlines()
         if line.startswith("import time:")
     }
-    assert "nothing to do" in done.stderr and "f0make.fast" in imported
+    assert "nothing to do" in done.stderr and "f0make.noop" in imported
     assert imported.isdisjoint({"_bootstrap", "unpack", "zipfile", "typer", "json", "pathlib", "tempfile"})
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs, CacheUnusable, ContentChanged
-from f0make.cache.shared import ActionCache
+from f0make.cache.shared_records import ActionCache
 from f0make.cache.variant import variant_of
 
 
@@ -151,7 +151,7 @@ def test_a_cache_that_vanishes_is_made_again(tmp_path: Path, blobs: Blobs) -> No
 WORKER = """
 import hashlib, os, random, sys
 from f0make.cache.blobs import BlobMissing, Blobs
-from f0make.cache.shared import ActionCache
+from f0make.cache.shared_records import ActionCache
 directory, seed = sys.argv[1], int(sys.argv[2])
 blobs, records, chance = Blobs(directory), ActionCache(directory), random.Random(seed)
 for round in range(400):

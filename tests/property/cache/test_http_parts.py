@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import BlobCorrupt, Blobs
-from f0make.cache.http.action import NotAnAction, OutputFile, parse, to_json, to_protobuf
-from f0make.cache.http.address import parse_address
-from f0make.cache.http.opening import open_server
-from f0make.cache.shared import foreign_record
-from f0make.files.digest import tree_token
-from f0make.state import log
+from f0make.cache.http.action_result import NotAnAction, OutputFile, parse, to_json, to_protobuf
+from f0make.cache.http.http_factory import open_server
+from f0make.cache.http.server_address import parse_address
+from f0make.cache.shared_records import foreign_record
+from f0make.files.content_digest import tree_token
+from f0make.store import log_lines
 from tests.support.cache_server import ActionResult, CacheServer
 
 DIGESTS = st.binary(max_size=8).map(lambda data: hashlib.sha256(data).hexdigest())
@@ -74,7 +74,7 @@ def record(**changes: Any) -> dict[str, Any]:
 
 def sound(record: dict[str, Any], key: str) -> bool:
     """Whether ``record`` is taken for one of ``key`` when it comes as a line."""
-    return foreign_record(log.encode("record", record), key) == record
+    return foreign_record(log_lines.encode("record", record), key) == record
 
 
 def test_a_record_of_a_stranger() -> None:
@@ -143,7 +143,7 @@ def test_a_blob_that_is_damaged_here_is_not_sent(tmp_path: Path) -> None:
 
 def test_what_speaks_http_is_imported_by_nobody_else() -> None:
     code = (
-        "import sys, f0make.executor, f0make.engine.run, f0make.execution.local, f0make.cache.opening, f0make.cli.app\n"
+        "import sys, f0make.executor, f0make.engine.run, f0make.backends.local.local_backend, f0make.cache.factory, f0make.cli.app\n"
         "heavy = {'http.client', 'ssl', 'urllib.request', 'netrc', 'f0make.cache.http'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.cli import typed
+from f0make.cli import typer_app
 from f0make.cli.arguments import finish, parse_fast, scan
-from f0make.cli.table import FLAG, VERBS
+from f0make.cli.command_table import FLAG, VERBS
 from f0make.errors import UsageError
 
 
 def by_typer(argv: list[str]):
     """What typer makes of ``argv``, in the shape of `parse_fast`."""
-    name, values = typed.parse(argv)
+    name, values = typer_app.parse(argv)
     return name, *finish(name, values)
 
 

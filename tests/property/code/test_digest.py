@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.code.digest import CodeBase, CodeFacts, code_digest
+from f0make.code.code_digest import CodeBase, CodeFacts, code_digest
 from tests.support.paths import PROJECT
 
 
@@ -213,7 +213,7 @@ def test_unchanged_modules_are_not_parsed_again(ws: Path) -> None:
     cache: dict[str, Any] = {}
     first = facts(ws, cache=cache)
     program = (
-        "import json, sys, marshal; sys.path.insert(0, sys.argv[1]); from f0make.code.digest import code_digest;"
+        "import json, sys, marshal; sys.path.insert(0, sys.argv[1]); from f0make.code.code_digest import code_digest;"
         "cache = marshal.loads(bytes.fromhex(sys.argv[3]));"
         "found = code_digest('step', 'run', sys.argv[2], [sys.argv[2]], cache);"
         "print(json.dumps([found.digest, 'f0make.code.canonical' in sys.modules]))"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from f0make.code.find import Finder, find_module, search_roots
+from f0make.code.find_module import Finder, find_module, search_roots
 
 
 def put(base: Path, *names: str) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.code.check import check_python_step
-from f0make.code.digest import CodeBase
+from f0make.code.check_python import check_python_step
+from f0make.code.code_digest import CodeBase
 from f0make.code.params import Signature, convert_args, read_signature
 from f0make.code.rebuild import rebuild
 from f0make.errors import Problem, Where

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from f0make.errors import F0makeError
-from f0make.files.contents import Contents
+from f0make.files.content_cache import Contents
 from f0make.options import RunOptions
 from f0make.session import Session
 from tests.support.inline import InlineExecutor

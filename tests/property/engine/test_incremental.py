@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.fast import look
-from f0make.state import snapshot
+from f0make.noop import look
+from f0make.store import snapshot
 from tests.support.inline import InlineExecutor
 
 SOURCES = ("x", "y", "z")

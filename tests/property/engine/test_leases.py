@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.engine.leases import Leases, needs_file, users
-from f0make.graph.build import Graph
+from f0make.engine.temp_leases import Leases, needs_file, users
+from f0make.graph.build_graph import Graph
 from f0make.model import Instance, Output, Step
 
 

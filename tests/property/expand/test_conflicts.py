@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.expand.paths import PathError, Paths, clean
+from f0make.expand.declared_paths import PathError, Paths, clean
 from tests.support.expand_world import World, names
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.expand.disk import DiskFacts
+from f0make.expand.disk_facts import DiskFacts
 from f0make.expand.globs import Glob, capture, crosses, escape, glob_symbols, has_glob, is_pattern, overlap
 from tests.support.expand_world import World, names, one
 

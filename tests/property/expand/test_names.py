@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.expand.names import instance_name, parse_instance_name
-from f0make.template.values import Row
+from f0make.expand.instance_names import instance_name, parse_instance_name
+from f0make.template.template_values import Row
 
 values = st.dictionaries(st.sampled_from(["a", "b", "c_1"]), st.text(max_size=8), max_size=3)
 hard = st.dictionaries(st.sampled_from(["a", "b"]), st.text(alphabet="\\,]=[\n\r\tx0an\x01\x7f ", max_size=6))

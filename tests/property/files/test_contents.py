@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.files import digest, signature
-from f0make.files.contents import Contents
-from f0make.files.digest import FileError
+from f0make.files import content_digest, signature
+from f0make.files.content_cache import Contents
+from f0make.files.content_digest import FileError
 
 
 def sha(data: bytes) -> str:
@@ -202,7 +202,7 @@ def test_settle_tells_what_changed_and_keeps_to_its_budget(tmp_path: Path) -> No
 def test_learned_tokens_save_reading(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
     settled(tmp_path)
-    sig, token, clock = digest.read_stable(str(tmp_path / "f"))[:3]
+    sig, token, clock = content_digest.read_stable(str(tmp_path / "f"))[:3]
     contents = Contents(str(tmp_path))
     contents.learn("f", (*sig, clock), token, clock)
     assert contents.token("f") == sha(b"abc")
@@ -243,8 +243,8 @@ def test_what_cannot_be_read_is_said_clearly(tmp_path: Path) -> None:
         place.chmod(0o755)
     code = (
         "import os, sys\n"
-        "from f0make.files.contents import Contents\n"
-        "from f0make.files.digest import FileError\n"
+        "from f0make.files.content_cache import Contents\n"
+        "from f0make.files.content_digest import FileError\n"
         "os.setuid(65534)\n"
         "try: Contents(sys.argv[1]).token('f')\n"
         "except FileError as e: print(e)\n"
@@ -259,7 +259,7 @@ def test_a_file_that_never_holds_still_is_not_trusted(tmp_path: Path) -> None:
     writer = subprocess.Popen(["sh", "-c", f"while :; do printf y >> '{path}'; done"])
     try:
         time.sleep(0.2)
-        _, _, clock = digest.read_stable(str(path))[:3]
+        _, _, clock = content_digest.read_stable(str(path))[:3]
     finally:
         writer.kill()
         writer.wait()

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from f0make.code.digest import CodeBase
+from f0make.backends.ssh.hosts_file import read_hosts
+from f0make.code.code_digest import CodeBase
 from f0make.code.params import Signature, convert_args, read_signature
 from f0make.errors import F0makeError, Where
-from f0make.execution.depfile import DepfileError, parse
 from f0make.expand.globs import Glob
 from f0make.expand.tables import parse_table
 from f0make.regex.bounded import Bounded, Unbounded
 from f0make.regex.captures import Captures
-from f0make.remote.hostsfile import read_hosts
-from f0make.template.access import EvaluationError
-from f0make.template.jinja import Compiled
-from f0make.template.values import PathList, Row
+from f0make.template.jinja_expressions import Compiled
+from f0make.template.template_values import PathList, Row
+from f0make.template.value_access import EvaluationError
 from f0make.visible import visible, visible_block
+from f0make.worker.depfile import DepfileError, parse
 from tests.property.fuzz.running import fuzz
 from tests.support.expand_world import World
 

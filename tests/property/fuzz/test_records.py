@@ -10,17 +10,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from f0make.cache.http.action import NotAnAction, parse
-from f0make.cache.shared import ActionCache, foreign_record
-from f0make.execution.bundle import Bundle, Outcome
-from f0make.files.digest import tree_token
-from f0make.lean import fields
-from f0make.remote import answers
-from f0make.remote.wire import Garbled
-from f0make.state import log
-from f0make.state.runs import read_runs
-from f0make.state.store import Store
-from f0make.state.validate_record import valid_line, valid_path, valid_run, valid_tree
+from f0make.backends.ssh import check_answers
+from f0make.cache.http.action_result import NotAnAction, parse
+from f0make.cache.shared_records import ActionCache, foreign_record
+from f0make.fast_dataclass import fields
+from f0make.files.content_digest import tree_token
+from f0make.store import log_lines
+from f0make.store.record_store import Store
+from f0make.store.run_history import read_runs
+from f0make.store.validate_record import valid_line, valid_path, valid_run, valid_tree
+from f0make.worker.agent.wire_format import Garbled
+from f0make.worker.bundle import Bundle, Outcome
 from tests.property.fuzz.running import fuzz, mutate, odd
 
 KEY, TOKEN = "b" * 64, "a" * 64
@@ -111,7 +111,7 @@ def test_the_seeds_are_sound() -> None:
     assert foreign_record(line("record", RECORD), KEY) == RECORD
     with tempfile.TemporaryDirectory() as place:
         Path(place, ".f0make").mkdir()
-        head = log.encode(log.HEADER, {"format": 1, "id": "x"})
+        head = log_lines.encode(log_lines.HEADER, {"format": 1, "id": "x"})
         seeds = [line(kind, payload) for kind, payload in LINES.items() if kind != "header"]
         Path(place, ".f0make", "records.log").write_bytes(head + b"".join(seeds))
         Path(place, ".f0make", "runs.log").write_bytes(line("run", RUN))
@@ -134,7 +134,7 @@ def test_records_of_a_cache() -> None:
                     assert valid_tree(tree) and tree_token(tree) == record["outputs"][path]
                     for name in tree:
                         assert not os.path.normpath(f"{path}/{name}").startswith("..")
-                log.encode("record", record)
+                log_lines.encode("record", record)
 
         fuzz(once)
 
@@ -155,7 +155,7 @@ def test_what_is_taken_from_a_host_can_be_read_back() -> None:
         values = list(good.values())
         answer = json.dumps([mutated(values, source) if taken else values, {}])
         try:
-            outcome, _ = answers.outcome_of(answer.encode(), {"t/1": bundle}.get)
+            outcome, _ = check_answers.outcome_of(answer.encode(), {"t/1": bundle}.get)
         except Garbled:
             return
         taken += 1
@@ -166,7 +166,7 @@ def test_what_is_taken_from_a_host_can_be_read_back() -> None:
             ("record", {**record, "key": KEY, "instance": "s"}),
             ("run", {**RUN, "failures": {"s": about}}),
         ):
-            found = log.decode(log.encode(kind, payload))
+            found = log_lines.decode(log_lines.encode(kind, payload))
             assert found is not None and (valid_line(*found) if kind == "record" else valid_run(found[1]))
 
     fuzz(once)
@@ -179,7 +179,7 @@ def test_a_log_that_came_with_the_workspace() -> None:
         state.mkdir()
 
         def once(source: random.Random) -> None:
-            data = log.encode(log.HEADER, {"format": 1, "id": "x"})
+            data = log_lines.encode(log_lines.HEADER, {"format": 1, "id": "x"})
             for _ in range(source.randrange(1, 6)):
                 kind = source.choice(list(LINES))
                 data += line(kind, mutated(LINES[kind], source))

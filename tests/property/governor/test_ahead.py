@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.governor import admit
+from f0make.governor.budget import Budget
+from f0make.governor.energy_model import PowerModel
 from f0make.governor.governor import LOOK_EVERY, Governor
-from f0make.governor.limits import Budget
-from f0make.governor.model import PowerModel
 from f0make.model import Instance, Step
-from f0make.state.index import Stats
+from f0make.store.log_index import Stats
 from tests.support.f0 import F0
 
 JOBS = 3

@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.electricity.intensity import intensity
-from f0make.electricity.table import INTENSITY
+from f0make.electricity.intensity_table import INTENSITY
 from f0make.errors import UsageError
-from f0make.governor import admit, machine, react
+from f0make.governor import admit, react
+from f0make.governor import machine_state as machine
 from f0make.governor.attribute import Ledger
-from f0make.governor.limits import Budget, budget_of
-from f0make.governor.meter import Meter
-from f0make.governor.model import PowerModel, model_of, simplified
+from f0make.governor.budget import Budget, budget_of
+from f0make.governor.energy_meter import Meter
+from f0make.governor.energy_model import PowerModel, model_of, simplified
 from f0make.governor.predict import DEFAULT_MEM, Estimate, Moments, Need, Predictor
 from f0make.governor.rapl import Rapl
 from f0make.model import Instance, Step
 from f0make.options import RunOptions
-from f0make.state.index import Stats
+from f0make.store.log_index import Stats
 
 
 def instance(name: str = "a", **resources: float) -> Instance:

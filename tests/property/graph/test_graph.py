@@ -9,8 +9,16 @@ from toposort import CircularDependencyError, toposort
 
 from f0make.dependency_graph import CycleError, DependencyGraph
 from f0make.errors import Problem
-from f0make.graph.build import Graph
-from f0make.graph.order import closure, dependents, find_cycle, find_cycles, in_order, layers, topological
+from f0make.graph.build_graph import Graph
+from f0make.graph.graph_order import (
+    closure,
+    dependents,
+    find_cycle,
+    find_cycles,
+    in_order,
+    layers,
+    topological,
+)
 from f0make.model import Instance, Output, PathDecl, Step
 
 graphs = st.integers(1, 25).flatmap(

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from f0make.errors import RecipeError
-from f0make.recipe.cache import StepCache
-from f0make.recipe.load import load_recipe
-from f0make.recipe.step import Packed
+from f0make.recipe.load_recipe import load_recipe
+from f0make.recipe.step_cache import StepCache
+from f0make.recipe.step_data import Packed
 
 
 class Counting(StepCache):

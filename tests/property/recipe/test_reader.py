@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from f0make.recipe.document import _in_parts, read_document
-from f0make.recipe.node import Entries, Items, Node, Text, pack, plain, unpack
-from f0make.recipe.reader import MAX_DEPTH, Finding, forbidden, normalised, read
-from f0make.recipe.split import split
+from f0make.recipe.split_steps import split
+from f0make.recipe.yaml_node import Entries, Items, Node, Text, pack, plain, unpack
+from f0make.recipe.yaml_reader import MAX_DEPTH, Finding, forbidden, normalised, read
 
 BASES = [
     "a: b\nc:\n  d: e\n  f:\n    - g\n    - h\n",

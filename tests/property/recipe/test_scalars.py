@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.recipe import scalars
-from f0make.recipe.nearest import nearest
+from f0make.suggest import nearest
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from f0make.errors import Problem
-from f0make.recipe import load, strict
-from f0make.recipe.conform import Checker
+from f0make.recipe import load_recipe, strictyaml_schema
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
-from f0make.recipe.load import load_with_problems
-from f0make.recipe.opinions import MOST_STEPS
-from f0make.recipe.reader import Finding, read
+from f0make.recipe.load_recipe import load_with_problems
 from f0make.recipe.schema import RECIPE, STEP
-from f0make.recipe.strict import refusal, strict_schema
+from f0make.recipe.strictyaml_check import MOST_STEPS
+from f0make.recipe.strictyaml_schema import refusal, strict_schema
+from f0make.recipe.validate import Checker
+from f0make.recipe.yaml_reader import Finding, read
 from tests.support.paths import CORPUS
 
 WORDS = ["x", "yes", "no", "3", "-1", "0", "10s", "5m", "2GB", "1.5", "80%", "a b", "shell", "python", "zip", "product",
@@ -34,7 +34,7 @@ def text_for(rng: random.Random, kind: Scalar) -> str:
     if rng.random() < 0.9:
         for word in words:
             problems: list[Problem] = []
-            from f0make.recipe.node import Text
+            from f0make.recipe.yaml_node import Text
 
             Checker("", problems).conform(Text(word), kind)
             if not problems:
@@ -143,7 +143,7 @@ def test_strictyaml_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
             else strictyaml.Seq(strictyaml.Map({"name": strictyaml.Enum(["a"]), "run": strictyaml.Str()}))
         )
 
-    monkeypatch.setattr(strict, "strict_schema", narrow)
+    monkeypatch.setattr(strictyaml_schema, "strict_schema", narrow)
     _, (problem,) = load_with_problems("r.yaml", str(tmp_path))
     assert str(problem.where) == "r.yaml:4:1" and problem.key == "b"
     assert problem.message.startswith("strictyaml refuses this: when expecting one of: a")
@@ -160,10 +160,10 @@ def test_strictyaml_is_asked_about_small_recipes_only(tmp_path: Path, steps: int
     text = "steps:\n" + "".join(f"  - name: s{n}\n    run: x\n" for n in range(steps))
     (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
     code = (
-        "import sys; from f0make.recipe.load import load_recipe; load_recipe('r.yaml', sys.argv[1]);"
+        "import sys; from f0make.recipe.load_recipe import load_recipe; load_recipe('r.yaml', sys.argv[1]);"
         "print('strictyaml' in sys.modules)"
     )
-    root = Path(load.__file__).parents[2]
+    root = Path(load_recipe.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
     )

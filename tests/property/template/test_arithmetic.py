@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from f0make.template.access import EvaluationError
 from f0make.template.arithmetic import compile_arithmetic
-from f0make.template.jinja import BadExpression, Compiled
-from f0make.template.values import BROKEN, Broken, NamedPaths, Raw, Row
+from f0make.template.jinja_expressions import BadExpression, Compiled
+from f0make.template.template_values import BROKEN, Broken, NamedPaths, Raw, Row
+from f0make.template.value_access import EvaluationError
 
 
 def one_of(spelled: str) -> st.SearchStrategy[str]:
@@ -164,7 +164,7 @@ def test_what_is_no_plain_number_is_what_jinja_makes_of_it() -> None:
 
 def test_counting_does_not_import_jinja() -> None:
     code = (
-        "import sys\nfrom f0make.template.render import Template\n"
+        "import sys\nfrom f0make.template.render_text import Template\n"
         "text = Template('${{ n | int - 1 }}.${{ (a.b | int + 1) % 3 }}').render({'n': '0', 'a': {'b': '7'}})\n"
         "assert text == '-1.2'\n"
         "assert 'jinja2' not in sys.modules"

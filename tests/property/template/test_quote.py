@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.template.command import Command
 from f0make.template.quote import quote
-from f0make.template.render import Template
-from f0make.template.values import NamedPaths, NotText, Raw, Row
+from f0make.template.render_text import Template
+from f0make.template.run_text import Command
+from f0make.template.template_values import NamedPaths, NotText, Raw, Row
 
 words = st.text(alphabet=st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=12)
 

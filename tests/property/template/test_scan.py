@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from f0make.template.jinja import BadExpression, Compiled
-from f0make.template.scan import Expression, ScanError, scan
+from f0make.template.jinja_expressions import BadExpression, Compiled
+from f0make.template.scan_text import Expression, ScanError, scan
 
 
 def expressions(text: str) -> list[str]:

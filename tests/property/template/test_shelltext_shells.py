@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f0make.template.command import Command
-from f0make.template.render import TemplateError
+from f0make.template.render_text import TemplateError
+from f0make.template.run_text import Command
 
 SHELLS = ("bash", "dash", "zsh", "ksh")
 SHOW = "printf '%s\\0'"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.template.access import Missing
-from f0make.template.jinja import BadExpression, Compiled
-from f0make.template.simple import compile_simple
-from f0make.template.values import NamedPaths, Row
+from f0make.template.jinja_expressions import BadExpression, Compiled
+from f0make.template.plain_substitution import compile_simple
+from f0make.template.template_values import NamedPaths, Row
+from f0make.template.value_access import Missing
 
 SCOPE: dict[str, Any] = {
     "book": "moby",
@@ -91,7 +91,7 @@ def test_what_is_missing_is_named_with_what_was_meant() -> None:
 
 def test_plain_templates_do_not_import_jinja() -> None:
     code = (
-        "import sys\nfrom f0make.template.render import Template\n"
+        "import sys\nfrom f0make.template.render_text import Template\n"
         "assert Template('${{ a.b }} ${{ x[0] | raw }}').render({'a': {'b': '1'}, 'x': ['2']}) == '1 2'\n"
         "assert 'jinja2' not in sys.modules"
     )

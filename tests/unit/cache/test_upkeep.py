@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from f0make.cache import upkeep
+from f0make.cache import maintenance
 from f0make.cache.blobs import Blobs
-from f0make.cache.shared import ActionCache
-from f0make.files.digest import tree_token
+from f0make.cache.shared_records import ActionCache
+from f0make.files.content_digest import tree_token
 
 
 def fill(directory: Path, count: int = 5, size: int = 1000) -> list[str]:
@@ -32,22 +32,22 @@ def present(directory: Path, digests: list[str]) -> list[bool]:
 
 def test_nothing_there(tmp_path: Path) -> None:
     absent = str(tmp_path / "absent")
-    found = upkeep.stats(absent)
+    found = maintenance.stats(absent)
     assert (found["blobs"], found["bytes"], found["records"], found["hit_rate"]) == (0, 0, 0, None)
-    assert upkeep.gc(absent, 0) == {"removed": 0, "freed": 0, "kept": 0, "bytes": 0, "busy": 0}
-    assert upkeep.verify(absent) == []
-    upkeep.note_use(absent, 1, 1)
+    assert maintenance.gc(absent, 0) == {"removed": 0, "freed": 0, "kept": 0, "bytes": 0, "busy": 0}
+    assert maintenance.verify(absent) == []
+    maintenance.note_use(absent, 1, 1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_stats(tmp_path: Path) -> None:
     fill(tmp_path)
     ActionCache(str(tmp_path)).put("b" * 64, {"key": "b" * 64, "instance": "i"})
-    upkeep.note_use(str(tmp_path), 3, 1)
-    upkeep.note_use(str(tmp_path), 0, 0)
+    maintenance.note_use(str(tmp_path), 3, 1)
+    maintenance.note_use(str(tmp_path), 0, 0)
     for _ in range(3000):
-        upkeep.note_use(str(tmp_path), 1, 1)
-    found = upkeep.stats(str(tmp_path))
+        maintenance.note_use(str(tmp_path), 1, 1)
+    found = maintenance.stats(str(tmp_path))
     assert found["blobs"] == 5
     assert found["bytes"] == 5000
     assert found["records"] == 1
@@ -59,7 +59,7 @@ def test_stats(tmp_path: Path) -> None:
 def test_the_oldest_use_goes_first(tmp_path: Path) -> None:
     digests = fill(tmp_path)
     assert Blobs(str(tmp_path)).has(digests[0])
-    assert upkeep.gc(str(tmp_path), 2500) == {
+    assert maintenance.gc(str(tmp_path), 2500) == {
         "removed": 3,
         "freed": 3000,
         "kept": 2,
@@ -67,8 +67,8 @@ def test_the_oldest_use_goes_first(tmp_path: Path) -> None:
         "busy": 0,
     }
     assert present(tmp_path, digests) == [True, False, False, False, True]
-    assert upkeep.gc(str(tmp_path), 2500)["removed"] == 0
-    assert upkeep.gc(str(tmp_path), 0)["kept"] == 0
+    assert maintenance.gc(str(tmp_path), 2500)["removed"] == 0
+    assert maintenance.gc(str(tmp_path), 0)["kept"] == 0
 
 
 def test_records_go_with_their_blobs(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_records_go_with_their_blobs(tmp_path: Path) -> None:
         outputs = {"d": tree_token(tree)}
         record = {"key": f"{n:064x}", "instance": "i", "outputs": outputs, "trees": {"d": tree}}
         records.put(f"{n:064x}", record)
-    upkeep.gc(str(tmp_path), 2000)
+    maintenance.gc(str(tmp_path), 2000)
     assert [len(records.find(f"{n:064x}")) for n in range(3)] == [0, 1, 1]
 
 
@@ -96,19 +96,19 @@ def test_what_a_run_uses_stays(tmp_path: Path) -> None:
     assert run.stdout.readline() == "ready\n"
     unfinished = tmp_path / "tmp" / "1-1-aa"
     unfinished.write_bytes(b"half")
-    found = upkeep.gc(str(tmp_path), 0)
+    found = maintenance.gc(str(tmp_path), 0)
     assert (found["busy"], found["removed"], found["kept"]) == (1, 4, 2)
     assert present(tmp_path, digests) == [True, False, False, False, False]
     assert unfinished.exists()
     run.communicate("")
-    found = upkeep.gc(str(tmp_path), 0)
+    found = maintenance.gc(str(tmp_path), 0)
     assert (found["busy"], found["removed"], found["kept"]) == (0, 2, 0)
     assert not unfinished.exists()
 
 
 def test_a_run_waits_for_no_longer_than_the_trimming(tmp_path: Path) -> None:
     fill(tmp_path)
-    upkeep.gc(str(tmp_path), 0)
+    maintenance.gc(str(tmp_path), 0)
     blobs = Blobs(str(tmp_path))
     assert blobs.read(blobs.add_bytes(b"again")) == b"again"
 
@@ -118,7 +118,7 @@ def test_verify_drops_what_is_damaged(tmp_path: Path) -> None:
     blobs = Blobs(str(tmp_path))
     records = ActionCache(str(tmp_path))
     records.put("a" * 64, {"key": "a" * 64, "instance": "i"})
-    assert upkeep.verify(str(tmp_path)) == []
+    assert maintenance.verify(str(tmp_path)) == []
     for n in (1, 3):
         place = Path(blobs.path(digests[n]))
         place.chmod(0o644)
@@ -126,7 +126,7 @@ def test_verify_drops_what_is_damaged(tmp_path: Path) -> None:
     (record,) = (tmp_path / "ac" / "aa" / ("a" * 64)).iterdir()
     record.write_bytes(record.read_bytes()[:-3])
     damaged = [os.path.relpath(blobs.path(digests[n]), tmp_path) for n in (1, 3)]
-    assert upkeep.verify(str(tmp_path)) == sorted([*damaged, os.path.relpath(record, tmp_path)])
+    assert maintenance.verify(str(tmp_path)) == sorted([*damaged, os.path.relpath(record, tmp_path)])
     assert present(tmp_path, digests) == [True, False, True, False, True]
-    assert upkeep.verify(str(tmp_path)) == []
-    assert upkeep.stats(str(tmp_path))["records"] == 0
+    assert maintenance.verify(str(tmp_path)) == []
+    assert maintenance.stats(str(tmp_path))["records"] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from f0make.code.explain import CodeChange, code_changes
+from f0make.code.explain_change import CodeChange, code_changes
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
-from f0make.files import keeping
-from f0make.files.contents import Contents
-from f0make.files.digest import FileError
-from f0make.files.workspace.place import Workspace
+from f0make.files import store_outputs
+from f0make.files.content_cache import Contents
+from f0make.files.content_digest import FileError
+from f0make.files.workspace.workspace_files import Workspace
 
 
 def write(path: Path, data: bytes = b"x", mode: int = 0o644) -> Path:
@@ -92,7 +92,7 @@ def test_read_only_trees_of_an_ordinary_user(tmp_path: Path) -> None:
     os.chown(home, 65534, 65534)
     code = """
 import os, sys
-from f0make.files.workspace.place import Workspace
+from f0make.files.workspace.workspace_files import Workspace
 os.setgid(65534)
 os.setuid(65534)
 root = sys.argv[1]
@@ -155,7 +155,7 @@ def test_files_and_links_come_back(tmp_path: Path, blobs: Blobs) -> None:
         token = contents.own(path)
         assert token is not None
         tokens[path] = token
-        keeping.keep(root, path, token, None, blobs)
+        store_outputs.keep(root, path, token, None, blobs)
         Workspace(root).remove(path)
     Workspace(root).remove("out")
     for path, token in tokens.items():
@@ -171,7 +171,7 @@ def test_the_mode_of_restored_files_follows_the_umask(tmp_path: Path, blobs: Blo
     write(tmp_path / "f", b"1", 0o700)
     token = Contents(root).token("f")
     assert token is not None
-    keeping.keep(root, "f", token, None, blobs)
+    store_outputs.keep(root, "f", token, None, blobs)
     Workspace(root).remove("f")
     before = os.umask(0o027)
     try:
@@ -194,7 +194,7 @@ def test_trees_come_back_whole_or_in_parts(tmp_path: Path, blobs: Blobs) -> None
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    keeping.keep(root, "d", token, tree, blobs)
+    store_outputs.keep(root, "d", token, tree, blobs)
     Workspace(root).remove("d")
     signatures = Workspace(root).restore("d", token, tree, blobs)
     assert contents.token("d") == token
@@ -217,7 +217,7 @@ def test_nothing_in_the_way_is_overwritten(tmp_path: Path, blobs: Blobs) -> None
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    keeping.keep(root, "d", token, tree, blobs)
+    store_outputs.keep(root, "d", token, tree, blobs)
     write(tmp_path / "d" / "sub" / "f", b"mine")
     with pytest.raises(FileError, match="in the way"):
         Workspace(root).restore("d", token, tree, blobs, have=contents.tree("d"))
@@ -239,7 +239,7 @@ def test_missing_and_corrupt_blobs_leave_nothing(tmp_path: Path, blobs: Blobs) -
     contents = Contents(root)
     token, tree = contents.token("d"), contents.tree("d")
     assert token is not None
-    keeping.keep(root, "d", token, tree, blobs)
+    store_outputs.keep(root, "d", token, tree, blobs)
     Workspace(root).remove("d")
     broken = Path(blobs.path(tree["t"][:64]))
     broken.chmod(0o644)
@@ -274,7 +274,7 @@ def test_across_file_systems(tmp_path: Path, blobs: Blobs, other_device: str) ->
         token = contents.token(path)
         assert token is not None
         tree = contents.tree(path) or None
-        keeping.keep(root, path, token, tree, blobs)
+        store_outputs.keep(root, path, token, tree, blobs)
         moved = Workspace(root).displace(path, "r")
         assert contents.token(path) is None
         assert contents.token(moved) == token

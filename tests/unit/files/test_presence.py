@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from f0make.files import presence
-from f0make.files.presence import Presence
+from f0make.files import existence_cache
+from f0make.files.existence_cache import Presence
 
 
 def test_it_answers_as_lexists_does(tmp_path: Path) -> None:
-    names = [f"in/{n}\udcff.txt" for n in range(3 * presence._WORTH_A_LISTING)]
+    names = [f"in/{n}\udcff.txt" for n in range(3 * existence_cache._WORTH_A_LISTING)]
     (tmp_path / "in").mkdir()
     for name in names[::2]:
         Path(tmp_path, name).touch()
@@ -28,7 +28,7 @@ def test_it_answers_as_lexists_does(tmp_path: Path) -> None:
 def test_a_busy_directory_is_listed_once(tmp_path: Path) -> None:
     seen = Presence(str(tmp_path))
     (tmp_path / "one").touch()
-    for _ in range(presence._WORTH_A_LISTING):
+    for _ in range(existence_cache._WORTH_A_LISTING):
         assert seen.there("one")
     (tmp_path / "one").unlink()
     assert seen.there("one"), "answered from the list"

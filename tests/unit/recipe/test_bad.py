@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from f0make.errors import RecipeError
-from f0make.recipe.cache import StepCache
-from f0make.recipe.load import load_recipe
+from f0make.recipe.load_recipe import load_recipe
+from f0make.recipe.step_cache import StepCache
 from tests.support.paths import CORPUS
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from f0make.engine.records import bundle_of
-from f0make.execution.bundle import Bundle
-from f0make.key import declared_parts, key_of
-from f0make.lean import fields
+from f0make.engine.attempt_records import bundle_of
+from f0make.fast_dataclass import fields
 from f0make.model import Instance, Step
+from f0make.plan.key import declared_parts, key_of
 from f0make.recipe.keys import NEVER, STEP_KEYS
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.top_keys import RECIPE_KEYS
+from f0make.worker.bundle import Bundle
 from tests.support.expand_world import World
 
 SHELL = """\

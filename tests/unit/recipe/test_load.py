@@ -10,7 +10,7 @@ import pytest
 
 from f0make.errors import RecipeError, UsageError, Where
 from f0make.model import PathDecl, Recipe
-from f0make.recipe.load import load_recipe, load_with_problems
+from f0make.recipe.load_recipe import load_recipe, load_with_problems
 
 HELLO = """\
 # orchestrator/recipes/hello_world.yaml

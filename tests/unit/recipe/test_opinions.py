@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import strictyaml
 
-from f0make import offshoot
+from f0make import forked_task
 from f0make.errors import RecipeError
-from f0make.later import later
+from f0make.lazy_re import later
 from f0make.options import RunOptions
-from f0make.recipe import opinions, strict
+from f0make.recipe import strictyaml_check, strictyaml_schema
 from f0make.recipe.kinds import Kind
 from f0make.session import Session
 
@@ -26,8 +26,8 @@ RECIPE = "steps:\n  - name: a\n    run: x\n  - name: b\n    run: y\n"
 @pytest.fixture(params=["here", "there"])
 def whoever(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Who asks strictyaml: this process, or another one although pytest has threads."""
-    monkeypatch.setattr(opinions, "safe", lambda: request.param == "there")
-    offshoot.end_all()
+    monkeypatch.setattr(strictyaml_check, "safe", lambda: request.param == "there")
+    forked_task.end_all()
     return str(request.param)
 
 
@@ -52,10 +52,10 @@ def open_session(place: Path, **more: Any) -> Session:
 def test_a_sound_recipe_is_confirmed(tmp_path: Path, whoever: str) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
     session = open_session(tmp_path, readonly=False)
-    assert bool(offshoot._alive) == (whoever == "there")
+    assert bool(forked_task._alive) == (whoever == "there")
     session.confirm()
     session.close()
-    assert not offshoot._alive
+    assert not forked_task._alive
     assert (tmp_path / ".f0make" / "steps").exists()
 
 
@@ -64,7 +64,7 @@ def test_an_objection_is_an_error_and_nothing_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
-    monkeypatch.setattr(strict, "strict_schema", refuse_b)
+    monkeypatch.setattr(strictyaml_schema, "strict_schema", refuse_b)
     session = open_session(tmp_path, readonly=False)
     with pytest.raises(RecipeError) as caught:
         session.confirm()
@@ -79,31 +79,31 @@ def test_an_objection_is_an_error_and_nothing_is_kept(
 @pytest.mark.usefixtures("whoever")
 def test_it_is_told_together_with_what_else_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE.replace("    run: x\n", "    run: x\n    inputs: nowhere\n"))
-    monkeypatch.setattr(strict, "strict_schema", refuse_b)
+    monkeypatch.setattr(strictyaml_schema, "strict_schema", refuse_b)
     with pytest.raises(RecipeError) as caught:
         open_session(tmp_path, readonly=False)
     assert [problem.key for problem in caught.value.problems] == ["a.inputs", "b"]
-    assert not offshoot._alive
+    assert not forked_task._alive
 
 
 def test_nobody_is_left_when_a_session_ends_without_asking(tmp_path: Path, whoever: str) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
     session = open_session(tmp_path, readonly=False)
     session.close()
-    assert not offshoot._alive
+    assert not forked_task._alive
 
     def stop(*_: Any) -> None:
-        assert bool(offshoot._alive) == (whoever == "there")
+        assert bool(forked_task._alive) == (whoever == "there")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         open_session(tmp_path, readonly=False, on_loaded=stop)
-    assert not offshoot._alive
+    assert not forked_task._alive
 
 
 def test_who_ends_without_an_answer_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
-    me, sound = os.getpid(), strict.refusal
+    me, sound = os.getpid(), strictyaml_schema.refusal
     asked = []
 
     def here_only(*question: Any) -> Any:
@@ -112,8 +112,8 @@ def test_who_ends_without_an_answer_is_not_believed(tmp_path: Path, monkeypatch:
         asked.append(question)
         return sound(*question)
 
-    monkeypatch.setattr(opinions, "safe", lambda: True)
-    monkeypatch.setattr(strict, "refusal", here_only)
+    monkeypatch.setattr(strictyaml_check, "safe", lambda: True)
+    monkeypatch.setattr(strictyaml_schema, "refusal", here_only)
     open_session(tmp_path).close()
     assert len(asked) == 3
 

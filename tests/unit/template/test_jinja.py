@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from f0make.template.access import EvaluationError, Missing
-from f0make.template.jinja import BadExpression, Compiled
-from f0make.template.values import Row
+from f0make.template.jinja_expressions import BadExpression, Compiled
+from f0make.template.template_values import Row
+from f0make.template.value_access import EvaluationError, Missing
 
 
 def evaluate(source: str, **scope: Any) -> Any:
@@ -154,8 +154,8 @@ def test_greedy_expressions_end_soon_and_small() -> None:
     code = """
 import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-from f0make.template.access import Missing
-from f0make.template.jinja import BadExpression, Compiled
+from f0make.template.value_access import Missing
+from f0make.template.jinja_expressions import BadExpression, Compiled
 for source in json.load(sys.stdin):
     started = time.process_time()
     try:

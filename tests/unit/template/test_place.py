@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from f0make.expand.disk import DiskFacts
+from f0make.expand.disk_facts import DiskFacts
 from f0make.expand.expansion import expand
-from f0make.recipe.load import load_recipe
-from f0make.template.place import locate
+from f0make.recipe.load_recipe import load_recipe
+from f0make.template.expression_place import locate
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from f0make.template.command import Command
-from f0make.template.render import TemplateError
-from f0make.template.values import Row, path_for_command
+from f0make.template.render_text import TemplateError
+from f0make.template.run_text import Command
+from f0make.template.template_values import Row, path_for_command
 
 HOSTILE = "a'b\"[$(touch PWNED)] `touch PWNED`\nx"
 

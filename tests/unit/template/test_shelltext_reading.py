@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f0make.template.command import Command
-from f0make.template.render import TemplateError
+from f0make.template.render_text import TemplateError
+from f0make.template.run_text import Command
 from f0make.template.shelltext.dialect import dialect_of
 
 ORDINARY = r"""

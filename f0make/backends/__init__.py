@@ -1,0 +1,1 @@
+"""Where bundles run: this machine, hosts over SSH, clusters."""

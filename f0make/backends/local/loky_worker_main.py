@@ -1,0 +1,135 @@
+"""The inside of a loky worker: takes bundles from a socket, runs them, sends outcomes back.
+
+loky starts this process, notices its death and replaces it; the bundles themselves go over a socket, because
+that costs a fifth of loky's queues and says exactly which bundle a dead worker was running.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from f0make.worker import frames, process_journal, system, terminate
+from f0make.worker.process import default_signals
+from f0make.worker.runner import Runner
+from f0make.worker.worker_settings import Settings
+
+SAMPLE_EVERY = 0.1
+"""Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""
+
+
+class _Worker:
+    """What this process has once it has entered."""
+
+    runner: Runner
+    line: socket.socket
+    orphaned: Callable[[], None] | None = None
+    """What is left to do when f0make is gone and the step is ended."""
+
+
+current = _Worker()
+
+
+def enter(settings: Settings, line: socket.socket) -> None:
+    """Initialise the worker: deaf to the terminal, in the workspace, with the environment that steps inherit."""
+    _detach()
+    line = _above_streams(line)
+    _close_on_exec()
+    for fd in settings.kept:
+        os.set_inheritable(fd, True)
+    os.chdir(settings.workspace)
+    os.environb.clear()
+    os.environb.update(settings.environ)
+    sys.dont_write_bytecode = True
+    system.set_reaper()
+    journal = process_journal.Journal(
+        os.path.join(settings.workspace, process_journal.RUN), "worker", settings.since
+    )
+    current.line = line
+    threading.Thread(target=_watch, args=(settings.parent,), name="watch", daemon=True).start()
+    current.runner = Runner(settings.workspace, settings.environ, journal.group)
+
+
+def serve() -> None:
+    """Run bundles until the other end of the socket is closed."""
+    line, runner = current.line, current.runner
+    inbox = frames.Frames()
+    line.sendall(frames.frame(frames.READY, os.getpid()))
+    try:
+        while (messages := frames.receive(line, inbox)) is not None:
+            for _, bundle in messages:
+                line.sendall(frames.frame(frames.OUTCOME, runner.run(bundle)))
+    except (BrokenPipeError, ConnectionError):
+        pass
+    runner.close()
+
+
+def _detach() -> None:
+    """Leave f0make's session, so that Ctrl-C reaches f0make alone, and undo what it blocked for the start."""
+    try:
+        os.setsid()
+    except OSError:
+        pass
+    # A Ctrl-C that came before the new session waits, blocked; ignoring it for a moment discards it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, terminate.stay)
+    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _above_streams(line: socket.socket) -> socket.socket:
+    """``line`` at a descriptor that is no standard stream's (f0make may have been started without some)."""
+    fd = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+    line.close()
+    return socket.socket(fileno=fd)
+
+
+def _close_on_exec() -> None:
+    """Keep loky's descriptors from steps, and let go of f0make's own streams.
+
+    Somebody may read f0make's output through a pipe, and must not wait for a worker to close it too.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    if null > 2:
+        os.close(null)
+    # Opened anew: python has none for a descriptor that was closed when it started.
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = (
+        open(fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        for fd in (1, 2)
+    )
+    try:
+        open_now = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        open_now = list(range(3, 64))
+    for fd in open_now:
+        if fd > 2:
+            try:
+                os.set_inheritable(fd, False)
+            except OSError:
+                continue
+
+
+def _watch(parent: int) -> None:
+    """When f0make is gone, whatever took it, end the step that runs here and this process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    system.watch(parent, _sample, SAMPLE_EVERY)
+    me = os.getpid()
+    terminate.end(lambda: terminate.descendants([me]), 0.0)
+    if current.orphaned is not None:
+        current.orphaned()
+    os._exit(1)
+
+
+def _sample() -> None:
+    try:
+        current.runner.sample()
+    except AttributeError:
+        pass  # Still being set up.

@@ -1,0 +1,210 @@
+"""Looking after a cache directory: its size and hit rate, trimming it, checking every blob.
+
+Each of these may run beside f0make runs that use the cache: a blob that goes away under a run is a miss
+there, and its step runs again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from f0make.cache.blobs import TOUCH_AFTER
+from f0make.cache.group_rights import Rights
+from f0make.cache.in_use import InUse
+from f0make.cache.shared_records import read_record
+from f0make.files import sealed_files
+from f0make.files.content_digest import EMPTY_DIR, blob_of, file_digest
+from f0make.store import log_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+RECENT = 2 * TOUCH_AFTER
+"""Seconds; what was used more recently stays while a run uses the cache (uses are noted to the hour)."""
+_ABANDONED = 24 * 3600.0
+"""Seconds after which an unfinished file is nobody's any more."""
+_USAGE = "usage.log"
+_USAGE_LIMIT = 64 << 10
+"""Bytes after which the usage lines are added up into one."""
+
+Blob = tuple[float, int, str, str]
+"""(last use as Unix time, bytes, path, digest)."""
+
+
+def note_use(directory: str, hits: int, misses: int) -> None:
+    """Count ``hits`` (instances restored or taken over) and ``misses`` (instances run) of one run.
+
+    Only a statistic: where it cannot be written it is not kept.
+    """
+    path = os.path.join(directory, _USAGE)
+    if not (hits or misses) or not os.path.isdir(directory):
+        return
+    try:
+        fd = sealed_files.open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            Rights(directory).file(fd, 0o664)
+            os.write(fd, log_lines.encode("use", {"hits": hits, "misses": misses}))
+            long = os.fstat(fd).st_size > _USAGE_LIMIT
+        finally:
+            os.close(fd)
+        if long:
+            total = _usage(directory)
+            sealed_files.write_atomic(
+                path, log_lines.encode("use", {"hits": total[0], "misses": total[1]}), 0o666
+            )
+            Rights(directory).file(path, 0o664)
+    except OSError:
+        pass
+
+
+def stats(directory: str) -> dict[str, Any]:
+    """``blobs`` and ``records`` (how many), ``bytes``, ``hits``, ``misses``, ``hit_rate`` (0 to 1, None unknown)."""
+    blobs = list(_blobs(directory))
+    hits, misses = _usage(directory)
+    return {
+        "directory": directory,
+        "blobs": len(blobs),
+        "bytes": sum(blob[1] for blob in blobs),
+        "records": sum(1 for _ in _records(directory)),
+        "hits": hits,
+        "misses": misses,
+        "hit_rate": hits / (hits + misses) if hits + misses else None,
+    }
+
+
+def gc(directory: str, size: int) -> dict[str, int]:
+    """Remove blobs, oldest use first, until the rest takes at most ``size`` bytes.
+
+    While a run uses the cache, what was used within the last two hours stays. Records of a shared cache
+    whose blobs are gone go, too. Returns ``removed``, ``freed`` (bytes), ``kept``, ``bytes`` (left) and
+    ``busy`` (1 when a run was using the cache). Raises OSError when a blob cannot be removed.
+    """
+    mark = InUse(directory)
+    alone = mark.alone() if os.path.isdir(directory) else True
+    try:
+        blobs = sorted(_blobs(directory))
+        left = sum(blob[1] for blob in blobs)
+        limit = time.time() - RECENT
+        removed = freed = 0
+        for used, length, path, _ in blobs:
+            if left <= size or (not alone and used > limit):
+                break
+            _unlink(path)
+            removed, freed, left = removed + 1, freed + length, left - length
+        _clean(directory, 0.0 if alone else _ABANDONED)
+        if removed:
+            _drop_orphans(directory)
+    finally:
+        mark.release()
+    return {
+        "removed": removed,
+        "freed": freed,
+        "kept": len(blobs) - removed,
+        "bytes": left,
+        "busy": int(not alone),
+    }
+
+
+def verify(directory: str) -> list[str]:
+    """Hash every blob and read every record; the paths (relative to ``directory``) of damaged ones, now dropped."""
+    damaged = []
+    for _, length, path, digest in _blobs(directory):
+        try:
+            sound = file_digest(path, length) == digest
+        except FileNotFoundError:
+            continue
+        except OSError:
+            sound = False
+        if not sound:
+            damaged.append(path)
+    damaged += [path for path in _records(directory) if os.path.exists(path) and read_record(path) is None]
+    for path in damaged:
+        _unlink(path)
+    _clean(directory, _ABANDONED)
+    return sorted(os.path.relpath(path, directory) for path in damaged)
+
+
+def _blobs(directory: str) -> Iterator[Blob]:
+    for _, entry in _two_levels(os.path.join(directory, "cas")):
+        name = entry.name
+        if len(name) == 64:
+            try:
+                st = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            yield st.st_mtime, st.st_size, entry.path, name
+
+
+def _records(directory: str) -> Iterator[str]:
+    for _, key in _two_levels(os.path.join(directory, "ac")):
+        for entry in _list(key.path):
+            if not entry.name.endswith(".tmp"):
+                yield entry.path
+
+
+def _two_levels(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for shelf in _list(root):
+        for entry in _list(shelf.path):
+            yield shelf.name, entry
+
+
+def _list(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        if os.path.islink(directory):
+            return []  # Nothing that f0make made: it may lead anywhere.
+        with os.scandir(directory) as listing:
+            return list(listing)
+    except OSError:
+        return []
+
+
+def _drop_orphans(directory: str) -> None:
+    """Remove records that name a blob which is gone."""
+    cas = os.path.join(directory, "cas")
+    for path in list(_records(directory)):
+        record = read_record(path)
+        if record is None or not all(os.path.exists(f"{cas}/{d[:2]}/{d}") for d in _needed(record)):
+            _unlink(path)
+            try:
+                os.rmdir(os.path.dirname(path))
+            except OSError:
+                pass
+
+
+def _needed(record: dict[str, Any]) -> set[str]:
+    """The digests of the blobs that the outputs of ``record`` are restored from."""
+    trees = record.get("trees") or {}
+    tokens = [token for path, token in (record.get("outputs") or {}).items() if path not in trees]
+    tokens += [token for entries in trees.values() for token in entries.values()]
+    return {blob_of(token) for token in tokens if token != EMPTY_DIR}
+
+
+def _clean(directory: str, age: float) -> None:
+    """Remove unfinished files older than ``age`` seconds."""
+    limit = time.time() - age
+    unfinished = _list(os.path.join(directory, "tmp"))
+    for _, key in _two_levels(os.path.join(directory, "ac")):
+        unfinished += [entry for entry in _list(key.path) if entry.name.endswith(".tmp")]
+    for entry in unfinished:
+        try:
+            if entry.stat(follow_symlinks=False).st_mtime <= limit:
+                os.unlink(entry.path)
+        except OSError:
+            pass
+
+
+def _usage(directory: str) -> tuple[int, int]:
+    data = sealed_files.read(os.path.join(directory, _USAGE), 16 * _USAGE_LIMIT) or b""
+    lines = [p for _, kind, p in log_lines.scan(data) if kind == "use" and isinstance(p, dict)]
+    return sum(p.get("hits", 0) for p in lines), sum(p.get("misses", 0) for p in lines)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,20 @@
+"""The request that a run answers, as `snapshot` names it."""
+
+from __future__ import annotations
+
+from f0make.store import snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from f0make.options import RunOptions
+
+Request = tuple[object, ...]
+
+
+def request_of_run(options: RunOptions, recipe_path: str, targets: list[str]) -> Request | None:
+    """The request of a run with ``options``; None when a snapshot cannot stand for it."""
+    if options.only or options.skip or options.resource:
+        return None
+    names = ("set", "config", "cache", "cache_readonly", "no_cache", *snapshot.BUDGET, *snapshot.HOSTS)
+    values = {name: getattr(options, name, None) for name in names}
+    return snapshot.request_of({"recipe": recipe_path, "targets": targets, **values})

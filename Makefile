@@ -3,6 +3,7 @@
 #   make test   the tests
 #   make fuzz   the fuzzers alone, FUZZ seconds each (default: 600), from a random seed that a failure names
 #   make check  format, lint, types
+#   make tables the tables of docs/ that come from f0make's own, written anew
 #   make zipapp dist/f0make.pyz: one file, to copy to a machine that has Python only (make zipapp-energy: with CodeCarbon)
 #   make lock   the newest versions into the lock files that make test, make check and make zipapp go by
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test fuzz check bench bench-quick zipapp zipapp-energy lock clean
+.PHONY: demo test fuzz check tables bench bench-quick zipapp zipapp-energy lock clean
 
 demo: $(VENV)/.installed
 	@echo "--- first run: everything is made"
@@ -32,6 +33,9 @@ check: $(VENV)/.developing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+tables: $(VENV)/.developing
+	$(BIN)/python -m tests.support.doc_tables
 
 bench: $(VENV)/.developing
 	@sh tests/system-packages.sh

@@ -107,7 +107,7 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
             "the current directory has been deleted; change to another one, or name one with -C"
         ) from None
     try:
-        if name != "hosts check" and not (name.startswith("cache ") and options.cache):
+        if name not in ("hosts check", "schema") and not (name.startswith("cache ") and options.cache):
             check_owner(".", options.trust)
         code: int = import_module(f"f0make.cli.verbs.{name.split()[0]}").main(name, options, extras)
         return code

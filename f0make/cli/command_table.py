@@ -212,6 +212,7 @@ VERBS = {
             (),
             f"{_HOSTS} json {_COMMON}",
         ),
+        Verb("schema", "Print the JSON Schema of recipes, for editors.", (), "debug"),
         Verb("init", "Write a small working recipe into an empty directory.", (), _COMMON),
     )
 }

@@ -25,6 +25,10 @@ class Scalar:
     """Whether `${{ … }}` may stand here."""
     empty: bool = False
     """Whether nothing at all may stand here; ``""`` in quotes may wherever ``convert`` lets it."""
+    pattern: str = ""
+    """For editors: a regular expression (ECMA 262) that all texts match which ``convert`` accepts."""
+    words: tuple[str, ...] = ()
+    """For editors: all texts that ``convert`` accepts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +44,8 @@ class Mapped:
 
     value: Kind
     key: Callable[[str], None] | None = None
-    by_name: Callable[[str], Scalar] | None = None
-    """The kind of a value by its key, where it depends on it."""
+    named: dict[str, Scalar] = field(default_factory=dict)
+    """Keys whose values are of another kind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,7 +60,7 @@ def strict_schema(kind: Kind) -> Any:
         return s.Seq(strict_schema(kind.item))
     if isinstance(kind, Mapped):
         # where the kind depends on the key, the key is not known to strictyaml: text then
-        return s.MapPattern(s.Str(), s.Str() if kind.by_name else strict_schema(kind.value))
+        return s.MapPattern(s.Str(), s.Str() if kind.named else strict_schema(kind.value))
     if isinstance(kind, Fields):
         return s.Map(
             {

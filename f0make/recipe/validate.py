@@ -123,7 +123,7 @@ class Checker:
                 except ValueError as error:
                     self.problem(node.keys.get(name, (0, 0)), path, str(error))
                     continue
-            value = self.conform(item, kind.by_name(name) if kind.by_name else kind.value, path)
+            value = self.conform(item, kind.named.get(name, kind.value), path)
             if value is not None:
                 values[name] = value
         return values

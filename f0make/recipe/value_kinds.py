@@ -60,7 +60,7 @@ def choice(*words: str) -> Scalar:
         hint = did_you_mean(text, words)
         raise ValueError(f"expected {known}, found {scalars.shown(text)}" + (f"; {hint}" if hint else ""))
 
-    return Scalar(known, convert, template=False)
+    return Scalar(known, convert, template=False, words=words)
 
 
 def _variable_name(name: str) -> None:
@@ -86,24 +86,21 @@ def _key(name: str) -> None:
 _ENV_NAME = later(r"[^=\s]+\Z")
 
 
-def _resource(name: str) -> Scalar:
-    return Scalar(
-        {"cpu": "a number above 0", "mem": "a size such as 2GB", "disk": "a size such as 2GB"}.get(
-            name, "an integer of 0 or more"
-        ),
-        lambda text: scalars.to_resource(name, text),
-    )
-
+_NUMBER = r"\d*\.?\d*([eE][-+]?\d+)?"
+_TIME = rf"^{_NUMBER} ?(ms|s|m|h|d)?$"
+_SIZE = rf"^{_NUMBER} ?([kKmMgGtTpP]?[iI]?[bB])?$"
+_YES_NO = r"^([yY]([eE][sS])?|[nN][oO]?|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[oO][nN]|[oO][fF][fF]|[01])$"
+_INTEGER = r"^[-+]?\d+(_\d+)*$"
 
 TEXT = Scalar("text", empty=True)
 SHELL = Scalar("a command such as bash -eu", _present)
 PYTHON = Scalar("an interpreter such as .venv/bin/python or python3.12", _present)
-BOOL = Scalar("yes or no", scalars.to_bool)
-OPTIONAL = Scalar("yes or no", scalars.to_bool, template=False)
-INTEGER = Scalar("an integer", scalars.to_int)
-COUNT = Scalar("an integer of 0 or more", scalars.to_count)
-DURATION = Scalar("a duration such as 10s, 5m or 2h", scalars.to_duration)
-TIMEOUT = Scalar("a duration such as 10s, 5m or 2h", scalars.to_timeout)
+BOOL = Scalar("yes or no", scalars.to_bool, pattern=_YES_NO)
+OPTIONAL = Scalar("yes or no", scalars.to_bool, template=False, pattern=_YES_NO)
+INTEGER = Scalar("an integer", scalars.to_int, pattern=_INTEGER)
+COUNT = Scalar("an integer of 0 or more", scalars.to_count, pattern=_INTEGER)
+DURATION = Scalar("a duration such as 10s, 5m or 2h", scalars.to_duration, pattern=_TIME)
+TIMEOUT = Scalar("a duration such as 10s, 5m or 2h", scalars.to_timeout, pattern=_TIME)
 PATH = Scalar("a path", _path)
 STEP_NAMES = one_or_many(Scalar("the name of a step", _step_name))
 LABELS = one_or_many(Scalar("a label", _present))
@@ -121,7 +118,15 @@ SECRETS = OneOf(
     ),
 )
 
-RESOURCES = Mapped(COUNT, key=_key, by_name=_resource)
+RESOURCES = Mapped(
+    COUNT,
+    key=_key,
+    named={
+        "cpu": Scalar("a number above 0", scalars.to_positive, pattern=rf"^[-+]?{_NUMBER}$"),
+        "mem": Scalar("a size such as 2GB", scalars.to_size, pattern=_SIZE),
+        "disk": Scalar("a size such as 2GB", scalars.to_size, pattern=_SIZE),
+    },
+)
 ENV = Mapped(TEXT, key=_variable_name)
 
 INPUT = Fields("an input", {"glob": PATH, "optional": OPTIONAL}, required=("glob",), aliases={"path": "glob"})
@@ -183,7 +188,7 @@ SUCCESS = Fields(
     {
         "ctx_has_keys": one_or_many(Scalar("a key of the context", _present)),
         "not_empty": BOOL,
-        "exit_codes": one_or_many(Scalar("an exit code", scalars.to_exit_code)),
+        "exit_codes": one_or_many(Scalar("an exit code", scalars.to_exit_code, pattern=_INTEGER)),
     },
     aliases={"exit_code": "exit_codes", "ctx_has_key": "ctx_has_keys"},
 )
@@ -194,23 +199,23 @@ ALLOW = Fields("`allow`", {"read": _ALLOWED, "write": _ALLOWED})
 BUDGET = Fields(
     "`budget`",
     {
-        "cpu": Scalar("a percentage such as 80%", scalars.to_percent, template=False),
-        "mem": Scalar("a size such as 8GB", scalars.to_memory_limit, template=False),
-        "load": Scalar("a number above 0", scalars.to_positive, template=False),
-        "time": Scalar("a duration such as 2h", scalars.to_timeout, template=False),
-        "energy": Scalar("an energy such as 0.2kWh", scalars.to_energy, template=False),
-        "carbon": Scalar("a mass such as 50g", scalars.to_carbon, template=False),
-        "country": Scalar("a country such as FRA", scalars.to_country, template=False),
+        "cpu": Scalar("a percentage such as 80%", scalars.to_percent, False, pattern=r"%$"),
+        "mem": Scalar("a size such as 8GB", scalars.to_memory_limit, False, pattern=_SIZE),
+        "load": Scalar("a number above 0", scalars.to_positive, False, pattern=rf"^[-+]?{_NUMBER}$"),
+        "time": Scalar("a duration such as 2h", scalars.to_timeout, False, pattern=_TIME),
+        "energy": Scalar("an energy such as 0.2kWh", scalars.to_energy, False, pattern=r"[jJhH]$"),
+        "carbon": Scalar("a mass such as 50g", scalars.to_carbon, False, pattern=r"[gGtT]$"),
+        "country": Scalar("a country such as FRA", scalars.to_country, False, pattern="^[A-Z]{3}$"),
     },
     aliases={"memory": "mem"},
 )
 
-NAMED = Scalar("a name", _step_name, template=False)
+NAMED = Scalar("a name", _step_name, template=False, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")
 HEADLINE = Scalar("a name", _present, template=False)
-NUMBER = Scalar("an integer", scalars.to_int, template=False)
+NUMBER = Scalar("an integer", scalars.to_int, template=False, pattern=_INTEGER)
 SHELL_TEXT = Scalar("shell text", _present)
-MODULE = Scalar("a dotted module name", _dotted, template=False)
-FUNCTION = Scalar("the name of a function or class", _function, template=False)
+MODULE = Scalar("a dotted module name", _dotted, template=False, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
+FUNCTION = Scalar("the name of a function or class", _function, template=False, pattern=r"^[A-Za-z_]\w*$")
 TREES = Mapped(Tree(), key=_key)
 COMMANDS = one_or_many(Scalar("a shell command", _present))
 TARGETS = one_or_many(Scalar("a step or a file", _present, template=False))

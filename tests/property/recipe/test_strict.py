@@ -53,10 +53,9 @@ def write(rng: random.Random, kind: Kind, indent: str, name: str = "") -> str:
             f"{indent}-{write(rng, kind.item, indent + '  ')}" for _ in range(rng.randint(1, 3))
         )
     if isinstance(kind, Mapped):
-        names = rng.sample(["n", "m", "cpu", "mem"] if kind.by_name else ["n", "m", "o"], rng.randint(1, 2))
+        names = rng.sample(["n", "m", "cpu", "mem"] if kind.named else ["n", "m", "o"], rng.randint(1, 2))
         return "\n" + "".join(
-            f"{indent}{key}:{write(rng, kind.by_name(key) if kind.by_name else kind.value, indent + '  ')}"
-            for key in names
+            f"{indent}{key}:{write(rng, kind.named.get(key, kind.value), indent + '  ')}" for key in names
         )
     if isinstance(kind, Fields):
         chosen = [key for key in kind.fields if key in kind.required or rng.random() < 0.3]

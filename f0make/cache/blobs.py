@@ -17,6 +17,7 @@ from f0make.cache import reflink
 from f0make.cache.group_rights import Rights
 from f0make.cache.in_use import InUse
 from f0make.errors import NO_ROOM, F0makeError
+from f0make.files.content_digest import FileError
 from f0make.files.open_regular import open_regular
 from f0make.files.sha import sha256
 
@@ -33,6 +34,7 @@ MOST_READ = 1 << 30
 """Bytes of a blob that is read into memory."""
 MOST_TARGET = 4096
 """Bytes of a symlink's target, with the zero at its end (PATH_MAX)."""
+_AS_IT_IS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _EMPTY = sha256(b"").hexdigest()
 
 
@@ -73,7 +75,6 @@ class Blobs:
         self._count = itertools.count(1)
         self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._ready = False
-        self._ways: set[str] = set()
         self._in_use = InUse(directory)
         self._rights = Rights(directory)
         self.verified: set[str] = set()
@@ -90,9 +91,8 @@ class Blobs:
         if self.readonly:
             raise CacheUnusable(f"the cache {self.directory!r} was opened for reading")
         try:
-            for place in (self._cas, self._tmp):
-                self._rights.make(place)
-                self.check_way(place)
+            for name in ("cas", "tmp"):
+                os.close(self._directory(name))
             if not os.access(self._tmp, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._tmp)
         except OSError as error:
@@ -100,19 +100,18 @@ class Blobs:
         self._in_use.hold(create=True)
         self._ready = True
 
-    def check_way(self, place: str) -> None:
-        """Refuse to write into the directory ``place`` of the cache where that is a link: it could lead anywhere.
-
-        Asked once for each. Raises CacheUnusable.
-        """
-        if place not in self._ways:
-            if os.path.islink(place):
-                raise CacheUnusable(f"{place!r} is a link, and in a cache f0make follows none")
-            self._ways.add(place)
+    def _directory(self, name: str) -> int:
+        """A descriptor of the directory ``name`` of the cache, made where it is missing. Raises CacheUnusable, OSError."""
+        try:
+            return self._rights.directory(name)
+        except FileError as error:
+            place = os.path.join(self.directory, getattr(error, "path", name))
+            raise CacheUnusable(f"{place!r} is a link, and in a cache f0make follows none") from None
 
     def close(self) -> None:
         """Tell `upkeep.gc` that this process needs nothing more (the end of the process tells it, too)."""
         self._in_use.release()
+        self._rights.below.close()
         self._ready = False
 
     def has(self, digest: str) -> bool:
@@ -300,7 +299,16 @@ class Blobs:
 
     def drop(self, digest: str) -> None:
         """Remove the blob if it is there and can be removed."""
-        _unlink(self.path(digest))
+        try:
+            fd = self._rights.below.directory(f"cas/{digest[:2]}")
+        except (OSError, FileError):
+            return
+        try:
+            os.unlink(digest, dir_fd=fd)
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
 
     def begin(self) -> tuple[str, int]:
         """A new file to write a blob to: (its path, a descriptor). Raises CacheUnusable or OSError (no space)."""
@@ -362,29 +370,39 @@ class Blobs:
         """
         path = self.path(digest)
         try:
-            st = os.stat(path)
+            st = os.lstat(path)
         except OSError:
             return False
-        if not _readable(path, st):
+        if not stat.S_ISREG(st.st_mode) or not _readable(path, st):
             return False
         if mode & self.mode & ~st.st_mode & 0o044:
-            self._open_up(path, mode)
+            self._open_up(digest, mode)
         if st.st_size != size:
-            _unlink(path)
+            self.drop(digest)
             return False
         self._touch(path, st)
         return True
 
-    def _open_up(self, path: str, rights: int) -> None:
+    def _open_up(self, digest: str, rights: int) -> None:
         """Give a blob the rights that a new one gets from a file with ``rights``, where it is this user's."""
         try:
-            temporary, fd = self._temporary(rights)
+            shelf = self._rights.below.directory(f"cas/{digest[:2]}")
             try:
-                os.chmod(path, (os.stat(path).st_mode | os.fstat(fd).st_mode) & 0o777)
+                blob = os.open(digest, _AS_IT_IS, dir_fd=shelf)
             finally:
-                os.close(fd)
-                _unlink(temporary)
-        except (OSError, CacheUnusable):
+                os.close(shelf)
+            try:
+                temporary, fd = self._temporary(rights)
+                try:
+                    mine = os.fstat(blob).st_uid == os.geteuid()
+                    if mine and stat.S_ISREG(os.fstat(blob).st_mode):
+                        os.fchmod(blob, (os.fstat(blob).st_mode | os.fstat(fd).st_mode) & 0o777)
+                finally:
+                    os.close(fd)
+                    _unlink(temporary)
+            finally:
+                os.close(blob)
+        except (OSError, FileError, CacheUnusable):
             pass
 
     def _temporary(self, rights: int = 0o444) -> tuple[str, int]:
@@ -405,22 +423,22 @@ class Blobs:
             raise self._unusable(error) from None
 
     def _new(self, path: str, flags: int, mode: int) -> int:
-        fd = os.open(path, flags, mode)
+        directory = self._directory("tmp")
+        try:
+            fd = os.open(os.path.basename(path), flags, mode, dir_fd=directory)
+        finally:
+            os.close(directory)
         if self.mode == _BLOB:
             self._rights.file(fd, mode & _BLOB)
         return fd
 
     def _place(self, temporary: str, digest: str) -> None:
-        target = self.path(digest)
-        self.check_way(os.path.dirname(target))
         try:
-            os.replace(temporary, target)
-        except FileNotFoundError:
+            shelf = self._directory(f"cas/{digest[:2]}")
             try:
-                self._rights.make(os.path.dirname(target))
-                os.replace(temporary, target)
-            except OSError as error:
-                raise self._unusable(error) from None
+                os.replace(temporary, digest, dst_dir_fd=shelf)
+            finally:
+                os.close(shelf)
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -432,7 +450,7 @@ class Blobs:
         now = time.time()
         if now - st.st_mtime > TOUCH_AFTER:
             try:
-                os.utime(path, (now, now))
+                os.utime(path, (now, now), follow_symlinks=False)
             except OSError:
                 pass
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from f0make.cache.blobs import TOUCH_AFTER
 from f0make.cache.group_rights import Rights
 from f0make.cache.in_use import InUse
 from f0make.cache.shared_records import read_record
 from f0make.files import sealed_files
-from f0make.files.content_digest import EMPTY_DIR, blob_of, file_digest
+from f0make.files.content_digest import EMPTY_DIR, FileError, blob_of, file_digest
+from f0make.files.workspace.beneath import Below
 from f0make.store import log_lines
 
 TYPE_CHECKING = False
@@ -56,7 +57,11 @@ def note_use(directory: str, hits: int, misses: int) -> None:
             sealed_files.write_atomic(
                 path, log_lines.encode("use", {"hits": total[0], "misses": total[1]}), 0o666
             )
-            Rights(directory).file(path, 0o664)
+            fd = sealed_files.open_regular(path)
+            try:
+                Rights(directory).file(fd, 0o664)
+            finally:
+                os.close(fd)
     except OSError:
         pass
 
@@ -93,7 +98,7 @@ def gc(directory: str, size: int) -> dict[str, int]:
         for used, length, path, _ in blobs:
             if left <= size or (not alone and used > limit):
                 break
-            _unlink(path)
+            _remove(directory, path)
             removed, freed, left = removed + 1, freed + length, left - length
         _clean(directory, 0.0 if alone else _ABANDONED)
         if removed:
@@ -123,7 +128,7 @@ def verify(directory: str) -> list[str]:
             damaged.append(path)
     damaged += [path for path in _records(directory) if os.path.exists(path) and read_record(path) is None]
     for path in damaged:
-        _unlink(path)
+        _remove(directory, path)
     _clean(directory, _ABANDONED)
     return sorted(os.path.relpath(path, directory) for path in damaged)
 
@@ -168,9 +173,9 @@ def _drop_orphans(directory: str) -> None:
     for path in list(_records(directory)):
         record = read_record(path)
         if record is None or not all(os.path.exists(f"{cas}/{d[:2]}/{d}") for d in _needed(record)):
-            _unlink(path)
+            _remove(directory, path)
             try:
-                os.rmdir(os.path.dirname(path))
+                _remove(directory, os.path.dirname(path), os.rmdir)
             except OSError:
                 pass
 
@@ -192,7 +197,7 @@ def _clean(directory: str, age: float) -> None:
     for entry in unfinished:
         try:
             if entry.stat(follow_symlinks=False).st_mtime <= limit:
-                os.unlink(entry.path)
+                _remove(directory, entry.path)
         except OSError:
             pass
 
@@ -203,8 +208,16 @@ def _usage(directory: str) -> tuple[int, int]:
     return sum(p.get("hits", 0) for p in lines), sum(p.get("misses", 0) for p in lines)
 
 
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+def _remove(directory: str, path: str, how: Callable[..., None] = os.unlink) -> None:
+    """Remove ``path`` in ``directory`` unless a link leads there by now: it was listed a while ago. Raises OSError."""
+    with Below(directory) as below:
+        try:
+            above, name = below.parent(os.path.relpath(path, directory))
+        except (FileNotFoundError, FileError):
+            return
+        try:
+            how(name, dir_fd=above)
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(above)

@@ -17,6 +17,7 @@ from f0make.errors import NO_ROOM
 from f0make.fast_dataclass import Protocol
 from f0make.files import sealed_files
 from f0make.files.atomic_write import write_atomic
+from f0make.files.content_digest import FileError
 from f0make.store import log_lines
 from f0make.store.validate_record import own_trees, valid_record
 
@@ -101,14 +102,18 @@ class ActionCache:
 
     def put(self, key: str, record: dict[str, Any]) -> None:
         """Add ``record`` (which holds ``key``). Raises CacheUnusable, or OSError when there is no space."""
-        place = self._place(key)
+        name = variant_of(record)
         try:
-            self._rights.make(place)
-            if any(map(os.path.islink, (self._root, os.path.dirname(place), place))):
-                raise CacheUnusable(f"{place!r} is reached by a link, and in a cache f0make follows none")
-            path = os.path.join(place, variant_of(record))
-            write_atomic(path, log_lines.encode("record", record), 0o666)
-            self._rights.file(path, 0o644)
+            place = self._rights.directory(f"ac/{key[:2]}/{key}")
+            try:
+                write_atomic(name, log_lines.encode("record", record), 0o666, place)
+                file = os.open(name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0), dir_fd=place)
+                self._rights.file(file, 0o644)
+                os.close(file)
+            finally:
+                os.close(place)
+        except FileError as error:
+            raise CacheUnusable(f"{self.directory!r}: {error}") from None
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise
@@ -135,16 +140,6 @@ class ActionCache:
     def fields(self) -> dict[str, Any]:
         """Nothing."""
         return {}
-
-    def forget(self, key: str) -> None:
-        """Remove all records of ``key`` that can be removed."""
-        place = self._place(key)
-        try:
-            for name in os.listdir(place):
-                os.unlink(os.path.join(place, name))
-            os.rmdir(place)
-        except OSError:
-            pass
 
     def _place(self, key: str) -> str:
         return f"{self._root}/{key[:2]}/{key}"

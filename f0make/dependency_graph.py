@@ -27,14 +27,11 @@ class DependencyGraph:
     """
 
     def __init__(self) -> None:
-        self._dependencies: dict[str, list[str]] = {}
+        self._dependencies: dict[str, dict[str, None]] = {}
 
     def add_task(self, task_name: str, dependencies: Iterable[str] = ()) -> None:
         """Add ``task_name``; adding it again adds to its dependencies."""
-        known = self._dependencies.setdefault(task_name, [])
-        for name in dependencies:
-            if name not in known:
-                known.append(name)
+        self._dependencies.setdefault(task_name, {}).update(dict.fromkeys(dependencies))
 
     def _numbered(self) -> tuple[list[str], list[list[int]]]:
         names = list(
@@ -44,28 +41,33 @@ class DependencyGraph:
         return names, [[number[d] for d in self._dependencies.get(name, ())] for name in names]
 
     def check(self) -> None:
-        """Raise `CycleError` with a real cycle if there is one (toposort drops self-dependencies: not here)."""
-        names, needs = self._numbered()
-        for index, wanted in enumerate(needs):
-            if index in wanted:
-                raise CycleError([names[index]])
-        cycle = walk.find_cycle(needs)
-        if cycle:
-            raise CycleError([names[index] for index in cycle])
+        """Raise `CycleError` with a real cycle if there is one."""
+        self.layers()
 
     def layers(self) -> list[list[str]]:
         """Tasks by depth: those that depend on nothing first; within a layer in the order they were added.
 
         Raises `CycleError`.
         """
-        self.check()
         names, needs = self._numbered()
-        if len(names) > TOPOSORT_LIMIT:
-            return [[names[index] for index in layer] for layer in walk.layers(needs)]
-        from toposort import toposort
+        return [[names[index] for index in layer] for layer in self._ordered(names, needs)]
 
-        found = toposort({index: set(wanted) for index, wanted in enumerate(needs)})
-        return [[names[index] for index in sorted(layer)] for layer in found]
+    def _ordered(self, names: list[str], needs: list[list[int]]) -> list[list[int]]:
+        for index, wanted in enumerate(needs):
+            if index in wanted:  # toposort drops such an edge
+                raise CycleError([names[index]])
+        if len(names) > TOPOSORT_LIMIT:
+            found = walk.layers(needs)
+            if sum(map(len, found)) == len(names):
+                return found
+        else:
+            from toposort import CircularDependencyError, toposort
+
+            try:
+                return [sorted(layer) for layer in toposort({n: set(w) for n, w in enumerate(needs)})]
+            except CircularDependencyError:
+                pass  # its data are all that is left, not a cycle
+        raise CycleError([names[index] for index in walk.find_cycle(needs) or ()])
 
     def get_task_order(self) -> list[str]:
         """Every task after all that it depends on: the layers one after the other. Raises `CycleError`."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from f0make.errors import Problem
 from f0make.fast_dataclass import dataclass
-from f0make.graph.graph_order import closure, dependents, find_cycles, in_order, topological
+from f0make.graph.graph_order import closure, dependents, find_cycles
+from f0make.graph.instance_order import instance_order
 from f0make.model import Instance
 
 
@@ -56,12 +57,7 @@ class Graph:
         self._holders = self._parents_of_outputs()
         self.needs = self._connect()
         self.needed_by = dependents(self.needs)
-        if not any(i.step.idx for i in self.instances) and in_order(self.needs):
-            self.order = list(range(len(self.needs)))
-            return
-        ranks = [(i.step.idx if i.step.idx is not None else 0, n) for n, i in enumerate(self.instances)]
-        ranks += [(0, n) for n in range(len(ranks), len(self.needs))]
-        self.order = topological(self.needs, ranks.__getitem__)
+        self.order = instance_order(self.instances, self.needs, self.barriers)
 
     def producer_of(self, path: str) -> int | None:
         """The instance that makes ``path``, itself or as part of an output directory."""

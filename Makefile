@@ -1,7 +1,11 @@
 # Everything here works on a fresh machine with Python 3.10 or newer and make.
 #   make demo   run the penguins pipeline twice: the second time nothing runs
-#   make test   the tests
-#   make fuzz   the fuzzers alone, FUZZ seconds each (default: 600), from a random seed that a failure names
+#   make test   the tests, always with the same seeds (STARTED=1: no command is forked, each is started)
+#   make test-fast  the rooms unit and property, with fewer examples: less than a minute
+#   make test-matrix  test-fast under every Python from 3.10 on that this machine has
+#   make fuzz   the fuzzers, FUZZ seconds each (default: 600), and ten times the examples, from seeds that a failure names
+#   make storm  kills and broken hosts, STORM rounds of each (default: 100), from seeds that a failure names
+#   make coverage   the tests, and which lines no test runs
 #   make check  format, lint, types
 #   make tables the tables of docs/ that come from f0make's own, written anew
 #   make zipapp dist/f0make.pyz: one file, to copy to a machine that has Python only (make zipapp-energy: with CodeCarbon)
@@ -11,7 +15,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test fuzz check tables bench bench-quick zipapp zipapp-energy lock clean
+.PHONY: demo test test-fast test-matrix fuzz storm coverage check tables bench bench-quick zipapp zipapp-energy lock clean
 
 demo: $(VENV)/.installed
 	@echo "--- first run: everything is made"
@@ -22,12 +26,30 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.developing
 	@sh tests/system-packages.sh
-	$(BIN)/python -m pytest -n $(JOBS)
+	F0MAKE_TESTS_START=$(STARTED) $(BIN)/python -m pytest -n $(JOBS)
+
+test-fast: $(VENV)/.developing
+	F0MAKE_EXAMPLES=0.2 $(BIN)/python -m pytest -n $(JOBS) tests/unit tests/property
+
+# Each Python has an environment of its own; what cannot be installed for one (Ray, CodeCarbon) its tests do without.
+test-matrix:
+	@sh tests/matrix.sh
 
 FUZZ ?= 600
+EXAMPLES ?= 10
 
 fuzz: $(VENV)/.developing
-	F0MAKE_FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest -n $(JOBS) tests/property/fuzz
+	F0MAKE_FUZZ_SECONDS=$(FUZZ) F0MAKE_EXAMPLES=$(EXAMPLES) \
+		$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile random tests/property
+
+STORM ?= 100
+
+storm: $(VENV)/.developing
+	F0MAKE_STORM_ROUNDS=$(STORM) $(BIN)/python -m pytest -n $(JOBS) -m storm tests/chaos
+
+coverage: $(VENV)/.developing
+	@sh tests/system-packages.sh
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report term:skip-covered --cov-report html:build/coverage
 
 check: $(VENV)/.developing
 	$(BIN)/ruff format --check .

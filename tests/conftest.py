@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.examples import profiles
 from tests.support.f0 import F0
 
 pytest_plugins = ["tests.support.remote_tools"]
+profiles()
 
 
 def pytest_configure() -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.hosts.rounds import chaos
+from tests.chaos.plan import planned
 from tests.support.remote_tools import apart
 from tests.support.sshd.host import unavailable
 
 ROUNDS = 2
-"""`python -m tests.chaos.hosts 100` runs more of them."""
+"""`make storm` runs more of them."""
 
 
 @apart
+@pytest.mark.storm
 def test_chaos(tmp_path: Path) -> None:
     if unavailable():
         pytest.skip(unavailable())
-    seed = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**9))
-    happened = chaos(tmp_path / "chaos", ROUNDS, seed)
+    rounds, seed = planned(ROUNDS)
+    happened = chaos(tmp_path / "chaos", rounds, seed)
     assert happened, (seed, happened)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
+import pytest
+
+from tests.chaos.plan import planned
 from tests.chaos.storm.rounds import storm
 
-ROUNDS = 25
-"""`python -m tests.chaos.storm 200` runs more of them."""
+ROUNDS = 15
+"""`make storm` runs more of them."""
 
 
+@pytest.mark.storm
 def test_storm(tmp_path: Path) -> None:
-    seed = int(os.environ.get("STORM_SEED") or secrets.randbelow(10**9))
-    done = storm(tmp_path / "storm", ROUNDS, seed)
-    assert sum(n for what, n in done.killed.items() if what != "nothing") >= ROUNDS // 2, (seed, done.killed)
+    rounds, seed = planned(ROUNDS)
+    done = storm(tmp_path / "storm", rounds, seed)
+    assert sum(n for what, n in done.killed.items() if what != "nothing") >= rounds // 2, (seed, done.killed)

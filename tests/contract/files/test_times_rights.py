@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import Blobs
@@ -17,6 +17,7 @@ from f0make.files.workspace.first_times import first_times
 from f0make.files.workspace.times_and_modes import noted, private, private_blobs, sound, tamed
 from f0make.files.workspace.workspace_files import Workspace
 from tests.support.contract_tools import TRACE, Traced
+from tests.support.examples import examples
 from tests.support.f0 import F0
 
 
@@ -219,7 +220,7 @@ def test_records_without_times_are_good(traced: Traced) -> None:
     assert traced.run().states == {"a": "restored"} and traced.executed() == []
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@examples(150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(1, 6), st.one_of(st.none(), st.integers(-5, 5))), max_size=8))
 def test_the_order_of_a_steps_files_stays(files: list[tuple[int, int | None]]) -> None:
     made = {str(n): now for n, (now, _) in enumerate(files)}

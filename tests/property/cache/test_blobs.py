@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs, CacheUnusable, ContentChanged
 from f0make.cache.shared_records import ActionCache
 from f0make.cache.variant import variant_of
+from tests.support.examples import examples
 
 
 def sha(data: bytes) -> str:
@@ -71,7 +72,7 @@ def test_a_changed_file_is_not_stored(tmp_path: Path, blobs: Blobs) -> None:
 
 
 @given(at=st.integers(0, 49), mask=st.integers(0, 255))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_corrupt_blob_is_noticed_and_dropped(
     at: int, mask: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -6,13 +6,14 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.cli import typer_app
 from f0make.cli.arguments import finish, parse_fast, scan
 from f0make.cli.command_table import FLAG, VERBS
 from f0make.errors import UsageError
+from tests.support.examples import examples
 
 
 def by_typer(argv: list[str]):
@@ -62,7 +63,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [*verb.name.split(), *words]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(command_lines())
 def test_the_hand_parser_agrees_with_typer_whenever_it_answers(argv: list[str]) -> None:
     fast = parse_fast(argv)

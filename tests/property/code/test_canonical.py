@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.code.canonical import tree_digest
+from tests.support.examples import examples
 from tests.support.paths import PROJECT
 
 SAMPLE = '''
@@ -149,7 +150,7 @@ def test_an_integer_with_more_digits_than_python_prints() -> None:
 SOURCES = sorted((PROJECT / "f0make").rglob("*.py"))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.sampled_from(SOURCES), st.randoms(use_true_random=False))
 def test_relaid_modules_have_the_same_digest(path: Path, chance: random.Random) -> None:
     source = path.read_text(encoding="utf-8")
@@ -165,7 +166,7 @@ def test_relaid_modules_have_the_same_digest(path: Path, chance: random.Random) 
         assert digest("\n".join(lines)) == digest(source)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(SOURCES), st.randoms(use_true_random=False))
 def test_any_changed_constant_or_name_changes_the_digest(path: Path, chance: random.Random) -> None:
     source = path.read_text(encoding="utf-8")

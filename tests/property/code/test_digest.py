@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.code.code_digest import CodeBase, CodeFacts, code_digest
+from tests.support.examples import examples
 from tests.support.paths import PROJECT
 
 
@@ -274,7 +275,7 @@ def trees(draw: st.DrawFn) -> dict[str, str]:
     return files
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(trees())
 def test_what_the_interpreter_imports_is_found(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.code.find_module import Finder, find_module, search_roots
+from tests.support.examples import examples
 
 
 def put(base: Path, *names: str) -> None:
@@ -139,7 +140,7 @@ print(json.dumps([find(name) for name in names]))
 QUESTIONS = ["a", "b", "a.b", "a.a", "b.a", "a.b.a", "b.a.b", "a.b.a.b"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(FILES, unique=True, max_size=8))
 def test_the_same_answers_as_the_interpreter(
     files: list[str], tmp_path_factory: pytest.TempPathFactory

@@ -34,7 +34,7 @@ steps:
   - name: dir
     inputs: dir/
     outputs: out/dir
-    run: (find -L dir -type f 2>/dev/null || true) | LC_ALL=C sort | xargs -r tail -v -n +1 > out/dir
+    run: ulimit -f 2000; (find -L dir -type f 2>/dev/null || true) | LC_ALL=C sort | xargs -r tail -v -n +1 > out/dir
   - name: one
     inputs: one
     outputs: out/one

@@ -11,10 +11,12 @@ import pytest
 
 from tests.property.edits.base import storm
 from tests.property.edits.links import Links
+from tests.support.examples import scaled
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_links(tmp_path: Path, seed: int) -> None:
-    tally = storm(Links, tmp_path, 40, seed)
+    edits = scaled(40)
+    tally = storm(Links, tmp_path, edits, seed)
     assert not tally.stale and not tally.needless, (tally.stale, tally.needless)
-    assert tally.edits == 40
+    assert tally.edits == edits

@@ -7,11 +7,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.noop import look
 from f0make.store import snapshot
+from tests.support.examples import examples
 from tests.support.inline import InlineExecutor
 
 SOURCES = ("x", "y", "z")
@@ -163,7 +164,7 @@ def simulate(world: World) -> dict[str, str]:
     return contents
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(worlds(), edits)
 def test_incremental_equals_scratch_and_nothing_needless_runs(
     world: World, changes: list[tuple[str, int]]

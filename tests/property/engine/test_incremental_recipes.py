@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.inline import InlineExecutor
 
 MAKE = """\
@@ -102,7 +103,7 @@ edits = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.lists(edits, min_size=2, max_size=8))
 def test_runs_of_several_recipes_equal_runs_from_scratch(changes: list[tuple[str, str]]) -> None:
     world = World()

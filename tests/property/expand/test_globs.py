@@ -9,11 +9,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.expand.disk_facts import DiskFacts
 from f0make.expand.globs import Glob, capture, crosses, escape, glob_symbols, has_glob, is_pattern, overlap
+from tests.support.examples import examples
 from tests.support.expand_world import World, names, one
 
 
@@ -414,7 +415,7 @@ patterns = st.lists(st.one_of(segment, st.just("**"), st.just("*")), min_size=1,
 paths = st.lists(file_names, min_size=1, max_size=3).map("/".join)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(patterns, st.lists(paths, min_size=1, max_size=6))
 def test_a_glob_matches_what_the_model_says(pattern: str, candidates: list[str]) -> None:
     glob = Glob(pattern, {})
@@ -423,7 +424,7 @@ def test_a_glob_matches_what_the_model_says(pattern: str, candidates: list[str])
         assert not glob.matches(path) or path.startswith(glob.prefix)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(patterns, st.sets(paths, min_size=1, max_size=6))
 def test_the_disk_gives_what_the_model_says(pattern: str, candidates: set[str]) -> None:
     with tempfile.TemporaryDirectory() as root:
@@ -448,7 +449,7 @@ def test_escaped_text_matches_just_itself(text: str) -> None:
     assert has_glob(text) or escape(text) == text
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(patterns, patterns, st.lists(paths, max_size=8))
 def test_two_globs_with_a_common_match_overlap(one_glob: str, other: str, candidates: list[str]) -> None:
     first, second = Glob(one_glob, {}), Glob(other, {})

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.files import content_digest, signature
 from f0make.files.content_cache import Contents
 from f0make.files.content_digest import FileError
+from tests.support.examples import examples
 
 
 def sha(data: bytes) -> str:
@@ -267,7 +268,7 @@ def test_a_file_that_never_holds_still_is_not_trusted(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_damage_to_the_saved_rows_costs_time_only(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Callable
 
+from tests.support.examples import SCALE
+
 VARIABLE = "F0MAKE_FUZZ_SECONDS"
 """Seconds for each fuzzer; `make fuzz` sets it."""
 FIRST = "F0MAKE_FUZZ_SEED"
@@ -19,7 +21,7 @@ def fuzz(once: Callable[[random.Random], None], seconds: float = 2.0) -> int:
     Its exceptions are failures, and tell the seed that repeats them.
     """
     given = os.environ.get(VARIABLE)
-    limit = time.monotonic() + (float(given) if given else seconds)
+    limit = time.monotonic() + (float(given) if given else seconds * SCALE)
     seed = int(os.environ.get(FIRST) or (random.SystemRandom().getrandbits(40) if given else 0))
     done = 0
     while time.monotonic() < limit or not done:

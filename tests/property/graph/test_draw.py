@@ -11,7 +11,7 @@ from html import unescape
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.graph.draw.as_json import as_json
@@ -21,6 +21,7 @@ from f0make.graph.draw.layout import place
 from f0make.graph.draw.mermaid import mermaid
 from f0make.graph.draw.parts import Node, printable
 from f0make.graph.draw.svg import svg
+from tests.support.examples import examples
 
 NASTY = [
     'a"b',
@@ -72,7 +73,7 @@ def plain(text: str) -> str:
     return re.sub(r'\\([\\n"])', lambda m: {"n": "\n"}.get(m[1], m[1]), text)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(NAMES)
 def test_dot_text_reads_back(names: list[str]) -> None:
     nodes, edges = numbered(names)
@@ -100,7 +101,7 @@ def test_graphviz_shows_every_name_as_it_is() -> None:
     assert sorted(shown) == sorted(printable(name).replace("\t", " ") for name in NASTY)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(NAMES)
 def test_svg_is_well_formed_and_shows_every_name(names: list[str]) -> None:
     nodes, edges = numbered(names)
@@ -111,7 +112,7 @@ def test_svg_is_well_formed_and_shows_every_name(names: list[str]) -> None:
     assert shown == [printable(name).replace("\t", " ") for name in names]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(NAMES)
 def test_mermaid_labels_read_back(names: list[str]) -> None:
     nodes, edges = numbered(names)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.errors import F0makeError
 from f0make.options import Event, Silent
 from f0make.session import Session
 from f0make.store.record_store import Store
+from tests.support.examples import examples
 from tests.support.inline import InlineExecutor
 
 SOURCES = ("x", "y", "z")
@@ -272,7 +273,7 @@ def planned(place: Path) -> list[tuple[str, str, str]]:
         return [("", "", str(error))]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(worlds(), edits)
 def test_a_partial_run_equals_a_full_one(world: World, changes: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.errors import RecipeError
 from f0make.recipe.load_recipe import load_recipe
 from f0make.recipe.step_cache import StepCache
 from f0make.recipe.step_data import Packed
+from tests.support.examples import examples
 
 
 class Counting(StepCache):
@@ -110,7 +111,7 @@ EDITS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, 2**32))
 def test_loading_with_a_cache_is_loading_without(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     rng = random.Random(seed)

@@ -6,13 +6,14 @@ import random
 
 import pytest
 import strictyaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.recipe.document import _in_parts, read_document
 from f0make.recipe.split_steps import split
 from f0make.recipe.yaml_node import Entries, Items, Node, Text, pack, plain, unpack
 from f0make.recipe.yaml_reader import MAX_DEPTH, Finding, forbidden, normalised, read
+from tests.support.examples import examples
 
 BASES = [
     "a: b\nc:\n  d: e\n  f:\n    - g\n    - h\n",
@@ -75,7 +76,7 @@ def places(node: Node) -> object:
     return (type(node), node.mark, pack(node))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(400, suppress_health_check=[HealthCheck.too_slow])
 @given(yaml_texts())
 def test_same_acceptance_and_values_as_strictyaml(text: str) -> None:
     theirs, (ours, findings) = by_strictyaml(text), by_us(text)
@@ -91,7 +92,7 @@ def test_same_acceptance_and_values_as_strictyaml(text: str) -> None:
         assert ours == theirs
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(yaml_texts())
 def test_reading_in_parts_is_reading_the_whole(text: str) -> None:
     text = normalised(text)
@@ -115,7 +116,7 @@ def test_reading_in_parts_is_reading_the_whole(text: str) -> None:
             assert document.head.keys[key] == whole.keys[key]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(yaml_texts())
 def test_pure_python_parser_reads_the_same(text: str) -> None:
     """Where libyaml is not installed nothing changes but the time."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import strictyaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.errors import Problem
@@ -21,6 +21,7 @@ from f0make.recipe.strictyaml_check import MOST_STEPS
 from f0make.recipe.strictyaml_schema import refusal, strict_schema
 from f0make.recipe.validate import Checker
 from f0make.recipe.yaml_reader import Finding, read
+from tests.support.examples import examples
 from tests.support.paths import CORPUS
 
 WORDS = ["x", "yes", "no", "3", "-1", "0", "10s", "5m", "2GB", "1.5", "80%", "a b", "shell", "python", "zip", "product",
@@ -84,7 +85,7 @@ def ours(text: str, kind: Kind) -> tuple[Any, list[Problem]]:
     return value, problems
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, 2**32))
 def test_validator_and_strictyaml_agree(seed: int) -> None:
     rng = random.Random(seed)

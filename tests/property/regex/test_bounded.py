@@ -6,13 +6,14 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.regex.bounded import Bounded, Unbounded
 from f0make.regex.captures import Captures
 from f0make.regex.nfa import Nfa
 from f0make.regex.tree import parse, work
+from tests.support.examples import examples
 
 _ATOMS = st.sampled_from(
     [
@@ -51,7 +52,7 @@ EXPRESSIONS = st.recursive(_ATOMS, _grown, max_leaves=6)
 TEXTS = st.text("abA1 \n", max_size=7)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(EXPRESSIONS, TEXTS)
 def test_the_automaton_agrees_with_re(pattern: str, text: str) -> None:
     nfa = Nfa(parse(pattern), re.DOTALL)
@@ -59,7 +60,7 @@ def test_the_automaton_agrees_with_re(pattern: str, text: str) -> None:
     assert nfa.fullmatch(text, time.monotonic() + 5) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(EXPRESSIONS, TEXTS)
 def test_it_finds_every_end(pattern: str, text: str) -> None:
     found = Nfa(parse(pattern), re.DOTALL).ends(text, 0, time.monotonic() + 5)
@@ -69,7 +70,7 @@ def test_it_finds_every_end(pattern: str, text: str) -> None:
     assert shortest is None or shortest.end() in found
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(EXPRESSIONS, st.integers(1, 40))
 def test_what_is_said_to_be_quick_is_quick(pattern: str, length: int) -> None:
     bounded = Bounded(pattern)
@@ -86,7 +87,7 @@ def test_the_bound_grows_with_what_is_nested() -> None:
     assert work(parse("(?:ab)*c"), 200) < 1_000
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(EXPRESSIONS, EXPRESSIONS, TEXTS, TEXTS)
 def test_a_path_made_of_texts_that_match_is_divided(one: str, other: str, left: str, right: str) -> None:
     wildcards = {"x": one, "y": other}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,20 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.backends.ssh import check_answers, known_hosts
 from f0make.backends.ssh.known_hosts import Entry, Unreadable
 from f0make.worker.agent import send, wire_format
+from tests.support.examples import examples
 
-SECONDS = float(os.environ.get("F0MAKE_FUZZ_SECONDS", "5"))
-PER_TEST = settings(
-    max_examples=max(20, int(SECONDS * 25)),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize="F0MAKE_FUZZ_SECONDS" not in os.environ,
-)
+PER_TEST = examples(125, suppress_health_check=list(HealthCheck))
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no OpenSSH here")
 
 ED = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + bytes(range(32))).decode()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.errors import StateError
@@ -15,6 +15,7 @@ from f0make.store import log_lines
 from f0make.store.record_store import Store
 from f0make.store.run_history import append_run, read_runs
 from tests.support.digests import sha
+from tests.support.examples import examples
 
 COUNT = 30
 
@@ -80,7 +81,7 @@ def places(model: Model, data: st.DataObject) -> int:
 
 
 @given(data=st.data(), readonly=st.booleans(), mask=st.integers(1, 255))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_a_flipped_byte_of_the_log(model: Model, data: st.DataObject, readonly: bool, mask: int) -> None:
     at = places(model, data)
     broken = bytearray(model.data)
@@ -97,7 +98,7 @@ def test_a_flipped_byte_of_the_log(model: Model, data: st.DataObject, readonly: 
 
 
 @given(data=st.data(), readonly=st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_truncation_of_the_log(model: Model, data: st.DataObject, readonly: bool) -> None:
     size = places(model, data)
     model.put(model.data[:size], model.index)
@@ -114,7 +115,7 @@ def test_any_truncation_of_the_log(model: Model, data: st.DataObject, readonly: 
 
 
 @given(data=st.data(), readonly=st.booleans(), cut=st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_damage_of_the_index_costs_nothing(
     model: Model, data: st.DataObject, readonly: bool, cut: bool
 ) -> None:
@@ -129,7 +130,7 @@ def test_any_damage_of_the_index_costs_nothing(
 
 
 @given(noise=st.binary(min_size=1, max_size=2000), at=st.integers(0, COUNT - 1))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_noise_between_lines(model: Model, noise: bytes, at: int) -> None:
     start = model.ranges[at].start
     model.put(model.data[:start] + noise + b"\n" + model.data[start:], model.index)
@@ -178,7 +179,7 @@ def test_an_empty_log_is_a_new_one(tmp_path: Path) -> None:
 
 
 @given(data=st.data(), cut=st.booleans())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_run_history(data: st.DataObject, cut: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     workspace = tmp_path_factory.getbasetemp() / "runs"
     (workspace / ".f0make").mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.engine.path_handover import wording
@@ -17,6 +17,7 @@ from f0make.store.instance_identity import join, recipe_of, split
 from f0make.store.record_store import Store
 from f0make.store.rewrite_log import rewrite
 from tests.support.digests import sha
+from tests.support.examples import examples
 
 
 def record(key: str, instance: str, path: str, **more: Any) -> dict[str, Any]:
@@ -152,7 +153,7 @@ acts = st.tuples(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(acts, max_size=8), st.booleans())
 def test_a_path_belongs_to_the_recipe_that_last_made_it(
     actions: list[tuple[str, str, str]], again: bool

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from f0make.store import log_lines
+from tests.support.examples import examples
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -32,7 +33,7 @@ def test_no_flipped_byte_passes(payload: object, data: st.DataObject) -> None:
 
 
 @given(at=st.integers(0, sum(map(len, LINES)) - 1), mask=st.integers(1, 255))
-@settings(max_examples=400)
+@examples(400)
 def test_a_flipped_byte_costs_its_line(at: int, mask: int) -> None:
     data = bytearray(b"".join(LINES))
     data[at] ^= mask

@@ -7,13 +7,14 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from f0make.template.arithmetic import compile_arithmetic
 from f0make.template.jinja_expressions import BadExpression, Compiled
 from f0make.template.template_values import BROKEN, Broken, NamedPaths, Raw, Row
 from f0make.template.value_access import EvaluationError
+from tests.support.examples import examples
 
 
 def one_of(spelled: str) -> st.SearchStrategy[str]:
@@ -107,7 +108,7 @@ def compare(source: str, scopes: list[dict[str, Any]]) -> None:
             assert outcome(quick, scope) == outcome(slow, scope)
 
 
-@settings(max_examples=800, deadline=None)
+@examples(800)
 @given(arithmetic, st.lists(scopes, min_size=1, max_size=4))
 @example("n | int - 1", [{"n": "1"}, {"n": "x"}, {"n": "1" * 2000}, {}])
 @example("n | int // m | int % 7", [{"n": "-5", "m": "2"}, {"n": "-5", "m": "0"}, {"n": "-5", "m": "-3"}])
@@ -120,7 +121,7 @@ def test_arithmetic_equals_jinja(source: str, scopes: list[dict[str, Any]]) -> N
     compare(source, scopes)
 
 
-@settings(max_examples=800, deadline=None)
+@examples(800)
 @given(oddities, st.lists(scopes, min_size=1, max_size=2))
 def test_whatever_else_is_taken_equals_jinja_too(source: str, scopes: list[dict[str, Any]]) -> None:
     compare(source, scopes)

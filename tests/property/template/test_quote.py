@@ -6,13 +6,14 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.template.quote import quote
 from f0make.template.render_text import Template
 from f0make.template.run_text import Command
 from f0make.template.template_values import NamedPaths, NotText, Raw, Row
+from tests.support.examples import examples
 
 words = st.text(alphabet=st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=12)
 
@@ -24,7 +25,7 @@ def seen_by(shell: str, command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(values=st.lists(words, min_size=1, max_size=5))
 def test_a_shell_sees_the_words_as_they_were(shell: str, values: list[str]) -> None:
     if shutil.which(shell) is None:

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.template.render_text import TemplateError
 from f0make.template.run_text import Command
+from tests.support.examples import examples
 
 SHELLS = ("bash", "dash", "zsh", "ksh")
 SHOW = "printf '%s\\0'"
@@ -171,7 +172,7 @@ words = st.text(alphabet=st.sampled_from("aE1 \n\t'\"`\\$(){}[]<>|&;*?~!#=-%^,.:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     values=st.lists(words, min_size=12, max_size=12),
     place=st.sampled_from([name for name in PLACES if name != "file"]),

@@ -7,10 +7,11 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from f0make.worker.simple_command import simple_argv
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ _pieces = st.one_of(
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(_pieces, max_size=6))
 def test_bash_agrees(pieces: list[str]) -> None:
     # The program name is fixed, because bash must not run whatever was generated.

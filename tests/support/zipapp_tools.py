@@ -15,7 +15,16 @@ from pathlib import Path
 from tests.support.paths import PROJECT
 
 NAME = "dist/f0make.pyz"
-SOURCES = ("f0make", "scriptlets", "onefile", "shiv.toml", "shiv.lock", "pyproject.toml", "README.md")
+SOURCES = (
+    "f0make",
+    "scriptlets",
+    "onefile",
+    "shiv.toml",
+    "shiv.lock",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 _PLACE = PROJECT / "build" / "zipapp"
 _VERSION = "{}.{}".format(*sys.version_info[:2])
 

@@ -6,6 +6,7 @@ import os
 
 from f0make.backends.ssh import known_hosts
 from f0make.backends.ssh.host import Host, Patience
+from f0make.backends.ssh.host_certificates import SUFFIX, NotSigned, signer
 from f0make.backends.ssh.known_hosts import Known
 from f0make.backends.ssh.lean_paramiko import paramiko
 from f0make.backends.ssh.ssh_config import Target
@@ -24,9 +25,13 @@ def look_up(target: Target) -> Known:
 
 
 def wanted(kinds: tuple[str, ...], known: Known) -> tuple[str, ...]:
-    """The algorithms ``kinds`` in the order in which they should be asked for: those of known keys first."""
+    """The algorithms ``kinds`` in the order in which they should be asked for: those of known keys first.
+
+    Before them certificates, where an authority is known.
+    """
     first = [kind for kind in kinds if _kind(kind) in known.keys]
-    return (*first, *(kind for kind in kinds if kind not in first))
+    signed = [kind + SUFFIX for kind in kinds] if known.authorities else []
+    return (*signed, *first, *(kind for kind in kinds if kind not in first))
 
 
 def remark(known: Known) -> str:
@@ -47,7 +52,8 @@ def check(host: Host, target: Target, key: paramiko.PKey, known: Known, patience
             f"{host.name}: the key of {name} was revoked (@revoked in a file of known hosts): "
             f"{key.fingerprint}. Somebody may use a stolen key"
         )
-    if any(shown in found.keys.get(key.get_name(), ()) for found in (known, plain)):
+    doubt = _certified(host, target, key, known, plain)
+    if doubt is None or any(shown in found.keys.get(key.get_name(), ()) for found in (known, plain)):
         return
     if key.get_name() in known.keys:
         raise Refused(
@@ -61,7 +67,7 @@ def check(host: Host, target: Target, key: paramiko.PKey, known: Known, patience
         )
     if not patience.accept_new:
         where = f"-p {target.port} " if target.port != 22 else ""
-        signed = "; a @cert-authority stands there, but certificates of hosts are not checked by f0make"
+        signed = f"; a @cert-authority stands there, but {doubt}"
         told = remark(known)
         raise Refused(
             f"{host.name}: the key of {name} is not known in {file}"
@@ -74,6 +80,22 @@ def check(host: Host, target: Target, key: paramiko.PKey, known: Known, patience
         _add(file, f"{name} {key.get_name()} {key.get_base64()}\n")
     except OSError as error:
         raise Refused(f"{host.name}: its key cannot be added to {file}: {error.strerror}") from None
+
+
+def _certified(host: Host, target: Target, key: paramiko.PKey, known: Known, plain: Known) -> str | None:
+    """None when a known authority has signed ``key`` for the host, else why that does not count. Raises Refused."""
+    name = target.key_name or target.address
+    try:
+        authority = signer(key, name)
+    except NotSigned as error:
+        return f"the certificate that it shows does not count: {error}"
+    if authority is None:
+        return "it shows no certificate"
+    if authority in known.revoked | plain.revoked:
+        raise Refused(f"{host.name}: the authority that has signed the key of {name} was revoked (@revoked)")
+    if authority in known.authorities | plain.authorities:
+        return None
+    return "another one has signed its certificate"
 
 
 def _add(file: str, line: str) -> None:

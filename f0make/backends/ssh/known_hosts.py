@@ -58,8 +58,8 @@ class Known:
     keys: dict[str, list[bytes]] = field(default_factory=dict)
     """Kind -> public halves, in the order of the files."""
     revoked: set[bytes] = field(default_factory=set)
-    authorities: int = 0
-    """How many authorities may sign a certificate for it."""
+    authorities: set[bytes] = field(default_factory=set)
+    """Public halves of those who may sign a certificate for it."""
     remarks: list[str] = field(default_factory=list)
     """Lines that could not be read, for people."""
 
@@ -173,7 +173,7 @@ def known(files: Iterable[str], name: str) -> Known:
                 if entry.marker == REVOKED:
                     found.revoked.add(entry.key)
                 elif entry.marker == CA:
-                    found.authorities += 1
+                    found.authorities.add(entry.key)
                 elif entry.key not in found.keys.setdefault(entry.kind, []):
                     found.keys[entry.kind].append(entry.key)
     return found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.remote_tools import Remote, apart, host_events
+from tests.support.remote_tools import Farm, Remote, apart, host_events
 from tests.support.sshd.host import Host
 from tests.support.sshd.keys import pair
 
@@ -73,6 +76,61 @@ def test_a_new_key_goes_behind_a_last_line_without_an_end(remote: Remote, h1: Ho
     remote.recipe(ONE)
     remote.there("--accept-new-host-keys")
     assert own.read_text() == f"elsewhere {key(h1)}\n{h1.address} {key(h1)}\n"
+
+
+# Certificates of hosts
+
+CERTIFICATES = {
+    "ed25519": ("ed25519", "-h -n HOST -V +1h", "@cert-authority * CA\n"),
+    "ecdsa": ("ecdsa", "-h -n other,HOST", "@cert-authority HOST CA\n"),
+    "rsa": ("rsa", "-h -n HOST", "@cert-authority * CA\n"),
+    "rsa with SHA-1": ("rsa", "-t ssh-rsa -h -n HOST", "@cert-authority * CA\n"),
+    "a pattern": ("ed25519", "-h -n *", "@cert-authority * CA\n"),
+    "another name": ("ed25519", "-h -n elsewhere", "@cert-authority * CA\n"),
+    "another time": ("ed25519", "-h -n HOST -V -2h:-1h", "@cert-authority * CA\n"),
+    "of a user": ("ed25519", "-n HOST", "@cert-authority * CA\n"),
+    "another authority": ("ed25519", "-h -n HOST", "@cert-authority * OTHER\n"),
+    "an authority for others": ("ed25519", "-h -n HOST", "@cert-authority *.example.org CA\n"),
+    "a revoked authority": ("ed25519", "-h -n HOST", "@cert-authority * CA\n@revoked * CA\n"),
+    "the authority as a key": ("ed25519", "-h -n HOST", "HOST CA\n"),
+    "of no use, and a key": ("ed25519", "-h -n elsewhere", "@cert-authority * CA\nHOST KEY\n"),
+}
+GOOD = {"ed25519", "ecdsa", "rsa", "of no use, and a key"}
+
+
+@pytest.fixture(scope="module")
+def certified(farm: Farm) -> Iterator[Host]:
+    """A host that shows a certificate."""
+    host = Host("certified", farm.client.public, below=farm.below, sshd="HostCertificate /mnt/host/cert.pub")
+    yield host
+    host.close()
+
+
+@apart
+@pytest.mark.parametrize("how", CERTIFICATES)
+def test_a_certificate_counts_where_it_does_for_ssh(
+    remote: Remote, certified: Host, how: str, tmp_path: Path
+) -> None:
+    kind, options, text = CERTIFICATES[how]
+    public = {"CA": pair(tmp_path / "ca", kind), "OTHER": pair(tmp_path / "other"), "KEY": certified.public}
+    words = options.replace("HOST", certified.address).split()
+    key_file = tmp_path / "cert.pub"
+    key_file.write_text(certified.public + "\n")
+    command = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "test", *words, str(key_file)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    (certified.base / "cert.pub").write_text((tmp_path / "cert-cert.pub").read_text())
+    certified.stop_sshd()
+    certified.start_sshd()
+    for word, line in public.items():
+        text = text.replace(word, " ".join(line.split()[:2]))
+    remote.client.known_hosts.write_text(text.replace("HOST", certified.address))
+    remote.hosts_text(remote.item(certified))
+    real = remote.client.run(certified, "-o", "StrictHostKeyChecking=yes", "true")
+    checked = remote("hosts", "check", "--hosts", str(remote.file), "--json")
+    assert (checked.code == 0) == (real.returncode == 0), (real.stderr, checked.stdout)
+    assert (checked.code == 0) == (how in GOOD)
+    if how in ("another name", "another time", "rsa with SHA-1"):
+        assert "certificate that it shows does not count" in checked.stdout + checked.stderr
 
 
 # hosts check

@@ -70,6 +70,10 @@ class UsageError(F0makeError):
     exit_code = Exit.USAGE
 
 
+MOST_TOLD = 1_000
+"""Problems that the text of one error names."""
+
+
 class RecipeError(F0makeError):
     """A recipe that cannot be run; holds every problem found, in the order of the text."""
 
@@ -80,7 +84,9 @@ class RecipeError(F0makeError):
             problems,
             key=lambda p: (p.where.file, p.where.line, p.where.column) if p.where else ("", 0, 0),
         )
-        super().__init__("\n".join(str(p) for p in self.problems))
+        more = len(problems) - MOST_TOLD
+        rest = [f"… and {more:,} more problems"] if more > 0 else []
+        super().__init__("\n".join([*(str(p) for p in self.problems[:MOST_TOLD]), *rest]))
 
 
 class LockedError(F0makeError):

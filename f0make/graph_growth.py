@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from f0make.errors import Problem, UsageError
+from f0make.errors import Problem, RecipeError, UsageError
 from f0make.graph.graph_order import find_cycles
 
 TYPE_CHECKING = False
@@ -40,7 +40,15 @@ def grow(session: Session, finished: frozenset[str]) -> None:
     known = session.graph.by_name.keys() - session.faults.keys()
     session.finished |= finished
     while True:
-        python = session.expand()
+        try:
+            python = session.expand()
+        except RecipeError as error:
+            # What has appeared is more than a recipe may come to: the steps that had no instances get none.
+            lost = {step: str(error) for step in session.pending if step not in session.failed}
+            if not lost:
+                raise
+            session.failed.update(lost)
+            continue
         found = session.expansion.faults(known)
         steps = dict(found.steps)
         for name, problems in python.items():

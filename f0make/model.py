@@ -152,6 +152,7 @@ class Recipe:
     targets: list[str] = field(default_factory=list)
     targets_where: list[Where] = field(default_factory=list)
     wildcards: dict[str, str] = field(default_factory=dict)
+    wildcards_where: dict[str, Where] = field(default_factory=dict)
     test_meta: dict[str, str] = field(default_factory=dict)
     budget: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)

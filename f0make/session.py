@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from f0make import STATE
-from f0make.errors import Problem, RecipeError, StateError, UsageError
+from f0make.errors import MOST_TOLD, Problem, RecipeError, StateError, UsageError
 from f0make.fast_dataclass import replace
 from f0make.files import sealed_files
 from f0make.files.signature import clock_ns, is_racy
@@ -266,7 +266,7 @@ class Session:
             )
         except OSError as error:
             raise StateError(f"{error.filename}: {error.strerror} (check its permissions)") from None
-        self.graph = Graph(instances, through)
+        self.graph = Graph(instances, through, self.expansion.charge)
         self._note_links(passing.links, clock)
         self.watched_files.update(
             p for p in self._target_files() if not self.graph.is_made(p) and self._exists(p)
@@ -291,7 +291,10 @@ class Session:
             if self.given_targets or at is None:
                 raise
             return [Problem(str(error), places[at], "targets")]
-        found = [m.problem for m in self.missing(wanted, lambda p: self._perhaps_made(p, faulty, problems))]
+        missing = self.missing(wanted, lambda p: self._perhaps_made(p, faulty, problems), MOST_TOLD)
+        found = [m.problem for m in missing]
+        if len(found) == MOST_TOLD:
+            found[-1] = replace(found[-1], hint=f"there may be more: {MOST_TOLD:,} are told")
         if not faulty and not problems:
             found += self.expansion.missing_later(self.coming())
         from f0make.graph.unmatched_inputs import unmatched
@@ -299,12 +302,15 @@ class Session:
         return unmatched(self.expansion, self.graph, wanted, self.targets, self.given) + found
 
     def missing(
-        self, wanted: set[int], perhaps: Callable[[str], bool] = lambda path: False
+        self, wanted: set[int], perhaps: Callable[[str], bool] = lambda path: False, most: int | None = None
     ) -> list[MissingInput]:
-        """Inputs of ``wanted`` instances that do not exist, that nothing makes, and that are not ``perhaps`` made."""
+        """Inputs of ``wanted`` instances that do not exist, that nothing makes, and that are not ``perhaps`` made.
+
+        With ``most`` only the first of them.
+        """
         passing = self.passing
         assert passing is not None
-        found = self.graph.missing_inputs(wanted, lambda path: passing.there(path) or perhaps(path))
+        found = self.graph.missing_inputs(wanted, lambda path: passing.there(path) or perhaps(path), most)
         return [
             replace(
                 m,

@@ -109,7 +109,18 @@ def enter(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     try:
         if name not in ("hosts check", "schema") and not (name.startswith("cache ") and options.cache):
             check_owner(".", options.trust)
-        code: int = import_module(f"f0make.cli.verbs.{name.split()[0]}").main(name, options, extras)
+        code: int
+        main = import_module(f"f0make.cli.verbs.{name.split()[0]}").main
+        if name == "run":
+            code = main(name, options, extras)
+            return code
+        from f0make.cli.bounded import VERBS, bounded
+
+        if name in VERBS:
+            with bounded():
+                code = main(name, options, extras)
+        else:
+            code = main(name, options, extras)
         return code
     finally:
         if here is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from f0make import STATE
+from f0make.allowance import scaled
 from f0make.code.find_module import SOURCE_SUFFIX, Finder, Source
 from f0make.code.interpreter import STARTED_WITH
 from f0make.code.module_shape import Shape, read_shape
@@ -150,7 +151,7 @@ class CodeBase:
         clock = clock_ns()
         try:
             signature = signature_of(os.stat(path))
-            data = read_regular(path, MODULE)
+            data = read_regular(path, scaled(MODULE))
         except OSError as error:
             return Loaded(b"", "", None, error)
         content = hashlib.sha256(data).hexdigest()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from f0make import STATE
+from f0make.allowance import scaled
 from f0make.expand.declared_paths import Paths
 from f0make.expand.expansion_facts import Unlistable
 from f0make.expand.globs import literal_of, segment_matcher
@@ -80,7 +81,7 @@ class DiskFacts:
     def read_text(self, path: str) -> str:
         """The text of a UTF-8 file without its byte order mark. Raises OSError and UnicodeDecodeError."""
         self.files.add(self._paths.relative(path))
-        return read_regular(self._real(path), TABLE).decode("utf-8-sig")
+        return read_regular(self._real(path), scaled(TABLE)).decode("utf-8-sig")
 
     def glob(self, pattern: str) -> list[str]:
         """Sorted paths that match, see `facts.Facts.glob`. Raises Unlistable."""

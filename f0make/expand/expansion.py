@@ -17,7 +17,7 @@ from f0make.expand.stages import MAX_ROUNDS, Stages
 from f0make.expand.step_state import LATE
 from f0make.fast_dataclass import dataclass, field
 from f0make.gc_pause import gc_pause
-from f0make.model import Instance, Output, Recipe
+from f0make.model import Instance, Output, Recipe, Step
 
 
 @dataclass(slots=True)
@@ -42,6 +42,12 @@ class Expansion:
     clashes: list[Clash] = field(default_factory=list)
     others: list[Problem] = field(default_factory=list)
     """Problems of the recipe as a whole."""
+
+    def charge(self, step: Step, amount: int) -> None:
+        """Take ``amount`` bytes for what is made of the instances of ``step``. Raises RecipeError where it is too much."""
+        if self.stages is not None:
+            self.stages.allowance.goes_to(step.name, LATE, self.stages.states[step.name].place)
+            self.stages.allowance.charge(amount)
 
     def faults(self, known: Collection[str]) -> Faults:
         """Whose fault the problems are, but for what is ``known`` to be in order."""
@@ -184,6 +190,7 @@ def _render_late(stages: Stages) -> None:
     for state in stages.states.values():
         if state.after is None:
             stages.asked.begin(state.name, LATE)
+            stages.allowance.begin(state.name, LATE, state.place)
             try:
                 render_late(state, stages.renderer)
             except IsPending as pending:

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 
+from f0make.allowance import INSTANCE, ROW, TEXT, VALUE, VARIABLE, WAY_OUT, scaled
 from f0make.errors import Problem
 from f0make.expand.expansion_facts import Facts, Unlistable
 from f0make.expand.fields import has_template
@@ -15,7 +16,7 @@ from f0make.expand.step_state import OUTPUTS, StepState
 from f0make.expand.tables import delimiter_of, parse_table
 from f0make.model import Foreach, Step
 from f0make.recipe.check_foreach import range_of
-from f0make.regex.bounded import SIMPLER, Unbounded
+from f0make.regex.bounded import Unbounded
 from f0make.template.render_text import Scope, Template, TemplateError
 from f0make.template.template_values import Broken, to_text, to_texts
 
@@ -35,12 +36,20 @@ Match = Callable[[Glob], list[str]]
 class ForeachExpander:
     """Expands the `foreach` of one step; faults go to the problems of its first stage."""
 
-    def __init__(self, state: StepState, facts: Facts, wildcards: Mapping[str, str], match: Match) -> None:
+    def __init__(
+        self,
+        state: StepState,
+        facts: Facts,
+        wildcards: Mapping[str, str],
+        match: Match,
+        charge: Callable[[int], None],
+    ) -> None:
         self.state = state
         self.step: Step = state.plan.step
         self.facts = facts
         self.wildcards = wildcards
         self.match = match
+        self.charge = charge
         self.problems = state.problems[OUTPUTS]
 
     def expand(self, scope: Scope) -> list[dict[str, Any]] | None:
@@ -69,14 +78,18 @@ class ForeachExpander:
                 )
                 self.problems.at(step, "combine", f"`zip` needs lists of one length, but {shown}")
                 return None
+            self._charge(len(sources[0]), len(names))
             rows = [tuple(itertools.chain.from_iterable(row)) for row in zip(*sources, strict=True)]
             return [dict(zip(names, row, strict=True)) for row in rows]
         count = 1
         for values in sources:
             count *= len(values)
-        if count > MAX_INSTANCES:
-            self.problems.at(step, "foreach", f"this makes {count:,} instances, more than {MAX_INSTANCES:,}")
+        most = scaled(MAX_INSTANCES)
+        if count > most:
+            text = f"this makes {count:,} instances, more than {most:,}"
+            self.problems.at(step, "foreach", text, WAY_OUT)
             return None
+        self._charge(count, len(names))
         if len(names) == 1:
             name = names[0]
             return [{name: row[0]} for row in sources[0]]
@@ -84,6 +97,10 @@ class ForeachExpander:
             dict(zip(names, itertools.chain.from_iterable(row), strict=True))
             for row in itertools.product(*sources)
         ]
+
+    def _charge(self, instances: int, variables: int) -> None:
+        """Take what so many ``instances`` with so many ``variables`` need, before they are made."""
+        self.charge(instances * (INSTANCE + VARIABLE * variables))
 
     def _values(self, entry: Foreach, scope: Scope) -> Values | None:
         kinds = {"list": self._list, "range": self._range, "glob": self._glob, "table": self._table}
@@ -126,6 +143,7 @@ class ForeachExpander:
                     self.step, key, f"expected {width} values for {names}, found {len(rows[-1])}"
                 )
                 return None
+        self.charge(VALUE * len(rows))
         return rows
 
     def _range(self, entry: Foreach, scope: Scope) -> Values | None:
@@ -139,6 +157,7 @@ class ForeachExpander:
         ends = [end.strip() for end in text.split("..")]
         padded = any(re.match(r"-?0\d", end) for end in ends)
         width = max(map(len, ends)) if padded else 0
+        self.charge((last + 1 - first) * (VALUE + width))
         return [(str(number).zfill(width),) for number in range(first, last + 1)]
 
     def _table(self, entry: Foreach, scope: Scope) -> Values | None:
@@ -170,6 +189,7 @@ class ForeachExpander:
             self.problems.add(Problem(fault.message, fault.where, full_key(self.step, key), fault.hint))
         if faults:
             return None
+        self.charge(len(text) + len(rows) * (VALUE + ROW) + sum(map(len, rows)) * TEXT)
         return [tuple(row[name] for name in several) for row in rows] if several else [(row,) for row in rows]
 
     def _glob(self, entry: Foreach, scope: Scope) -> Values | None:
@@ -210,11 +230,12 @@ class ForeachExpander:
                 if values is not None:
                     found.add(tuple(values[name] for name in entry.variables))
         except Unbounded as error:
-            self.problems.at(self.step, key, error.message, SIMPLER)
+            self.problems.unbounded(self.step, key, error)
             return None
         except Unlistable as error:
             self.problems.at(self.step, key, str(error), error.hint)
             return None
+        self.charge(VALUE * len(found))
         return sorted(found)
 
 

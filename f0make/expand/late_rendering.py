@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from f0make.allowance import TEXT, size_of
 from f0make.expand.declared_paths import PathError, Paths
 from f0make.expand.missing_need import NeedsStage
 from f0make.expand.renderer import Renderer
@@ -30,14 +31,18 @@ def render_late(state: StepState, renderer: Renderer) -> None:
             shared = {}
             for field in plan.shared:
                 _render(state, None, field.attribute, field.render, scope, shared)
+            renderer.charge(size_of(shared))
         for attribute, value in shared.items():
             setattr(instance, attribute, value)
         if plan.varying:
             own: dict[str, Any] = {}
             for field in plan.varying:
                 _render(state, instance, field.attribute, field.render, scope, own)
+            weight = 0
             for attribute, value in own.items():
                 setattr(instance, attribute, value)
+                weight += TEXT + len(value) if type(value) is str else size_of(value)
+            renderer.charge(weight)
         if plan.keyed or plan.unkeyed:
             _key(state, instance, scope or renderer.full_scope(state, instance, 1))
         if instance.depfile is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from f0make.allowance import INSTANCE, PATH
 from f0make.expand.declared_paths import PathError
 from f0make.expand.globs import capture
 from f0make.expand.instance_names import instance_name, parse_instance_name
@@ -16,7 +17,7 @@ from f0make.expand.step_state import OUTPUTS, StepState
 from f0make.fast_dataclass import dataclass
 from f0make.lazy_re import later
 from f0make.model import Instance
-from f0make.regex.bounded import SIMPLER, Unbounded
+from f0make.regex.bounded import Unbounded
 from f0make.regex.captures import Captures
 from f0make.template.render_text import TemplateError
 from f0make.template.template_values import BROKEN, Broken, to_text
@@ -29,6 +30,9 @@ MAX_DEPTH = 50
 """Pattern steps in one chain from a file to one that exists."""
 MAX_ATTEMPTS = 2_000
 """Candidates that are looked at for one file, so that patterns that breed patterns come to an end."""
+
+PATTERN = "pattern"
+"""The account of the candidates: each resolver makes its own."""
 
 _VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
 
@@ -62,6 +66,7 @@ class Resolver:
         """``awaited``: the step that must finish before the one that may make a path has instances."""
         self.stages = stages
         self.awaited = awaited
+        stages.allowance.release(PATTERN)
         self.waiting: dict[str, str] = {}
         """Files that cannot be judged yet -> the step that must finish first."""
         self.rules = [rule for state in stages.states.values() for rule in self._rules(state)]
@@ -315,7 +320,7 @@ class Resolver:
             return rule.captures.match(path)
         except Unbounded as error:
             step = rule.state.plan.step
-            rule.state.problems[OUTPUTS].at(step, "outputs", error.message, SIMPLER)
+            rule.state.problems[OUTPUTS].unbounded(step, "outputs", error)
             return None
 
     def _candidate(self, state: StepState, variables: dict[str, Any]) -> Instance | None:
@@ -327,6 +332,8 @@ class Resolver:
     def _render(self, state: StepState, name: str, variables: dict[str, Any]) -> Instance | None:
         renderer, asked = self.stages.renderer, self.stages.asked
         instance = renderer.new(state.plan, name, variables)
+        self.stages.allowance.goes_to(state.name, PATTERN, state.place)
+        self.stages.allowance.charge(INSTANCE + PATH)
         while True:
             asked.sink = self._asks[name] = {}
             try:

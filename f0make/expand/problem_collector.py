@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from f0make.errors import Problem, Where
 from f0make.model import Recipe, Step
+from f0make.regex.bounded import SIMPLER, Unbounded
 from f0make.template.expression_place import where
 from f0make.template.render_text import TemplateError
 
@@ -31,6 +32,22 @@ class Problems:
             self._more[slot] = self._more.get(slot, 0) + (self._found[slot].message != message)
         else:
             self._found[slot] = Problem(message, place, full_key(step, key), hint)
+
+    def unbounded(self, step: Step, key: str, error: Unbounded) -> None:
+        """An expression that takes too long to match: where it stands under `wildcards`, else ``key`` of the step."""
+        places = self.recipe.wildcards_where
+        named = [
+            name for name, text in self.recipe.wildcards.items() if text == error.pattern and name in places
+        ]
+        if not named:
+            self.text(step, key, error.message, SIMPLER)
+            return
+        found = f"wildcards.{named[0]}"
+        slot = places[named[0]], f"\0{found}"
+        if slot in self._found:
+            self._more[slot] = self._more.get(slot, 0) + (self._found[slot].message != error.message)
+        else:
+            self._found[slot] = Problem(error.message, slot[0], found, SIMPLER)
 
     def template(self, step: Step, error: TemplateError) -> str:
         """A template that could not be compiled or rendered; says it in one line."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+from f0make.allowance import EDGE, PATH, size_of
 from f0make.expand.declared_paths import PathError, Paths
 from f0make.expand.env_rendering import Environment
 from f0make.expand.expansion_facts import Facts, Unlistable
@@ -33,11 +35,15 @@ _FROM_CONFIG = frozenset({"config", "env"})
 class Renderer:
     """Makes and fills instances; knows nothing of other steps but the base scope (`config`, `steps`)."""
 
-    def __init__(self, base: dict[str, Any], paths: Paths, made: Made, facts: Facts) -> None:
+    def __init__(
+        self, base: dict[str, Any], paths: Paths, made: Made, facts: Facts, charge: Callable[[int], None]
+    ) -> None:
+        """``charge``: told how many bytes are made; raises where they are too many."""
         self.base = base
         self.paths = paths
         self.made = made
         self.facts = facts
+        self.charge = charge
         self._cpus: float | None = None
         """The cores that are granted to what is being rendered, None for what it asks for."""
         self._tails: dict[str, tuple[Any, ...]] = {}
@@ -107,6 +113,7 @@ class Renderer:
                 _report(state, problems, instance, "env", error)
                 state.broken_early.add("env")
         instance.env = scope["env"] = env
+        self.charge(size_of(env))
         if shared:
             state.early["env"] = env
         if "env" in state.broken_parts.get(instance.name, ()):
@@ -142,6 +149,7 @@ class Renderer:
             except (TemplateError, Broken) as error:
                 _report(state, problems, instance, "resources", error)
                 broken = True
+        self.charge(EDGE * len(resources))
         instance.resources = state.early["resources"] = resources
         scope["resources"] = self._shown(resources)
         if broken:
@@ -228,6 +236,7 @@ class Renderer:
                 if not state.plan.pattern:
                     text = plan.template.render(scope) if plan.template else plan.decl.text
                     state.empty.setdefault(instance.name, []).append((plan.decl.key, text))
+            self.charge(EDGE * len(new) if len(new) > 1 else PATH + len(new[0]) if new else 0)
             found += new
             if plan.decl.group is not None:
                 _name(named, plan, new)

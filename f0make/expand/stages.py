@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from f0make.allowance import PATH, Allowance, place
 from f0make.expand.declared_paths import Paths
 from f0make.expand.env_rendering import Environment
 from f0make.expand.expansion_facts import Facts
@@ -49,9 +50,12 @@ class Stages:
         self.problems = Problems(recipe)
         self.paths = Paths(facts.workspace, recipe.files)
         self.made = Made()
+        self.allowance = Allowance()
         names = [step.name for step in recipe.steps]
         self.view = StepsView(names, self)
-        self.renderer = Renderer({"config": recipe.config, "steps": self.view}, self.paths, self.made, facts)
+        self.renderer = Renderer(
+            {"config": recipe.config, "steps": self.view}, self.paths, self.made, facts, self.allowance.charge
+        )
         self.asked = Asked(self.renderer, recipe.wildcards)
         odd = [name for name in names if not name.isidentifier()]
         self.states: dict[str, StepState] = {}
@@ -60,6 +64,7 @@ class Stages:
         self.waiting: dict[str, str] = {}
         """Files for pattern steps that cannot be judged yet -> the step that must finish first."""
         for step in recipe.steps:
+            place.at(step.where(), step.name)
             plan = StepPlan(step, self.paths, odd, self.problems)
             self.states[step.name] = StepState(plan, recipe)
 
@@ -177,6 +182,7 @@ class Stages:
 
     def _perform(self, state: StepState, stage: str) -> None:
         self.asked.begin(state.name, stage)
+        self.allowance.begin(state.name, stage, state.place)
         if stage == OUTPUTS:
             if state.plan.pattern:
                 self._pattern_stage(state)
@@ -213,7 +219,9 @@ class Stages:
             state.globs[glob.text] = glob
             return match_glob(glob, state.name, self.made, self.facts, orphans)
 
-        found = ForeachExpander(state, self.facts, self.recipe.wildcards, match).expand(scope)
+        found = ForeachExpander(
+            state, self.facts, self.recipe.wildcards, match, self.allowance.charge
+        ).expand(scope)
         if found is None:
             state.broken = True
             return []
@@ -232,6 +240,7 @@ class Stages:
             and before[1] is not None
         ):
             problems.absorb(before[1])
+            self.allowance.as_before()
             state.done.add(OUTPUTS)
             return
         state.combinations = None
@@ -241,6 +250,7 @@ class Stages:
         state.reasons.clear()
         instances: list[Instance] = []
         seen: set[str] = set()
+        charge = self.allowance.charge
         if plan.inputs_first:
             state.begin(INPUTS)
         for variables in combinations:
@@ -258,6 +268,10 @@ class Stages:
                 self.renderer.inputs(state, instance, scope)
                 scope["inputs"] = self.renderer.inputs_view(state, instance)
             self.renderer.outputs(state, instance, scope)
+            weight = 2 * len(name)
+            for output in instance.outputs:
+                weight += PATH + len(output.path)
+            charge(weight)
             instances.append(instance)
         state.instances = instances
         state.combinations = combinations

@@ -22,6 +22,7 @@ class StepState:
     def __init__(self, plan: StepPlan, recipe: Recipe) -> None:
         self.plan = plan
         self.name = plan.step.name
+        self.place = plan.step.where("foreach")
         self.done: set[str] = set()
         self.after: str | None = None
         """The step that must finish before this one can have instances; None when it has them."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
+from f0make.allowance import scaled
 from f0make.errors import Problem, Where
 from f0make.template.template_values import Row
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 """By the file's extension, in any case of letters."""
-MAX_ROWS = 1_000_000
+MAX_ROWS = scaled(1_000_000)
 MAX_COLUMNS = 10_000
-MAX_CELLS = 3_000_000
+MAX_CELLS = scaled(3_000_000)
 """More would only fill the memory: a few hundred bytes for each."""
 MAX_REPORTED = 20
 """Faulty rows that are reported one by one."""

@@ -41,7 +41,10 @@ def possible() -> bool:
 
 def seal(magic: bytes, value: Any) -> bytes:
     """``value`` (plain built-in types) as bytes that begin with ``magic`` and a keyed digest; only if `possible`."""
-    body = marshal.dumps(value, MARSHAL_VERSION)
+    try:
+        body = marshal.dumps(value, MARSHAL_VERSION)
+    except ValueError:  # the types are plain ones: marshal says so, too, when there is no memory left
+        raise MemoryError from None
     return magic + _digest(magic, body, _DIGEST) + body
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from f0make.allowance import EDGE
 from f0make.errors import Problem
 from f0make.fast_dataclass import dataclass
 from f0make.graph.graph_order import closure, dependents, find_cycles
 from f0make.graph.instance_order import instance_order
-from f0make.model import Instance
+from f0make.model import Instance, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class MissingInput:
     problem: Problem
 
 
+FEW = 8
+"""Edges of an instance that count as a part of it."""
 BARRIER_EDGES = 4096
 """`depends_on` between two steps of many instances each goes through one barrier node beyond this many edges."""
 
@@ -37,9 +40,16 @@ class Graph:
     """
 
     def __init__(
-        self, instances: Sequence[Instance], through: Mapping[str, Sequence[str]] | None = None
+        self,
+        instances: Sequence[Instance],
+        through: Mapping[str, Sequence[str]] | None = None,
+        charge: Callable[[Step, int], None] = lambda step, amount: None,
     ) -> None:
-        """``through``: inputs that are reached by other names than their own, because of links -> these names."""
+        """``through``: inputs that are reached by other names than their own, because of links -> these names.
+
+        ``charge`` is told of the bytes that many edges of an instance take, and raises where they are too many.
+        """
+        self._charge = charge
         self.instances = list(instances)
         self.through: Mapping[str, Sequence[str]] = through or {}
         self.by_name = {instance.name: index for index, instance in enumerate(self.instances)}
@@ -152,11 +162,15 @@ class Graph:
                     found[barrier_of[name]] = None
                 else:
                     found.update(dict.fromkeys(members))
+            if len(found) > FEW:
+                self._charge(instance.step, EDGE * len(found))
             needs.append(list(found))
         return needs + extra
 
-    def missing_inputs(self, wanted: set[int], exists: Callable[[str], bool]) -> list[MissingInput]:
-        """Inputs of ``wanted`` instances that nothing makes and that do not exist."""
+    def missing_inputs(
+        self, wanted: set[int], exists: Callable[[str], bool], most: int | None = None
+    ) -> list[MissingInput]:
+        """Inputs of ``wanted`` instances that nothing makes and that do not exist; of these the first ``most``."""
         found = []
         fine: set[str] = set()
         for index in sorted(i for i in wanted if i < len(self.instances)):
@@ -170,6 +184,8 @@ class Graph:
                 else:
                     problem = missing_input(instance, position, path)
                     found.append(MissingInput(path, instance.name, problem))
+                    if len(found) == most:
+                        return found
         return found
 
     def cycles(self) -> list[Problem]:

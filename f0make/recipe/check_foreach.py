@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from f0make.allowance import scaled
 from f0make.lazy_re import later
 from f0make.model import TEMPLATE_OPEN
 from f0make.recipe.validate import Checker
@@ -21,7 +22,7 @@ KEYWORDS = frozenset(
 )
 """Words of Jinja2's expressions, which cannot be variables."""
 
-MAX_RANGE = 1_000_000
+MAX_RANGE = scaled(1_000_000)
 """Longer ranges are a mistake: the graph of a million instances does not fit a small machine."""
 
 _RANGE = later(r"(-?[0-9]{1,12}) ?\.\. ?(-?[0-9]{1,12})\Z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from f0make.allowance import place
 from f0make.errors import Problem, RecipeError, Where
 from f0make.fast_dataclass import dataclass, field
 from f0make.gc_pause import gc_pause
@@ -20,7 +21,7 @@ from f0make.recipe.secret_names import secrets_of, undeclared
 from f0make.recipe.step_cache import StepCache
 from f0make.recipe.step_data import as_list
 from f0make.recipe.strictyaml_check import Opinions
-from f0make.recipe.yaml_reader import Finding
+from f0make.recipe.yaml_reader import MAX_DEPTH, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _finish(
         targets=[target for target in as_list(targets) if target],
         targets_where=_target_places(shown, whole.parts[-1][0].marks if whole.parts else {}),
         wildcards=whole.wildcards,
+        wildcards_where=whole.wildcards_where,
         test_meta=head.get("test_meta", {}),
         budget=head.get("budget", {}),
         secrets=whole.secrets,
@@ -161,6 +163,7 @@ class _Merged:
     all_steps: list[Placed] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     wildcards: dict[str, str] = field(default_factory=dict)
+    wildcards_where: dict[str, Where] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[FilePart, list[FilePart]]] = field(default_factory=list)
 
@@ -194,6 +197,7 @@ class _Loader:
         chain: list[tuple[str, FilePart]],
     ) -> FilePart | None:
         """Read one file and what it includes into ``whole``; ``asked`` is the place and key of the `include`."""
+        place.at(Where(shown))
         try:
             text = read_text(path, shown)
         except UnreadableError as error:
@@ -235,7 +239,10 @@ class _Loader:
         whole.placed += part.steps
         whole.all_steps += part.all_steps
         whole.config = merged(whole.config, part.head.get("config", {}))
-        whole.wildcards = {**whole.wildcards, **part.head.get("wildcards", {})}
+        for name, expression in part.head.get("wildcards", {}).items():
+            line, column, _ = part.marks.get(f"wildcards.{name}", (0, 0, 0))
+            whole.wildcards[name] = expression
+            whole.wildcards_where[name] = Where(shown, line, column)
         whole.secrets = {**whole.secrets, **secrets_of(part.head)}
         whole.parts.append((part, [outer for _, outer in chain]))
         return part
@@ -253,6 +260,10 @@ class _Loader:
             names = [outer.file for _, outer in chain[circle.index(identity) :]]
             way = " → ".join([*names, names[0]])
             self.problems.append(Problem(f"the recipe includes itself: {way}", where, key))
+            return
+        if len(chain) > MAX_DEPTH:
+            text = f"this is included by {len(chain)} files, one by the other, and {MAX_DEPTH} is the most"
+            self.problems.append(Problem(text, where, key))
             return
         known = self._loaded.get(identity)
         if known is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from f0make.allowance import scaled
 from f0make.errors import Problem, Where
 from f0make.recipe.yaml_reader import Finding, forbidden, normalised
 from f0make.regular_file import RECIPE, read_regular
@@ -23,7 +24,7 @@ def read_text(path: str, shown: str) -> str:
     ``shown`` is what messages call the file. Raises UnreadableError.
     """
     try:
-        data = read_regular(path, RECIPE)
+        data = read_regular(path, scaled(RECIPE))
     except FileNotFoundError:
         raise UnreadableError(Problem("there is no such file", Where(shown), hint=_alike(path))) from None
     except IsADirectoryError:

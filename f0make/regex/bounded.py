@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from f0make.allowance import factor
 from f0make.errors import UsageError
 from f0make.regex.nfa import Nfa, NotRegular, TooSlow
 from f0make.regex.tree import compile_quietly, is_plain, parse, work
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 200_000
 """Steps of `re` for one text: a millisecond or two."""
-MAX_SECONDS = 4.0
+MAX_SECONDS = 4.0 * factor()
 """Of the automaton, for all texts together."""
 MAX_TEXT = 70_000
 """Characters of a text: longer ones match nothing. A path may have 4,096."""
@@ -34,6 +35,7 @@ class Unbounded(UsageError):
     """An expression of which it cannot be found out in time whether a text matches."""
 
     def __init__(self, pattern: str, text: str, why: str) -> None:
+        self.pattern = pattern
         shown = text if len(text) <= 60 else text[:59] + "…"
         self.message = f"{pattern!r} takes too long to match {shown!r}: {why}"
         super().__init__(self.message)

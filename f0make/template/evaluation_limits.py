@@ -14,18 +14,19 @@ from math import isfinite
 
 from jinja2.runtime import Undefined
 
+from f0make.allowance import factor, scaled
 from f0make.template.template_values import BrokenValue, PathList
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAX_WORK = 50_000_000
+MAX_WORK = scaled(50_000_000)
 """Units of one evaluation: a character is 1, an item of a list or map 8, an operation 20. At a few bytes and
 nanoseconds a unit this bounds one evaluation to some hundred megabytes."""
-MAX_TEXT = 16_000_000
+MAX_TEXT = scaled(16_000_000)
 """Characters of one text: the paths of 200,000 files."""
-MAX_SECONDS = 5.0
+MAX_SECONDS = 5.0 * factor()
 """Time of one evaluation."""
 MAX_BITS = 256
 """Bits of one integer made by `*` or `**`: as wide as a digest, and small enough to cost nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from f0make.allowance import scaled
 from f0make.lazy_re import later
 from f0make.template.plain_substitution import compile_simple
 from f0make.template.scan_text import ScanError, scan
@@ -59,7 +60,7 @@ class Piece:
         """True when it is known to come to nothing, and that has been said: evaluating it raises Broken."""
 
 
-MAX_RENDERED = 32_000_000
+MAX_RENDERED = scaled(32_000_000)
 """Characters of a text with the values of its expressions."""
 FEW = 8
 """Parts of a text that may be made before their length is looked at."""

@@ -30,21 +30,26 @@ SEVERITY = ("run", "restore", "skip", "current")
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the drawing, or write it to the file of `-o`."""
-    from f0make.cli.reporters.plain import Plain
-
     recipe = extras["recipe"]
-    draw = by_step if extras.get("steps") else by_instance
     form = form_of(extras)
-    with look(options, Plain(), recipe, options.targets, placed=False) as (session, entries):
-        planned = {entry.instance.name: entry for entry in entries}
-        nodes, edges, more = draw(session.graph, planned)
-        add_pending(session, nodes, edges, by_steps=draw is by_step)
+    nodes, edges, more = _drawn(recipe, options, bool(extras.get("steps")))
     data = _drawing(form, nodes, edges, more, recipe)
     if extras.get("output") is not None:
         write_file(extras["output"], data, "graph", recipe)
     else:
         write_bytes(data)
     return 0
+
+
+def _drawn(recipe: str, options: RunOptions, by_steps: bool) -> Drawn:
+    """What is to be drawn; the session is gone then, which leaves its room to the drawing."""
+    from f0make.cli.reporters.plain import Plain
+
+    with look(options, Plain(), recipe, options.targets, placed=False) as (session, entries):
+        planned = {entry.instance.name: entry for entry in entries}
+        nodes, edges, more = (by_step if by_steps else by_instance)(session.graph, planned)
+        add_pending(session, nodes, edges, by_steps)
+    return nodes, edges, more
 
 
 def kept(graph: Graph, planned: Mapping[str, Planned]) -> list[int]:
@@ -126,6 +131,8 @@ _BY_EXTENSION = {
     ".htm": "html",
     ".png": "png",
 }
+GRAPHVIZ_MOST = 10_000
+"""Nodes and edges that it is asked about at all: of more it makes nothing in this time, and gigabytes in memory."""
 GRAPHVIZ_SECONDS = 6.0
 """How long graphviz may lay out a graph: it takes minutes for thousands of nodes, and our own layout does not."""
 
@@ -170,7 +177,7 @@ def _drawing(
     text = dot(nodes, edges).encode()
     if form == "dot":
         return text
-    drawn = _by_graphviz(form, text)
+    drawn = _by_graphviz(form, text) if len(nodes) + len(edges) <= GRAPHVIZ_MOST else None
     if drawn is not None:
         return drawn
     if form == "png":

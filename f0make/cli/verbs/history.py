@@ -14,23 +14,24 @@ from f0make.options import RunOptions
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print a line for each run."""
-    found = runs(extras.get("recipe"))
+    recipe, none = extras.get("recipe"), True
     if extras.get("json"):
         from f0make.report.run_facts import measures
         from f0make.store.record_store import Store
 
         with Store(".", readonly=True) as store:
-            taken = measures(found, store)
-        for run in found:
+            taken = measures(runs(recipe), store)
+        for run in runs(recipe):
             print(json.dumps({**run, "instances": taken.get(str(run.get("run")), {})}))
     else:
-        for run in found:
+        for run in runs(recipe):
+            none = False
             took = duration(float(run.get("seconds", 0)))
             status, recipe = str(run.get("status", "?")), shown(str(run.get("recipe", "?")))
             print(
                 f"{clock(run.get('started'))}  {status:<11}  {took:>9}  {recipe}  {counts(run)}{_energy(run)}"
             )
-    if not found and not extras.get("json"):
+    if none and not extras.get("json"):
         print("f0make: no run yet", file=sys.stderr)
     return 0
 

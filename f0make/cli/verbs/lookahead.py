@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from f0make.cli.bounded import unhurried
 from f0make.cli.streams import shown
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def look(
         for text in session.warnings + session.expansion.warnings:
             reporter.note(text)
         session.hash_large_together(usable_cores(), reporter.note)
-        planned = plan(session, options, *executor._caches(create=False))
+        with unhurried():
+            planned = plan(session, options, *executor._caches(create=False))
         if placed:
             executor.check_places(session, planned)
         for text in unknowns(session, planned):

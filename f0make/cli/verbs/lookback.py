@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,26 @@ if TYPE_CHECKING:
     from f0make.session import Session
 
 
-def runs(recipe: str | None) -> list[dict[str, Any]]:
-    """Past runs, oldest first; only those of ``recipe`` when it is given."""
+def runs(recipe: str | None) -> Iterator[dict[str, Any]]:
+    """Past runs, oldest first, one at a time: each may name 100,000 instances. Only those of ``recipe`` when it is given."""
     from f0make.store.instance_identity import recipe_of
-    from f0make.store.run_history import read_runs
+    from f0make.store.run_history import each_run
 
     damage: list[str] = []
-    found = read_runs(".", damage)
+    wanted = recipe_of(recipe, ".") if recipe is not None else None
+    for run in each_run(".", damage):
+        if wanted is None or recipe_of(str(run.get("recipe", "")), ".") == wanted:
+            yield run
     for text in damage:
         print(f"f0make: {text}", file=sys.stderr)
-    if recipe is None:
-        return found
-    wanted = recipe_of(recipe, ".")
-    return [run for run in found if recipe_of(str(run.get("recipe", "")), ".") == wanted]
+
+
+def last_run(recipe: str | None) -> dict[str, Any] | None:
+    """The last run (of ``recipe``, when it is given), if there was one."""
+    last = None
+    for run in runs(recipe):
+        last = run
+    return last
 
 
 def known_recipes() -> list[str]:
@@ -39,8 +46,19 @@ def known_recipes() -> list[str]:
 
     from f0make.store.instance_identity import recipe_of
 
-    named = [recipe_of(str(run["recipe"]), ".") for run in reversed(runs(None)) if run.get("recipe")]
-    return sorted(dict.fromkeys(named), key=lambda recipe: not os.path.lexists(recipe))
+    named = [
+        recipe_of(text, ".") for text in _in_order(str(r["recipe"]) for r in runs(None) if r.get("recipe"))
+    ]
+    return sorted(dict.fromkeys(reversed(named)), key=lambda recipe: not os.path.lexists(recipe))
+
+
+def _in_order(texts: Iterable[str]) -> list[str]:
+    """Each of ``texts`` once, by where it stands last."""
+    last: dict[str, None] = {}
+    for text in texts:
+        last.pop(text, None)
+        last[text] = None
+    return list(last)
 
 
 def last_recipe(extras: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from f0make.cli.streams import write_bytes, write_file
-from f0make.cli.verbs.lookback import last_recipe, opened, runs
+from f0make.cli.verbs.lookback import last_recipe, last_run, opened
 from f0make.errors import F0makeError, UsageError
 from f0make.options import RunOptions
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the page, or write it to the file of `-o`."""
     recipe = last_recipe(extras)
-    found = runs(recipe)
-    if not found:
+    last = last_run(recipe)
+    if last is None:
         raise UsageError(f"{recipe} was not run here yet: there is nothing to report")
-    data = _page(recipe, found[-1], options).encode("utf-8", "backslashreplace")
+    data = _page(recipe, last, options).encode("utf-8", "backslashreplace")
     if extras.get("output") is None:
         write_bytes(data)
     else:

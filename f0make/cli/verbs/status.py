@@ -10,7 +10,7 @@ from typing import Any
 from f0make import STATE
 from f0make.cli.reporters.wording import summary_line, usage_line
 from f0make.cli.streams import shown
-from f0make.cli.verbs.lookback import clock, known_recipes, runs, say_which
+from f0make.cli.verbs.lookback import clock, known_recipes, last_run, runs, say_which
 from f0make.options import RunOptions
 from f0make.store.instance_identity import recipe_of
 from f0make.worker.log_names import log_name
@@ -21,16 +21,15 @@ LISTED = ("failed", "cancelled", "skipped")
 
 def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
     """Print the last run (of the recipe, when one is given); with `-v` every instance that is not current."""
-    found = runs(extras.get("recipe"))
-    if found and not extras.get("recipe"):
-        say_which(recipe_of(str(found[-1].get("recipe", "")), "."), known_recipes())
+    last = last_run(extras.get("recipe"))
+    if last is not None and not extras.get("recipe"):
+        say_which(recipe_of(str(last.get("recipe", "")), "."), known_recipes())
     going = _going_on()
     if going is not None:
         print(f"f0make: a run is going on (process {going})", file=sys.stderr)
-    if not found:
+    if last is None:
         print("f0make: no run yet", file=sys.stderr)
         return 0
-    last = found[-1]
     if extras.get("json"):
         print(json.dumps(last))
         return 0

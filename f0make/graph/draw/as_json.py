@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -25,4 +26,6 @@ def as_json(
         ],
         "edges": [{"from": names[first], "to": names[then]} for first, then in edges],
     }
-    return json.dumps(body, indent=1) + "\n"
+    text = io.StringIO()
+    json.dump(body, text, indent=1)  # `dumps` would hold every bracket as a text of its own
+    return text.getvalue() + "\n"

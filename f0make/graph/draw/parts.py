@@ -44,7 +44,7 @@ OUTCOMES = {
 
 def as_nodes(nodes: Iterable[NodeLike]) -> list[Node]:
     """``nodes`` as `Node`, whichever way they were given."""
-    return [Node(*node) for node in nodes]
+    return [node if isinstance(node, Node) else Node(*node) for node in nodes]
 
 
 def colours(status: str) -> tuple[str, str]:

@@ -6,11 +6,12 @@ f0make, so that any Python from 3.9 on can be one.
 
 from __future__ import annotations
 
+import marshal
 import os
 import select
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from f0make.fast_dataclass import dataclass
 from f0make.worker import system
@@ -19,6 +20,8 @@ from f0make.worker.terminate import signal_name
 
 Environ = Mapping[bytes, bytes]
 
+MARSHAL = 2
+"""Version of marshal's format: texts, numbers, lists and maps are the same in it for every Python 3."""
 _MOST_WARM = 3
 """Warm interpreters that one worker keeps."""
 _STARTING = 60.0
@@ -66,6 +69,7 @@ class Warm:
         self.environ = dict(environ)
         self._line, theirs = socket.socketpair()
         self._said = b""
+        self._compiled: dict[str, tuple[int, ...]] = {}
         self._ledger = open(os.memfd_create("ended"), "rb", buffering=0)  # noqa: SIM115
         """Where it notes how a step's process ended before it collects it: it may be killed before it says so."""
         with theirs:
@@ -89,16 +93,31 @@ class Warm:
         """What is readable when it has something to say."""
         return self._line.fileno()
 
-    def begin(self, request: bytes, log: int, news: int) -> int:
-        """Have it fork for the step of ``request``: the process. Raises OSError."""
-        head = len(request).to_bytes(4, "little")
-        socket.send_fds(self._line, [head], [log, news])
-        self._line.sendall(request)
+    def begin(self, request: bytes, code: Iterable[str], log: int, news: int) -> int:
+        """Have it fork for the step of ``request``: the process. Raises OSError.
+
+        ``code`` are source files that the step may import. Those that it has not seen as they are now are compiled
+        first; what is executed is in any case what stands there when the step imports it.
+        """
+        changed = [path for path in code if self._has_changed(path)]
+        message = _message(marshal.dumps(changed, MARSHAL) if changed else b"", request)
+        sent = socket.send_fds(self._line, [message], [log, news])
+        if sent < len(message):
+            self._line.sendall(message[sent:])
         words = self.message()
         if words[:1] == [b"P"]:
             return int(words[1])
         number = int(words[1]) if words[:1] == [b"F"] else 0
         raise OSError(number, os.strerror(number) if number else "it has ended")
+
+    def _has_changed(self, path: str) -> bool:
+        try:
+            st = os.stat(path)
+        except OSError:
+            return False
+        known = self._compiled.get(path)
+        self._compiled[path] = now = (st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+        return known != now
 
     @property
     def has_spoken(self) -> bool:
@@ -121,7 +140,7 @@ class Warm:
     def reap(self) -> Ended | None:
         """Have it collect what has ended of its children; None when it is gone."""
         try:
-            self._line.sendall((4).to_bytes(4, "little") + b"reap")
+            self._line.sendall(_message())
         except OSError:
             return None
         return ended(self.message())
@@ -142,6 +161,11 @@ class Warm:
             return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         except ChildProcessError:
             return 0
+
+
+def _message(code: bytes = b"", request: bytes = b"") -> bytes:
+    """See `runtime.serving`."""
+    return len(code).to_bytes(4, "little") + len(request).to_bytes(4, "little") + code + request
 
 
 def ended(words: list[bytes]) -> Ended | None:

@@ -83,13 +83,13 @@ class PythonSteps:
             return
         before = warm.io.read()
         try:
-            pid = warm.begin(attempt.request(warm.environ), attempt.log, theirs)
+            pid = warm.begin(attempt.request(warm.environ), attempt.bundle.code, attempt.log, theirs)
         except OSError:
             # Something has ended it since: once more, with a new one.
             self._interpreters.drop(warm)
             warm = self._interpreters.take(argv, attempt.environ, attempt.log)
             before = warm.io.read()
-            pid = warm.begin(attempt.request(warm.environ), attempt.log, theirs)
+            pid = warm.begin(attempt.request(warm.environ), attempt.bundle.code, attempt.log, theirs)
         self.warm = warm
         self._attend(attempt, pid, warm)
         self._measure_io(attempt.outcome, before, warm.io.read())

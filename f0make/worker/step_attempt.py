@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import select
 import signal
@@ -9,11 +10,10 @@ import time
 from collections.abc import Callable, Container, Mapping
 
 from f0make import STATE
-from f0make.ascii_json import dumper
 from f0make.errors import NO_ROOM
 from f0make.worker import system, terminate
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.interpreters import Ended, Fresh, Warm, ended
+from f0make.worker.interpreters import MARSHAL, Ended, Fresh, Warm, ended
 from f0make.worker.process import left_of
 from f0make.worker.shell_command import Launch
 from f0make.worker.step_report import BadReport, Listener, Report
@@ -35,8 +35,6 @@ _TOLD = (
     *("step", "instance", "attempt", "context", "foreign_keys", "code", "extra"),
 )
 """Fields of the bundle that the step's process is told."""
-
-_dumps = dumper()
 
 
 class Attempt:
@@ -63,13 +61,15 @@ class Attempt:
     def request(self, there: Environ) -> bytes:
         """What the process is told, which begins with the environment ``there``."""
         bundle, mine = self.bundle, self.environ
-        changes: dict[str, str | None] = {
-            os.fsdecode(name): os.fsdecode(value) for name, value in mine.items() if there.get(name) != value
-        }
-        changes.update((os.fsdecode(name), None) for name in there if name not in mine)
+        changes: dict[str, str | None] = {}
+        if mine != there:
+            changes = {
+                os.fsdecode(n): os.fsdecode(value) for n, value in mine.items() if there.get(n) != value
+            }
+            changes.update((os.fsdecode(name), None) for name in there if name not in mine)
         told = {name: getattr(bundle, name) for name in _TOLD}
         outputs = [path for path, _ in bundle.outputs]
-        return _dumps({**told, "outputs": outputs, "environ": changes, "patience": PATIENCE}).encode("ascii")
+        return marshal.dumps({**told, "outputs": outputs, "environ": changes, "patience": PATIENCE}, MARSHAL)
 
     def launch(self, argv: list[str], request: int, news: int) -> Launch:
         """How to start an interpreter for this step alone; ``request`` is an empty file, ``news`` the step's end."""
@@ -239,13 +239,15 @@ class Attempt:
 
     def _paths(self, found: Mapping[str, None]) -> list[str]:
         """``found`` (absolute) as paths of the workspace where they lie in it; nothing of f0make's state."""
-        roots = dict.fromkeys((self.bundle.workspace, os.path.realpath(self.bundle.workspace)))
+        given = self.bundle.workspace + "/"
+        real = ""
         paths = []
         for path in found:
-            for root in roots:
-                if path.startswith(root + "/"):
-                    path = path[len(root) + 1 :]
-                    break
+            if path.startswith(given):
+                path = path[len(given) :]
+            else:
+                real = real or os.path.realpath(self.bundle.workspace) + "/"
+                path = path.removeprefix(real)
             if path.partition("/")[0] != STATE:
                 paths.append(path)
         return paths

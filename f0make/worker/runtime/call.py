@@ -41,7 +41,7 @@ def run(request: dict[str, Any]) -> None:
     ctx = Context(request["context"], foreign=request["foreign_keys"], step=step)
     report = ending.Report(ctx)
     report.said["python"] = "{}.{}".format(*sys.version_info)
-    tracing.start()
+    tracing.start(noting=True)
     me = os.getpid()
     try:
         _judged(request, ctx, report)

@@ -22,19 +22,55 @@ NEWS = 190
 RETURNED, REPORT, CODE, STUCK = "T", "R", "C", "S"
 """Kinds: the step has returned; what it came to; a file of code that it used, or a name that it did not find
 (text and a letter); what keeps it from ending."""
+_ATOMIC = 4096
+"""PIPE_BUF on Linux: so many bytes a pipe takes in one piece."""
 _LONGEST = 3900
-"""Bytes of one line at most: a pipe takes PIPE_BUF, 4,096 on Linux, in one piece."""
+"""Bytes of the text of one line at most."""
+_MOST_NOTED = 32
+"""Lines that are not yet written."""
 
 dumps = dumper()
+_noted: list[str] = []
+_whose = 0
+"""The process that noted them."""
 
 
 def say(kind: str, value: Any) -> None:
-    """Write ``value`` (JSON-safe). Raises OSError when the pipe is closed."""
+    """Write ``value`` (JSON-safe), and what was noted before. Raises OSError when the pipe is closed."""
+    note(kind, value)
+    _write()
+
+
+def note(kind: str, value: Any) -> None:
+    """Have ``value`` written with what is said next, as what matters only where the step comes to its end."""
+    global _whose
+    pid = os.getpid()
+    if pid != _whose:
+        _noted.clear()  # by the process that this one was forked from
+        _whose = pid
     text = dumps(value)
-    for start in range(0, len(text), _LONGEST):
-        piece = text[start : start + _LONGEST]
-        more = "+" if start + _LONGEST < len(text) else "."
-        os.write(NEWS, f"{os.getpid()} {kind} {more} {piece}\n".encode("ascii"))
+    size = len(text)
+    for start in range(0, size, _LONGEST):
+        more = "+" if start + _LONGEST < size else "."
+        _noted.append(f"{pid} {kind} {more} {text[start : start + _LONGEST]}\n")
+    if len(_noted) > _MOST_NOTED:
+        _write()
+
+
+def _write() -> None:
+    """Write the lines that were noted, as many at once as go in one piece. Other threads may do so, too."""
+    piece = ""
+    while _noted:
+        try:
+            line = _noted.pop(0)
+        except IndexError:
+            break
+        if len(piece) + len(line) > _ATOMIC:
+            os.write(NEWS, piece.encode("ascii"))
+            piece = ""
+        piece += line
+    if piece:
+        os.write(NEWS, piece.encode("ascii"))
 
 
 def find() -> bool:

@@ -9,6 +9,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from f0make.worker.runtime import channel
@@ -96,7 +97,7 @@ def _watch(seconds: float) -> None:
 
 def _main_thread() -> int:
     threading = sys.modules.get("threading")
-    return threading.main_thread().ident if threading is not None else _MAIN
+    return threading.main_thread().ident if threading is not None else _main
 
 
 def _stuck(frame: Any) -> str:
@@ -127,15 +128,36 @@ def _stuck(frame: Any) -> str:
 
 def _is_plain() -> bool:
     """Whether all of the step is Python: what C libraries do at the end is done only by a real one."""
+    return _plain_before and _are_plain(_new_modules())
+
+
+def _are_plain(names: Iterable[str]) -> bool:
     own = os.path.dirname(os.path.abspath(os.__file__))
     extension = sys.modules["_frozen_importlib_external"].ExtensionFileLoader
-    for name, module in list(sys.modules.items()):
+    for name in names:
         if name in _C_HANDLERS:
             return False
-        loader = getattr(getattr(module, "__spec__", None), "loader", None)
+        loader = getattr(getattr(sys.modules[name], "__spec__", None), "loader", None)
         if isinstance(loader, extension) and not loader.path.startswith(own):
             return False
     return True
+
+
+def _new_modules() -> list[str]:
+    """Names of modules that the step has loaded, the oldest first.
+
+    What is looked at here is copied, page by page, from the warm interpreter, so it looks at no more than it must.
+    """
+    found = []
+    try:
+        for name in reversed(sys.modules):
+            if name == _last_before:
+                break
+            if name not in _before:
+                found.append(name)
+    except RuntimeError:  # A thread that nobody waits for imports something.
+        return [name for name in list(sys.modules) if name not in _before]
+    return found[::-1]
 
 
 def _end() -> None:
@@ -164,20 +186,21 @@ def _end() -> None:
 def _drop_modules() -> None:
     from _weakref import ref
 
-    mine = [ref(m) for name, m in sys.modules.items() if name not in _BEFORE and isinstance(m, type(sys))]
-    for name in [name for name in sys.modules if name not in _BEFORE]:
-        del sys.modules[name]
+    names = _new_modules()
+    modules = [sys.modules.pop(name) for name in names]
+    mine = [ref(module) for module in modules if isinstance(module, type(sys))]
+    del modules
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     gc.collect()
     while mine:
         module = mine.pop()()
-        names = module.__dict__ if module is not None else {}
+        values = module.__dict__ if module is not None else {}
         for private in (True, False):  # in the order of Python itself
-            for name in list(names):
+            for name in list(values):
                 if name != "__builtins__" and (name[:1] == "_") == private:
-                    names[name] = None
-        del module, names
+                    values[name] = None
+        del module, values
     gc.collect()
 
 
@@ -185,23 +208,34 @@ def _flush_files() -> None:
     """Flush every file that is open: closed with a whole cycle of garbage, some would lose what was written last."""
     import _io
 
-    for kind in (_io.TextIOWrapper, _io._BufferedIOBase):
-        for found in gc.get_objects():
+    files = []
+    for found in gc.get_objects():
+        try:
+            if isinstance(found, (_io.TextIOWrapper, _io._BufferedIOBase)):
+                files.append(found)
+        except Exception:
+            continue
+    for texts in (True, False):
+        for file in files:
             try:
-                if isinstance(found, kind) and not found.closed:
-                    found.flush()
+                if isinstance(file, _io.TextIOWrapper) == texts and not file.closed:
+                    file.flush()
             except Exception:
                 continue
 
 
-_MAIN = 0
-_BEFORE: frozenset[str] = frozenset()
+_main = 0
+_before: frozenset[str] = frozenset()
+_last_before = ""
+_plain_before = True
 
 
 def remember() -> None:
-    """Note what is there before the step; to be called in its main thread."""
-    global _MAIN, _BEFORE
+    """Note what is there before the step; to be called in its main thread, or that of the process that forks it."""
+    global _main, _before, _last_before, _plain_before
     import _thread
 
-    _MAIN = _thread.get_ident()
-    _BEFORE = frozenset(sys.modules)
+    _main = _thread.get_ident()
+    _before = frozenset(sys.modules)
+    _last_before = next(reversed(sys.modules))
+    _plain_before = _are_plain(_before)

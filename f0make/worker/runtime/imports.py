@@ -38,6 +38,11 @@ class _FreshSource(_machinery.SourceFileLoader):
     def path_stats(self, path: str) -> dict[str, Any]:
         raise OSError(f"no byte code for {path}")
 
+    def get_code(self, fullname: str) -> Any:
+        # What the import system would do, with nothing that serves byte code alone.
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
     def source_to_code(self, data: Any, path: Any, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         known = _compiled.get(path)
         if known is not None and known[0] == data:
@@ -116,7 +121,7 @@ def prepare() -> None:
     files = [getattr(m, "__file__", None) for name, m in list(sys.modules.items()) if name != "__main__"]
     found = [os.path.abspath(file) for file in files if isinstance(file, str)]
     _foreign[:] = [path for path in found if not is_library(path)]
-    _forget_finders()
+    sys.path_importer_cache.clear()  # Directories are no longer read as before.
     _load_base()
 
 
@@ -138,15 +143,6 @@ def _load_base() -> None:
     package.__dict__["context"] = module
 
 
-def _forget_finders() -> None:
-    """Have directories looked at anew: they may have changed since, and are no longer read as before."""
-    for path, finder in list(sys.path_importer_cache.items()):
-        if finder is None or not is_library(path + "/"):
-            del sys.path_importer_cache[path]
-        elif hasattr(finder, "invalidate_caches"):
-            finder.invalidate_caches()
-
-
 _foreign: list[Any] = []
 
 
@@ -158,11 +154,14 @@ def foreign() -> list[Any]:
 def enter(workspace: str) -> None:
     """Be in ``workspace``, and import from there first."""
     os.chdir(workspace)
-    moved = {full: os.path.join(workspace, text) for full, text in _relative}
-    rest = [moved.get(entry, entry) for entry in sys.path]
-    first = [workspace] if _ordinary else [workspace, CLASSES]
-    sys.path[:] = [*first, *(entry for entry in rest if entry not in ("", workspace))]
-    _forget_finders()
+    path = sys.path
+    if _relative:
+        moved = {full: os.path.join(workspace, text) for full, text in _relative}
+        path[:] = [moved.get(entry, entry) for entry in path]
+    for entry in ("", workspace):
+        while entry in path:
+            path.remove(entry)
+    path[:0] = [workspace] if _ordinary else [workspace, CLASSES]
 
 
 def compile_ahead(paths: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import marshal
 import os
 import sys
 
@@ -11,15 +12,15 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
-    from f0make.ascii_json import loads
     from f0make.worker.runtime import call, channel, ending, imports, tracing
 else:
     import _signal
 
     from _f0make import call, channel, ending, imports, tracing
-    from _f0make.ascii_json import loads
 
 
+_AT_ONCE = 1 << 16
+"""Bytes that are asked for; most requests are smaller, and so come at once."""
 _STARTED_WITH = frozenset(sys.modules) | {"f0make", "f0make.context"}
 """Modules that this interpreter would have anyway, and f0make's own."""
 
@@ -29,27 +30,34 @@ def main(argv: list[str]) -> None:
     sys.argv[:] = [""]
     imports.prepare()
     _open_streams()
+    tracing.prepare()
     request: dict[str, Any]
     if argv[0] == "serve":
         request = _serve(int(argv[1]), int(argv[2]))
     else:
         with open(int(argv[1]), "rb") as file:
-            request = loads(file.read())
+            request = marshal.loads(file.read())
         _take(int(argv[2]))
-        imports.compile_ahead(request["code"])
-    for name in [name for name in sys.modules if not _own(name)]:
-        del sys.modules[name]  # What only this program has loaded is not there for the step.
-    ending.remember()
+        _settle()
     patience = request["patience"]
     call.run(request)
     del request
     ending.finish(patience)
 
 
+def _settle() -> None:
+    """Take what only this program has loaded from the step's sight, and note what is there before it."""
+    for name in [name for name in sys.modules if not _own(name)]:
+        del sys.modules[name]
+    sys.path_importer_cache.clear()  # Directories are looked at anew.
+    ending.remember()
+
+
 def join() -> None:
     """Be a process that the step started with `multiprocessing`."""
     imports.prepare()
     if channel.find():
+        tracing.prepare()
         tracing.start()
 
 
@@ -75,6 +83,7 @@ def _serve(fd: int, ledger: int) -> dict[str, Any]:
     """Fork for every request; a request in the process that is to run it. Does not return in the server.
 
     How a process ended is noted in the file ``ledger`` before it is collected: this one may be killed in between.
+    Whatever is changed here after a fork, a mere count of references, is a page to be copied, so little is done.
     """
     import _socket
 
@@ -86,36 +95,37 @@ def _serve(fd: int, ledger: int) -> dict[str, Any]:
     os.dup2(null, 1)
     os.dup2(null, 2)
     os.close(null)
+    _settle()
     gc.collect()
     gc.freeze()  # What is shared with the forked processes stays shared, and is not looked through by them.
     while True:
-        data, fds = _receive(line)
-        if not data:
-            os._exit(0)
-        if data == b"reap":
+        code, request, fds = _receive(line)
+        if code:
+            imports.compile_ahead(marshal.loads(code))
+        if not request:
             line.sendall(_reaped(b"R", 0, 0.0, 0))
             continue
-        request: dict[str, Any] = loads(data)
-        imports.compile_ahead(request["code"])
         try:
             pid = os.fork()
         except OSError as error:
             line.sendall(b"F %d\n" % (error.errno or 0))
-            continue
-        finally:
-            log, news = fds
+            pid = -1
         if not pid:
             line.close()
             os.close(ledger)
             os.setpgid(0, 0)
             _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
+            log, news = fds
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.close(log)
             _take(news)
-            return request
-        os.close(log)
-        os.close(news)
+            told: dict[str, Any] = marshal.loads(request)
+            return told
+        for fd in fds:
+            os.close(fd)
+        if pid < 0:
+            continue
         try:
             os.setpgid(pid, pid)
         except OSError:
@@ -149,24 +159,25 @@ def _reaped(kind: bytes, status: int, cpu: float, peak: int) -> bytes:
     return b"%b %d %d %d %d\n" % (kind, status, int(cpu * 1e6), peak, alone)
 
 
-def _receive(line: Any) -> tuple[bytes, list[int]]:
-    """One message (its length in four bytes, then itself) and the descriptors that came with it."""
+def _receive(line: Any) -> tuple[bytes, bytes, list[int]]:
+    """One message and the descriptors that came with it; does not return when there is none to come.
+
+    It holds a list of source files to compile, then the request for a step, each after its length in four bytes. Both
+    may be empty: what has ended is to be collected.
+    """
     import _socket
 
-    data, control, _, _ = line.recvmsg(4, _socket.CMSG_SPACE(8))
+    data, control, _, _ = line.recvmsg(_AT_ONCE, _socket.CMSG_SPACE(8))
     fds: list[int] = []
     for level, kind, payload in control:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
             fds += [int.from_bytes(payload[at : at + 4], sys.byteorder) for at in range(0, len(payload), 4)]
-    found = bytearray()
-    wanted = 4 - len(data)
-    while data and wanted:
-        more = line.recv(wanted)
-        data, wanted = (data + more, wanted - len(more)) if more else (b"", 0)
-    size = int.from_bytes(data, "little")
-    while len(found) < size:
-        more = line.recv(min(size - len(found), 1 << 20))
+    size = len(data)
+    while size < 8 or size < 8 + int.from_bytes(data[:4], "little") + int.from_bytes(data[4:8], "little"):
+        more = line.recv(1 << 20) if data else b""
         if not more:
-            return b"", []
-        found += more
-    return bytes(found), fds
+            os._exit(0)
+        data += more
+        size = len(data)
+    split = 8 + int.from_bytes(data[:4], "little")
+    return data[8:split], data[split:], fds

@@ -36,16 +36,26 @@ _packages: dict[str, Any] = {}
 _modules_then = 0
 
 
-def start() -> None:
-    """Listen from now on, in this process and all that are forked from it."""
-    for path in imports.foreign():
-        _tell(path)
+def prepare() -> None:
+    """Be in place, but hear nothing yet: done before the fork, it is done once."""
     sys.addaudithook(_heard)
     sys.meta_path.insert(0, _Seeker)
 
 
+def start(noting: bool = False) -> None:
+    """Listen from now on, in this process and all that are forked from it.
+
+    ``noting``: this process says at its end, if it comes to that, what it has found.
+    """
+    global _own
+    _listening.update(_handlers)
+    _own = os.getpid() if noting else 0
+    for path in imports.foreign():
+        _tell(path)
+
+
 def _heard(event: str, args: tuple[Any, ...]) -> None:
-    handler = _handlers.get(event)
+    handler = _listening.get(event)
     if handler is not None:
         try:
             handler(*args)
@@ -122,7 +132,7 @@ class _Seeker:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
-        if name in _sought or _asked_by_library():
+        if not _listening or name in _sought or _asked_by_library():
             return
         found = [
             os.path.abspath(place) for place in (sys.path if path is None else path) if type(place) is str
@@ -134,9 +144,11 @@ def _asked_by_library() -> bool:
     """Whether the import that goes on is one of installed code's."""
     frame: Any = sys._getframe(2)
     while frame is not None:
-        name = frame.f_code.co_filename
-        told = name.endswith(_GO_BETWEENS) and frame.f_code.co_name != "<module>"
-        if not told and not name.startswith("<frozen "):
+        code = frame.f_code
+        name = code.co_filename
+        if not name.startswith("<frozen ") and (
+            not name.endswith(_GO_BETWEENS) or code.co_name == "<module>"
+        ):
             return imports.is_library(name)
         frame = frame.f_back
     return True
@@ -194,13 +206,21 @@ _handlers: dict[str, Any] = {
     "compile": _on_compile,
     "os.rename": _on_rename,
 }
+_listening: dict[str, Any] = {}
+_own = 0
+"""The process that may only note what it has found."""
 _told: set[Any] = set()
+
+
+def _say(found: list[str]) -> None:
+    """From the step's own process before its end; others may end in whatever way, and the step is none the worse."""
+    (channel.note if os.getpid() == _own else channel.say)(channel.CODE, found)
 
 
 def _tell(path: str) -> None:
     if path not in _told and path not in _written:
         _told.add(path)
-        channel.say(channel.CODE, [path])
+        _say([path])
 
 
 def tell_absent() -> None:
@@ -217,7 +237,7 @@ def tell_absent() -> None:
             for path in (directory, base + ".py"):
                 if not os.path.lexists(path) and path not in _told:
                     _told.add(path)
-                    channel.say(channel.CODE, [path, "-"])
+                    _say([path, "-"])
 
 
 def _origin(name: str) -> Any:

@@ -309,3 +309,45 @@ def test_a_step_may_clean_up_when_its_time_is_up(lab: Lab) -> None:
 def test_the_interpreter_says_its_version_however_it_was_started(lab: Lab, more: dict[str, Any]) -> None:
     outcome = call(lab, "def f(): pass\n", **more)
     assert outcome.ok and outcome.python == f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def test_every_process_of_a_step_tells_which_code_it_used(lab: Lab) -> None:
+    """The step's own says it when it ends, one that it forks at once: that may end in any way."""
+    for number in range(80):
+        (lab.path / f"part{number}.py").write_text("")
+    (lab.path / "childs.py").write_text("")
+    outcome = call(
+        lab,
+        "import os, importlib\n"
+        "def f():\n"
+        "    for n in range(80): importlib.import_module(f'part{n}')\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        importlib.import_module('childs')\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n",
+    )
+    assert outcome.ok
+    assert set(outcome.discovered) == {"mod.py", "childs.py", *(f"part{n}.py" for n in range(80))}
+
+
+def test_a_request_of_any_size(lab: Lab) -> None:
+    text = "é" * 300_000
+    outcome = call(
+        lab,
+        "def f(text, ctx): ctx.set('all', text == 'é' * 300_000)\n",
+        args={"text": text},
+        code=[str(lab.path / "mod.py")],
+    )
+    assert outcome.ok and outcome.writes[0]["value"] is True
+
+
+def test_what_a_module_is_now_is_executed_whatever_was_compiled_before(lab: Lab) -> None:
+    """Of the same size, and with the same time of change."""
+    path = lab.path / "mod.py"
+    code = [str(path)]
+    for value in ("1", "2"):
+        path.write_text(f"def f(ctx): ctx.set('value', {value})\n")
+        os.utime(path, ns=(10**18, 10**18))
+        outcome = lab.run(module="mod", function="f", code=code)
+        assert outcome.ok and outcome.writes[0]["value"] == int(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from f0make.command_table import OPTIONS
 from f0make.fast_dataclass import Protocol, dataclass, field
 
 TYPE_CHECKING = False
@@ -75,6 +76,14 @@ class RunOptions:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Options without a field here that were given: those of single verbs, and those that nothing here asks for by name."""
+
+    def value(self, option: str) -> Any:
+        """The value of an option of the command line, by its field in the table."""
+        if option in RunOptions.__slots__:
+            return getattr(self, option)
+        return self.extra.get(option, OPTIONS[option].default)
 
 
 class Reporter(Protocol):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from f0make.cli.command_table import FLAG, MANY, VERBS, Option, Verb
+from f0make.command_table import FLAG, MANY, OPTIONS, VERBS, Option, Verb, options_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from f0make.options import RunOptions
@@ -14,14 +14,10 @@ if TYPE_CHECKING:
 Values = dict  # field -> what was given; spelled without typing, which takes milliseconds to import
 
 MOST_DIGITS = 6
-"""Of `-j` and `--retries`: more is a slip of the finger."""
+"""Of a whole number such as `-j`: more is a slip of the finger."""
 
-NUMBERS = ("jobs", "retries")
-
-BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
-
-PATIENCE = ("connect_timeout", "lease", "reconnect")
-ENGINE = ("backend", "dask_ca", "dask_cert", "dask_key")
+NUMBERS = ("count", "slots")
+"""Values of options that are whole numbers: from 0; and from 1, or with hosts from 0."""
 
 FORMATS = ("dot", "mermaid", "json", "svg", "html")
 
@@ -80,7 +76,7 @@ def _options(verb: Verb, words: Sequence[str], values: dict[str, Any]) -> list[s
                 return None
         if not value:
             return None
-        if option.field in NUMBERS and not _plain_number(value) and (option.field, value) != ("jobs", "0"):
+        if option.value in NUMBERS and not _plain_number(value) and (option.value, value) != ("slots", "0"):
             return None
         if option.kind == MANY:
             values.setdefault(option.field, []).append(value)
@@ -136,26 +132,24 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
     extras: dict[str, Any] = {}
     hosts = bool(values.get("host") or values.get("hosts"))
     for field, value in values.items():
-        if field in NUMBERS:
-            options.__setattr__(
-                field, _whole("-j" if field == "jobs" else "--retries", value, field == "jobs" and not hosts)
-            )
-        elif field == "resource":
-            options.resource = dict(map(_limit, value))
-        elif hasattr(options, field):
+        option = OPTIONS.get(field)
+        check = CHECKS.get(option.value) if option is not None else None
+        if option is not None and check is not None:
+            value = _checked(option, check, value, hosts)
+        if field in RunOptions.__slots__:
             setattr(options, field, value)
+        elif option is not None:
+            options.extra[field] = value
         else:
             extras[field] = value
+    extras.update(options.extra)
     for word in (*options.targets, *(extras.get(field) for field in ("recipe", "target", "recipe_argument"))):
         if word == "":
             raise UsageError("an argument is empty: expected a recipe, a step, an instance or a file")
     if options.quiet and options.verbose:
         raise UsageError("-q and -v contradict each other (leave one out)")
-    for text in options.set:
-        if not text.partition("=")[0].strip() or "=" not in text:
-            raise UsageError(f"--set {text}: expected K=V, such as --set limits.count=3")
     _check_backend(options, values, hosts)
-    if any(values.get(field) for field in PATIENCE):
+    if any(values.get(field) for field in options_of(value="patience")):
         from f0make.backends.ssh.host import patience_of
 
         patience_of(options)
@@ -163,18 +157,16 @@ def finish(name: str, values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any
         raise UsageError("--strict and --audit contradict each other (--strict names files, too)")
     if (options.strict or options.audit) and (hosts or options.backend != "local"):
         raise UsageError("--strict and --audit watch steps on this machine only (leave the hosts out)")
-    if options.cache is not None:
-        _check_cache(options.cache)
-    elif options.cache_readonly:
+    if options.cache is None and options.cache_readonly:
         raise UsageError("--cache-readonly says how to use a cache: --cache DIR or http://… names it")
-    if any(values.get(field) for field in BUDGET):
+    if any(values.get(field) for field in options_of(value="budget")):
         from f0make.governor.budget import budget_of
 
         budget_of(options)
     if name == "graph" and sum(bool(values.get(form)) for form in FORMATS) > 1:
         raise UsageError(f"choose one of --{', --'.join(FORMATS)}")
-    if name == "cache gc":
-        extras["size"] = _size(values.get("size"))
+    if name == "cache gc" and "size" not in extras:
+        raise UsageError("cache gc: say how much may stay, such as --size 5GB")
     _one_recipe(extras)
     return options, extras
 
@@ -184,7 +176,7 @@ def _check_backend(options: RunOptions, values: dict[str, Any], hosts: bool) -> 
 
     if options.backend == "ssh" and not hosts:
         raise UsageError("--backend ssh: name its hosts with --hosts FILE or --host [user@]address")
-    if not any(values.get(field) is not None for field in ENGINE):
+    if not any(values.get(field) is not None for field in options_of(value="cluster")):
         return
     from f0make.backend_address import parse
 
@@ -198,10 +190,26 @@ def _check_backend(options: RunOptions, values: dict[str, Any], hosts: bool) -> 
         )
 
 
-def _whole(flag: str, text: str, positive: bool) -> int:
+def _checked(option: Option, check: Callable[[str, str, bool], Any], value: Any, hosts: bool) -> Any:
+    """The value of ``option``, from its text or its texts. Raises UsageError."""
+    flag = option.flags[0]
+    if option.kind != MANY:
+        return check(flag, value, hosts)
+    found = [check(flag, text, hosts) for text in value]
+    return dict(found) if option.value == "limit" else found
+
+
+def _slots(flag: str, text: str, hosts: bool) -> int:
+    return _whole(flag, text, 0 if hosts else 1)
+
+
+def _count(flag: str, text: str, hosts: bool) -> int:
+    return _whole(flag, text, 0)
+
+
+def _whole(flag: str, text: str, least: int) -> int:
     from f0make.errors import UsageError
 
-    least = 1 if positive else 0
     if len(text) > MOST_DIGITS:
         raise UsageError(f"{flag} {text[:12]}…: expected a whole number, at most {10**MOST_DIGITS - 1:,}")
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
@@ -210,51 +218,70 @@ def _whole(flag: str, text: str, positive: bool) -> int:
     return int(text)
 
 
-def _limit(text: str) -> tuple[str, float | int]:
+def _assignment(flag: str, text: str, hosts: bool) -> str:
+    from f0make.errors import UsageError
+
+    if not text.partition("=")[0].strip() or "=" not in text:
+        raise UsageError(f"{flag} {text}: expected K=V, such as --set limits.count=3")
+    return text
+
+
+def _limit(flag: str, text: str, hosts: bool) -> tuple[str, float | int]:
     """``NAME=N`` as a limit: cpu a number, mem and disk a size in bytes, any other a whole number."""
     from f0make.errors import UsageError
 
     name, equals, amount = text.partition("=")
     if not equals or not name:
-        raise UsageError(f"--resource {text}: expected NAME=N, such as --resource mem=8GB")
+        raise UsageError(f"{flag} {text}: expected NAME=N, such as --resource mem=8GB")
     if name in ("mem", "disk"):
         from f0make.recipe.scalars import to_size
 
         try:
             return name, to_size(amount)
         except ValueError as error:
-            raise UsageError(f"--resource {text}: {error}") from None
+            raise UsageError(f"{flag} {text}: {error}") from None
     try:
         number = float(amount) if name == "cpu" else int(amount)
     except ValueError:
         number = -1
     if not 0 <= number < float("inf"):
         kind = "a number" if name == "cpu" else "a whole number"
-        raise UsageError(f"--resource {text}: expected {kind}, at least 0")
+        raise UsageError(f"{flag} {text}: expected {kind}, at least 0")
     return name, number
 
 
-def _size(text: str | None) -> int:
+def _size(flag: str, text: str, hosts: bool) -> int:
     from f0make.errors import UsageError
     from f0make.recipe.scalars import to_size
 
-    if text is None:
-        raise UsageError("cache gc: say how much may stay, such as --size 5GB")
     try:
         return to_size(text)
     except ValueError as error:
-        raise UsageError(f"--size {text}: {error}") from None
+        raise UsageError(f"{flag} {text}: {error}") from None
 
 
-def _check_cache(text: str) -> None:
+def _cache(flag: str, text: str, hosts: bool) -> str:
     from f0make.errors import UsageError
 
     if not text:
-        raise UsageError("--cache: expected a directory or an http(s) address")
+        raise UsageError(f"{flag}: expected a directory or an http(s) address")
     if "://" in text:
         from f0make.cache.http.server_address import parse_address
 
         parse_address(text)
+    return text
+
+
+CHECKS = {
+    "slots": _slots,
+    "count": _count,
+    "assignment": _assignment,
+    "limit": _limit,
+    "size": _size,
+    "cache": _cache,
+}
+"""Value of an option -> (flag, text, whether there are hosts) -> what it is converted to. Budgets, patience with hosts
+and clusters are checked by what uses them, all at once."""
 
 
 def _one_recipe(extras: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from f0make.cli.command_table import FLAG, GROUPS, MANY, VERBS, Option, Verb
+from f0make.command_table import BEFORE_VERB, FLAG, GROUPS, MANY, OPTIONS, VERBS, Option, Verb
 from f0make.errors import UsageError
 
 PROGRAM = "f0make"
@@ -75,26 +75,14 @@ def _callback() -> Callable[..., None]:
             print(f"{PROGRAM} {__version__}")
             raise typer.Exit
 
-    def before(
-        ctx: typer.Context,
-        workspace: str = typer.Option(None, "-C", "--directory", metavar="DIR", help="Work in DIR."),
-        debug: bool = typer.Option(False, "--debug", help="Show a traceback with an error."),
-        trust: bool = typer.Option(False, "--trust", help="Work in a directory of another user."),
-        version: bool = typer.Option(
-            False, "--version", callback=version, is_eager=True, help="Show the version and exit."
-        ),
-    ) -> None:
-        ctx.obj = {
-            key: value
-            for key, value in (("workspace", workspace), ("debug", debug), ("trust", trust))
-            if value not in (None, False)
-        }
+    def before(ctx: Any, version: bool, **given: Any) -> None:
+        ctx.obj = {field: value for field, value in given.items() if value not in (None, False)}
 
-    # typer evaluates annotations in the module's namespace, where its names must not be imported
-    before.__annotations__ = {
-        "ctx": typer.Context,
-        **{"workspace": str, "debug": bool, "trust": bool, "version": bool},
-    }
+    shown = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Show the version and exit."
+    )
+    options = [_parameter(OPTIONS[field]) for field in BEFORE_VERB]
+    _sign(before, [*options, _keyword("version", shown, bool)])
     return before
 
 
@@ -106,36 +94,39 @@ def _command(verb: Verb) -> Callable[..., Parsed]:
         found = {key: value for key, value in values.items() if value not in (None, False, [], ())}
         return verb.name, {**(ctx.obj or {}), **found}
 
-    parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    parameters = []
     for positional in verb.positionals:
         default: Any = typer.Argument(... if positional.required else None, help=positional.help)
-        kind = list[str] if positional.many else str
-        parameters.append(
-            inspect.Parameter(
-                positional.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
-            )
-        )
-    for option in verb.options:
-        parameters.append(
-            inspect.Parameter(
-                option.field,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=_typer_option(option),
-                annotation={FLAG: bool, MANY: list[str]}.get(option.kind, str),
-            )
-        )
-    given.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    given.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        parameters.append(_keyword(positional.field, default, list[str] if positional.many else str))
+    _sign(given, [*parameters, *map(_parameter, verb.options)])
     return given
 
 
-def _typer_option(option: Option) -> Any:
+def _parameter(option: Option) -> inspect.Parameter:
+    """``option`` as a parameter of the function that typer calls."""
     import typer
 
     if option.kind == FLAG:
-        return typer.Option(False, *option.flags, help=option.help)
-    default: Any = [] if option.kind == MANY else None
-    return typer.Option(default, *option.flags, help=option.help, metavar=option.metavar)
+        return _keyword(option.field, typer.Option(False, *option.flags, help=option.help), bool)
+    many = option.kind == MANY
+    default = typer.Option([] if many else None, *option.flags, help=option.help, metavar=option.metavar)
+    return _keyword(option.field, default, list[str] if many else str)
+
+
+def _keyword(name: str, default: Any, kind: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _sign(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> None:
+    """Give ``function`` typer's context and ``parameters``.
+
+    typer evaluates annotations in the module's namespace, where its names must not be imported.
+    """
+    import typer
+
+    ctx = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    function.__signature__ = inspect.Signature([ctx, *parameters])  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in (ctx, *parameters)}
 
 
 def explain(error: Any) -> str:

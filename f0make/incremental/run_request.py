@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from f0make.command_table import ANSWER, APART, options_of
 from f0make.store import snapshot
 
 TYPE_CHECKING = False
@@ -13,8 +14,7 @@ Request = tuple[object, ...]
 
 def request_of_run(options: RunOptions, recipe_path: str, targets: list[str]) -> Request | None:
     """The request of a run with ``options``; None when a snapshot cannot stand for it."""
-    if options.only or options.skip or options.resource:
+    if any(options.value(field) for field in options_of(request=APART)):
         return None
-    names = ("set", "config", "cache", "cache_readonly", "no_cache", *snapshot.BUDGET, *snapshot.HOSTS)
-    values = {name: getattr(options, name, None) for name in names}
+    values = {field: options.value(field) for field in options_of(request=ANSWER)}
     return snapshot.request_of({"recipe": recipe_path, "targets": targets, **values})

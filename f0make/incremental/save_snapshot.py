@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 
 from f0make.ascii_json import dumper
+from f0make.command_table import options_of
 from f0make.engine.decider import Kind
 from f0make.engine.node_state import State
 from f0make.fast_dataclass import dataclass, field
@@ -23,7 +24,7 @@ from f0make.incremental.packed_graph import INDEX_MAGIC
 from f0make.incremental.path_index import EVERYBODY, direct, made, owners_of
 from f0make.incremental.run_request import request_of_run
 from f0make.store import snapshot
-from f0make.store.snapshot import BUDGET, CHUNK, MAGIC, PATCH, PLAIN, SIZE, WRITER
+from f0make.store.snapshot import CHUNK, MAGIC, PATCH, PLAIN, SIZE, WRITER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def _compile(
     """The instances of the graph in packed form; None where a partial run could not do what a full one does."""
     if run.contexts.writes or run.attempts.missing_reads or session.setters or session.recipe.budget:
         return None
-    if options.energy or any(getattr(options, name) for name in BUDGET) or session.store.damage:
+    limited = any(options.value(field) for field in options_of(value="budget"))
+    if options.energy or limited or session.store.damage:
         return None
     if any(entry.after for step in session.recipe.steps for entry in step.foreach):
         return None  # the graph may grow

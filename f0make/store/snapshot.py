@@ -12,6 +12,7 @@ import sys
 from io import FileIO
 
 from f0make import STATE, __version__
+from f0make.command_table import ANSWER, HARMLESS, OPTIONS
 from f0make.files import sealed_files
 from f0make.store.signature_check import CHUNK as CHUNK
 from f0make.store.signature_check import PLAIN as PLAIN
@@ -33,39 +34,13 @@ SIZE = 8
 WRITER = f"{__version__} {sys.hexversion:x}"
 """Another f0make or Python may read the recipe or the code differently: its snapshots do not count."""
 
-BUDGET = ("max_cpu", "max_mem", "max_load", "max_time", "max_energy", "max_carbon", "country")
-"""A budget changes nothing when there is nothing to do, but a wrong one is refused: only the very same is known good."""
+ARGUMENTS = ("recipe", "targets")
+ANSWERING = tuple(field for field, option in OPTIONS.items() if option.request == ANSWER)
+"""Options that the answer depends on. A budget or a host changes nothing when there is nothing to do, but a wrong one is
+refused: only the very same is known good. The file of `--hosts` is among the files that must be as they were."""
 
-HOSTS = ("host", "hosts", "accept_new_host_keys", "connect_timeout", "lease", "reconnect")
-"""The same is true of hosts; the file of `--hosts` is among the files that must be as they were."""
-
-REQUEST = (
-    *(
-        "recipe",
-        "targets",
-        "set",
-        "config",
-        "only",
-        "skip",
-        "resource",
-        "cache",
-        "cache_readonly",
-        "no_cache",
-    ),
-    *BUDGET,
-    *HOSTS,
-)
-"""Fields of a request that the answer depends on."""
-
-ENGINE = ("backend", "dask_ca", "dask_cert", "dask_key")
+_CLUSTER = tuple(field for field, option in OPTIONS.items() if option.value == "cluster")
 """Where steps would run; no cluster is opened for nothing, but a wrong address is refused all the same."""
-
-HARMLESS = (
-    *("jobs", "keep_going", "json", "quiet", "verbose", "wait", "retries", "workspace", "energy"),
-    *("strict", "audit", "trust"),
-    *ENGINE,
-)
-"""Fields that change nothing when there is nothing to do."""
 
 
 class Look:
@@ -113,22 +88,22 @@ def name_of(request: tuple[object, ...]) -> str:
 def request_of(values: dict[str, Any]) -> tuple[object, ...] | None:
     """The request in what the command line gave, None when it asks for more than a snapshot can answer."""
     for field in values:
-        if field not in REQUEST and field not in HARMLESS:
+        if field not in ARGUMENTS and OPTIONS[field].request not in (ANSWER, HARMLESS):
             return None
     there = values.get("host") or values.get("hosts")
-    if there and (values.get("backend", "ssh") != "ssh" or any(values.get(field) for field in ENGINE[1:])):
+    if there and (values.get("backend", "ssh") != "ssh" or any(values.get(field) for field in _CLUSTER[1:])):
         return None
-    if not there and any(values.get(field) for field in ENGINE) and not _good_engine(values):
+    if not there and any(values.get(field) for field in _CLUSTER) and not _good_engine(values):
         return None
     if values.get("jobs") == "0" and not there:
         return None
-    return tuple(_plain(values.get(field)) for field in REQUEST)
+    return tuple(_plain(values.get(field)) for field in (*ARGUMENTS, *ANSWERING))
 
 
 def _good_engine(values: dict[str, Any]) -> bool:
     from f0make.backend_address import parse
 
-    backend, *files = (values.get(field) for field in ENGINE)
+    backend, *files = (values.get(field) for field in _CLUSTER)
     try:
         parse(backend or "local", *files)
     except Exception:  # a UsageError, whose module is not imported for this; the full way says what is wrong
@@ -139,7 +114,9 @@ def _good_engine(values: dict[str, Any]) -> bool:
 def _plain(value: object) -> object:
     if not value:
         return None
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(value)
+    return value if isinstance(value, bool) else str(value)
 
 
 def look(request: tuple[object, ...], workspace: str = "") -> Look | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from f0make.command_table import BEFORE_VERB, OPTIONS, VERBS
 from f0make.recipe.keys import NEVER, STEP_KEYS
 from f0make.recipe.kinds import Kind, OneOf, Scalar
 from f0make.recipe.top_keys import RECIPE_KEYS
@@ -65,7 +66,33 @@ def recipe() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"recipe": recipe, "steps": steps}
+def options() -> str:
+    """The options of the command line."""
+    return table(
+        ("option", "default", "verbs", ""),
+        [
+            (
+                ", ".join(
+                    f"`{flag} {option.metavar}`" if option.metavar else f"`{flag}`" for flag in option.flags
+                ),
+                f"`{option.default}`" if isinstance(option.default, str) else "",
+                _verbs(option.field),
+                option.help.rstrip("."),
+            )
+            for option in OPTIONS.values()
+        ],
+    ).replace("DIR|URL", "DIR\\|URL")
+
+
+def _verbs(field: str) -> str:
+    if field in BEFORE_VERB:
+        return "all, and before the verb"
+    return ", ".join(
+        verb.name for verb in VERBS.values() if field in {option.field for option in verb.options}
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {"options": options, "recipe": recipe, "steps": steps}
 
 
 def with_tables(page: str) -> str:

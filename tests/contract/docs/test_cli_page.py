@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from f0make.cli.command_table import VERBS
+from f0make.command_table import VERBS
 from tests.support.f0 import F0, TIMEOUT, command
 from tests.support.paths import PROJECT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,9 +88,11 @@ def test_resources_in_it_stand_in_the_key_as_themselves(f0: F0, toy: Mapping[str
     assert f0.run(env=toy).summary["ran"] == 0
 
 
-def test_defaults_give_it_to_all_steps_and_list_shows_it(f0: F0, toy: Mapping[str, str]) -> None:
+def test_defaults_give_it_to_all_steps_and_list_and_schema_show_it(f0: F0, toy: Mapping[str, str]) -> None:
     f0.recipe("defaults:\n  toy: 5\n" + RECIPE.replace("    toy: {toy}\n", "").format())
     assert f0("list", "recipe.yaml", "--json", env=toy).events[0]["toy"] == 5
+    step = json.loads(f0("schema", env=toy).stdout)["$defs"]["step"]
+    assert step["properties"]["toy"]["description"] == "how many bricks"
     f0.run(env=toy)
     assert f0.read("built/2.txt") == "{'toy': 5}"
 

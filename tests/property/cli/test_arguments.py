@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from f0make.cli import typer_app
 from f0make.cli.arguments import finish, parse_fast, scan
-from f0make.cli.command_table import FLAG, VERBS
+from f0make.command_table import FLAG, VERBS
 from f0make.errors import UsageError
 from tests.support.examples import examples
 

@@ -237,7 +237,7 @@ def test_modules_of_the_workspace_come_first_but_do_not_break_the_worker(
         if sys.version_info < (3, 11):
             pytest.skip("PYTHONSAFEPATH came with Python 3.11")
         monkeypatch.setattr(
-            local_backend.host, "private_cwd", lambda: False
+            local_backend.system, "private_cwd", lambda: False
         )  # as in a container without unshare(2)
     for name in ("random", "queue", "signal", "psutil", "json"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemError('{name} of the workspace was imported')\n")

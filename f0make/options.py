@@ -34,7 +34,7 @@ class RunOptions:
     resource: dict[str, float | int] = field(default_factory=dict)
     """Limits by name (`--resource NAME=N`); mem and disk in bytes."""
     backend: str = "local"
-    """`local`, or a cluster as `engines.address` understands it (`dask`, `dask=tcp://HOST:PORT`, `ray`, …)."""
+    """`local`, or a cluster as `backend_address` understands it (`dask`, `dask=tcp://HOST:PORT`, `ray`, …)."""
     dask_ca: str | None = None
     """Files for `dask=tls://…`, relative to the workspace: the authority, f0make's certificate and its key."""
     dask_cert: str | None = None
@@ -54,7 +54,7 @@ class RunOptions:
     """Paths of `--hosts` files."""
     accept_new_host_keys: bool = False
     connect_timeout: str | None = None
-    """As given (`5s`); so are the next two. `remote.hosts.patience_of` reads them."""
+    """As given (`5s`); so are the next two. `backends.ssh.host.patience_of` reads them."""
     lease: str | None = None
     reconnect: str | None = None
     strict: bool = False
@@ -62,7 +62,7 @@ class RunOptions:
     audit: bool = False
     """Tell which files steps read and write that are not declared."""
     max_cpu: str | None = None
-    """Budgets as given (`80%`, `8GB`, `4`, `2h`, `0.2kWh`, `50g`, `FRA`); `governor.limits` reads them."""
+    """Budgets as given (`80%`, `8GB`, `4`, `2h`, `0.2kWh`, `50g`, `FRA`); `governor.budget` reads them."""
     max_mem: str | None = None
     max_load: str | None = None
     max_time: str | None = None

@@ -6,8 +6,8 @@ import os
 import stat
 from contextlib import suppress
 
+from f0make.files.beneath import LIST, Below
 from f0make.files.content_digest import FileError
-from f0make.files.workspace.beneath import LIST, Below
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 """A directory with one of these was made for a group."""

@@ -15,8 +15,8 @@ from f0make.cache.group_rights import Rights
 from f0make.cache.in_use import InUse
 from f0make.cache.shared_records import read_record
 from f0make.files import sealed_files
+from f0make.files.beneath import Below
 from f0make.files.content_digest import EMPTY_DIR, FileError, blob_of, file_digest
-from f0make.files.workspace.beneath import Below
 from f0make.store import log_lines
 
 TYPE_CHECKING = False

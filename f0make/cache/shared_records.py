@@ -12,7 +12,6 @@ from itertools import islice
 
 from f0make.cache.blobs import CacheUnusable
 from f0make.cache.group_rights import Rights
-from f0make.cache.variant import variant_of
 from f0make.errors import NO_ROOM
 from f0make.fast_dataclass import Protocol
 from f0make.files import sealed_files
@@ -20,6 +19,7 @@ from f0make.files.atomic_write import write_atomic
 from f0make.files.content_digest import FileError
 from f0make.store import log_lines
 from f0make.store.validate_record import own_trees, valid_record
+from f0make.store.variant import variant_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 Reading a module's source gives what is *written* (JSON-safe, so that it can be kept between runs): ``["ref", "t.Any", line]`` for a
 name, ``["sub", "list", [T, …], line]`` for one with arguments, ``["union", [T, …]]``, ``["literal", [value, …]]``, ``["none"]``,
-``["dots"]``, ``["unknown", text, line]``, and ``["any"]`` for no annotation. `code.resolve` follows names to what they
+``["dots"]``, ``["unknown", text, line]``, and ``["any"]`` for no annotation. `code.resolve_name` follows names to what they
 *mean*: ``["any"]``, ``["int"]``, ``["float"]``, ``["bool"]``, ``["str"]``, ``["path"]``, ``["none"]``, ``["decimal"]``, ``["date"]``, ``["datetime"]``,
 ``["time"]``, ``["timedelta"]``, ``["list", T]``, ``["set", T]``, ``["frozenset", T]``, ``["tuple", [T, …]]``, ``["tuple_of", T]``, ``["dict", K, V]``,
 ``["union", [T, …]]``, ``["literal", [value, …]]``, ``["enum", module, name, [[member, value], …]]``, and

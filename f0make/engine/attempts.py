@@ -340,7 +340,8 @@ class Attempts:
         shared = self._run.decider.shared
         if not record.get("modes") or shared is None or not shared.for_everybody:
             return True
-        from f0make.files.workspace import times_and_modes, umask
+        from f0make.files import times_and_modes
+        from f0make.workspace import umask
 
         return not times_and_modes.has_private(record, umask.current())
 

@@ -234,7 +234,8 @@ class Decider:
             record = holding(found)
             verdict.imported = record is not None
             if record is not None and record.get("modes"):
-                from f0make.files.workspace import times_and_modes, umask
+                from f0make.files import times_and_modes
+                from f0make.workspace import umask
 
                 record = times_and_modes.tamed(record, umask.current())
         if record is None:

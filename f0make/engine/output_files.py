@@ -10,9 +10,9 @@ from f0make.cache.blobs import BlobCorrupt
 from f0make.engine.path_handover import Handover
 from f0make.engine.promised_tokens import Tokens
 from f0make.files.signature import FOREVER, clock_ns
-from f0make.files.workspace.workspace_files import InTheWay, Workspace
 from f0make.model import Instance, Output
 from f0make.session import Session
+from f0make.workspace.workspace_files import InTheWay, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Outputs:
 
         Raises BlobMissing or BlobCorrupt; what was not restored by then is simply missing.
         """
-        from f0make.files.workspace import tree_names
+        from f0make.workspace import tree_names
 
         recorded = record.get("trees", {})
         try:
@@ -197,7 +197,7 @@ class Outputs:
         self, path: str, token: str, tree: Mapping[str, str] | None, blobs: Blobs, record: Mapping[str, Any]
     ) -> Iterable[str]:
         """Bring one output back; the files that were written."""
-        from f0make.files.workspace.times_and_modes import Marks
+        from f0make.files.times_and_modes import Marks
 
         contents, have = self.tokens.contents, None
         kind = self.place.kind(path)
@@ -223,7 +223,7 @@ class Outputs:
         """Give the files of ``record`` that were there already its times, too: those of one step keep their order."""
         if not record.get("times"):
             return
-        from f0make.files.workspace.first_times import recorded
+        from f0make.engine.first_times import recorded
 
         contents = self.tokens.contents
         for path, token, time in recorded(record):
@@ -256,7 +256,7 @@ class Outputs:
         before = self.store.latest(instance.name)
         if before is None or not before.get("times"):
             return
-        from f0make.files.workspace.first_times import dated
+        from f0make.engine.first_times import dated
 
         for path, time in dated(before, outcome).items():
             known = outcome.signatures.get(path)

@@ -84,8 +84,8 @@ def _stem(name: str) -> str:
 
 
 def _prune_failed(directory: str) -> None:
-    from f0make.files.workspace.beneath import LIST
-    from f0make.files.workspace.remove import remove_entry
+    from f0make.files.beneath import LIST
+    from f0make.workspace.remove import remove_entry
 
     try:
         fd = os.open(directory, LIST)

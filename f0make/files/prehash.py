@@ -15,7 +15,7 @@ from threading import Thread
 from f0make.files import content_digest
 from f0make.files.content_digest import LARGE
 from f0make.files.signature import Signature
-from f0make.recipe.scalars import size_text
+from f0make.size_text import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -49,7 +49,8 @@ class Account:
     def open(self) -> None:
         """Something really runs: begin to measure."""
         if self._meter is None:
-            from f0make.governor.energy_meter import LASTS, choose
+            from f0make.governor.choose_meter import choose
+            from f0make.governor.energy_meter import LASTS
 
             delay = LASTS if self._patient else 0.0
             self._meter = choose(self.model, self._busy, self.intensity, self._country, delay)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from f0make.errors import Problem, UsageError
 from f0make.fast_dataclass import dataclass
 from f0make.recipe import scalars
+from f0make.size_text import size_text
 
 if TYPE_CHECKING:
     from f0make.model import Instance, Recipe
@@ -118,7 +119,7 @@ def beyond(budget: Budget, instances: Iterable[Instance], cores: int) -> list[Pr
 
 
 def _amount(name: str, value: float) -> str:
-    return scalars.size_text(value) if name == "mem" else f"{value:g}"
+    return size_text(value) if name == "mem" else f"{value:g}"
 
 
 def hopeless(budget: Budget, instance: str, name: str, taken: float) -> str:

@@ -18,7 +18,7 @@ from f0make.governor.energy_model import JOULES_PER_KWH, PowerModel
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
 from f0make.governor.running_attempt import Running
-from f0make.recipe.scalars import size_text
+from f0make.size_text import size_text
 
 if TYPE_CHECKING:
     from f0make.model import Instance

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from f0make.files.refill_many import Done, refill
 from f0make.files.signature import FOREVER
 from f0make.incremental.missing_outputs import LostFile
+from f0make.workspace.refill_many import Done, refill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from f0make.engine.node_state import State
 from f0make.fast_dataclass import dataclass, field
 from f0make.files import sealed_files
 from f0make.files.atomic_write import write_atomic
-from f0make.files.workspace.times_and_modes import RIGHTS, Marks
+from f0make.files.times_and_modes import RIGHTS, Marks
 from f0make.incremental import packed_lists, string_table
 from f0make.incremental.affected import listing
 from f0make.incremental.missing_outputs import may_come_back

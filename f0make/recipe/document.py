@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from f0make.fast_dataclass import dataclass, field
+from f0make.recipe.finding import Finding
 from f0make.recipe.split_steps import Chunk, Split, split
 from f0make.recipe.step_cache import Digest, StepCache, digest
 from f0make.recipe.step_data import Packed
 from f0make.recipe.yaml_node import Entries, Items, Node, Text
-from f0make.recipe.yaml_reader import Finding, needs_slow_parser, read
+from f0make.recipe.yaml_reader import needs_slow_parser, read
 
 
 @dataclass(slots=True)

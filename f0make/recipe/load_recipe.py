@@ -13,6 +13,7 @@ from f0make.model import Mark, Recipe
 from f0make.recipe.build_steps import FilePart, understand
 from f0make.recipe.check_recipe import Placed, check_together
 from f0make.recipe.document import Document, read_document
+from f0make.recipe.finding import Finding
 from f0make.recipe.from_python import from_plain
 from f0make.recipe.merge_config import merged, read_config, set_values
 from f0make.recipe.read_source import UnreadableError, as_problem, read_text
@@ -21,7 +22,7 @@ from f0make.recipe.secret_names import secrets_of, undeclared
 from f0make.recipe.step_cache import StepCache
 from f0make.recipe.step_data import as_list
 from f0make.recipe.strictyaml_check import Opinions
-from f0make.recipe.yaml_reader import MAX_DEPTH, Finding
+from f0make.recipe.yaml_reader import MAX_DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -57,11 +57,12 @@ def _set(config: dict[str, Any], text: str) -> dict[str, Any]:
 
 def read_config(path: str, shown: str, problems: list[Problem]) -> dict[str, Any]:
     """The map in a `--config` file; what is wrong with it goes to ``problems``."""
+    from f0make.recipe.finding import Finding
     from f0make.recipe.kinds import Mapped, Tree
     from f0make.recipe.read_source import UnreadableError, as_problem, read_text
     from f0make.recipe.strictyaml_schema import refusal
     from f0make.recipe.yaml_node import Entries, plain
-    from f0make.recipe.yaml_reader import Finding, read
+    from f0make.recipe.yaml_reader import read
 
     try:
         text = read_text(path, shown)

@@ -6,7 +6,8 @@ import os
 
 from f0make.allowance import scaled
 from f0make.errors import Problem, Where
-from f0make.recipe.yaml_reader import Finding, forbidden, normalised
+from f0make.recipe.finding import Finding
+from f0make.recipe.yaml_reader import forbidden, normalised
 from f0make.regular_file import RECIPE, read_regular
 
 

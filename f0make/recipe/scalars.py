@@ -147,15 +147,6 @@ def to_size(text: str) -> int:
     return round(value)
 
 
-def size_text(size: float) -> str:
-    """``size`` bytes to four digits, as `to_size` reads it: `8B`, `8GB`, `1.074GB`."""
-    units = ("B", "kB", "MB", "GB", "TB", "PB")
-    power = 0
-    while size >= 999.95 and power + 1 < len(units):
-        size, power = size / 1000, power + 1
-    return f"{size:.4g}{units[power]}"
-
-
 def to_percent(text: str) -> float:
     """The number before the `%` sign, above 0 and at most 100.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 
 from f0make.model import TEMPLATE_OPEN
+from f0make.recipe.finding import Finding
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.quick_strictyaml import import_strictyaml
-from f0make.recipe.yaml_reader import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

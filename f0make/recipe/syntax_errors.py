@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 
 from f0make.lazy_re import later
+from f0make.recipe.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.recipe.yaml_reader import Finding
-
 
 def syntax_finding(error: Any, text: str, offset: int) -> Finding:
     """What PyYAML's ``error`` about ``text`` means to the author of a recipe."""
-    from f0make.recipe.yaml_reader import Finding
-
     problem = str(getattr(error, "problem", "") or error)
     context = str(getattr(error, "context", "") or "")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)

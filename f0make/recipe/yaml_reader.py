@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from f0make.fast_dataclass import dataclass
 from f0make.lazy_re import later
+from f0make.recipe.finding import Finding
 from f0make.recipe.quick_yaml import import_yaml
 from f0make.recipe.syntax_errors import syntax_finding
 from f0make.recipe.yaml_node import Broken, Entries, Items, Node, Text
@@ -30,18 +30,6 @@ _LONE_BANG = later(r"(?:^|[ :?-])!(?:[ \n]|\Z)", re.M)
 """Where a tag of nothing but ``!`` may stand; libyaml's events do not show it before plain text."""
 
 STYLE = {"[": "a list in brackets", "{": "a map in braces"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong in a text: its place (from 1), what, and what to do."""
-
-    line: int
-    column: int
-    message: str
-    hint: str = ""
-    syntax: bool = False
-    """True when nothing after this could be read."""
 
 
 def normalised(text: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from f0make.cache.variant import variant_of
 from f0make.fast_dataclass import dataclass
 from f0make.store.instance_identity import UNKNOWN, join
 from f0make.store.piece_table import Place, Source, Table
+from f0make.store.variant import variant_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Everything that comes from elsewhere passes here before it is used: lines of the logs in `.f0make` (a clone, a tarball or a
 shared disk may have brought them), records of shared caches, what hosts and workers of clusters answer, and what a python
 step says of itself. What does not fit counts as if it were not there. Forms stand here and nowhere else, so that whatever is
-taken from a host can be read back from the log; what an answer may say about *its* step is seen to by `remote.answers`.
+taken from a host can be read back from the log; what an answer may say about *its* step is seen to by `backends.ssh.check_answers`.
 `compact.loads` has seen to the JSON itself: its depth, its numbers, text that cannot be encoded. Part of what is sent to hosts.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from f0make import STATE
 from f0make.files.content_digest import EMPTY_DIR, tree_token
-from f0make.files.workspace.times_and_modes import sound
+from f0make.files.times_and_modes import sound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -149,7 +149,7 @@ class Template:
         """The text for one instance.
 
         Raises TemplateError, Broken for what has been reported before, and whatever the objects of the
-        scope raise to ask for something (see `expand.needs`).
+        scope raise to ask for something (see `expand.missing_need`).
         """
         around = self._around
         if around is not None:

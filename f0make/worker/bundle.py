@@ -74,12 +74,12 @@ class Bundle:
     stays: str = ""
     """Only for another place: why what it needs may not travel there; empty when it may."""
     lent: list[str] = field(default_factory=list)
-    """Only at another place: digests of inputs for which the store's own file may stand (see `remote.loans`)."""
+    """Only at another place: digests of inputs for which the store's own file may stand (see `worker.agent.hardlinks`)."""
     cpus: float = 1
     """The cores that it was granted; steps find the number in F0MAKE_CPUS."""
 
     guard: str = ""
-    """``strict`` or ``audit``: watch which files the step touches (`execution.guard`)."""
+    """``strict`` or ``audit``: watch which files the step touches (`worker.guard`)."""
     allow: dict[str, list[str]] = field(default_factory=dict)
     """Only for a watched step: ``read``, ``write`` -> further paths that it may touch, as the recipe has them."""
     code: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Outcome:
     times: dict[str, int | dict[str, int]] = field(default_factory=dict)
     """Output -> mtime in ns; of a directory: relative path of each file in it -> mtime."""
     modes: dict[str, int | dict[str, int]] = field(default_factory=dict)
-    """The same for permission bits, where they are not what the umask gives (see `files.workspace.marks`)."""
+    """The same for permission bits, where they are not what the umask gives (see `files.times_and_modes`)."""
     discovered: list[str] = field(default_factory=list)
     """Prerequisites that the depfile names, and code that a python step used, normalised like inputs."""
     absent: list[str] = field(default_factory=list)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.errors import NO_ROOM, F0makeError
 from f0make.files import content_digest
-from f0make.files.workspace import umask
-from f0make.files.workspace.times_and_modes import noted
+from f0make.files.times_and_modes import noted
 from f0make.regular_file import DEPFILE, read_regular
 from f0make.worker.bundle import Bundle, Outcome
+from f0make.workspace import umask
 
 Kept = dict[str, tuple[str, "bytes | None", int]]
 """Path of a file to be stored -> its token, its bytes where they are at hand (small single files), and its mode."""

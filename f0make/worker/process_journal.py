@@ -22,7 +22,7 @@ VARIABLE = "F0MAKE_WORKSPACE"
 """Environment variable of every process of a step; holds the ids of the workspaces it works for, ``:`` between."""
 
 _UNFINISHED = ("restore-", ".f0make-")
-"""How the names begin of what was being restored when its run was killed (`files.workspace.restoring`)."""
+"""How the names begin of what was being restored when its run was killed (`workspace.restore`)."""
 _FORMAT = "f0make-run-1"
 _NEW = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _STEP = 48
@@ -119,7 +119,7 @@ def kill_leftovers(workspace: str) -> int:
         return 0
     for name in names:
         if name == TRANSIT or name.startswith(_UNFINISHED):
-            from f0make.files.workspace.remove import remove_path
+            from f0make.workspace.remove import remove_path
 
             remove_path(os.path.join(directory, name))
     files = [os.path.join(directory, n) for n in names if n.startswith(("run-", "worker-"))]

@@ -42,7 +42,7 @@ class Report:
 
 
 class Listener:
-    """Takes the lines of the pipe (see `runtime.channel`)."""
+    """Takes the lines of the pipe (see `worker.runtime.channel`)."""
 
     def __init__(self) -> None:
         self.returned = False

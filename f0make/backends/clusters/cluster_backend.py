@@ -25,7 +25,7 @@ from f0make.files.content_digest import FileError
 from f0make.worker import frames, process_journal
 from f0make.worker.agent.wire_format import Garbled
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.cluster import step_process
+from f0make.worker.cluster import child_stores, step_process
 
 AHEAD = 64
 """Short steps that may wait in front of busy slots: so many hide the way to the cluster and back."""
@@ -98,7 +98,7 @@ class EngineBackend:
         """Has whoever takes outcomes look at `notes`, `slots` and `failure`."""
         self._exchange.open()
         own = process_journal.marker(self._workspace, os.environ.get(process_journal.VARIABLE, ""))
-        self._setup = step_process.Setup(
+        self._setup = child_stores.Setup(
             {process_journal.VARIABLE: own},
             self._exchange.cache,
             self._exchange.directory,
@@ -268,7 +268,7 @@ class EngineBackend:
             self._there[bundle.token] = bundle
             setup = frames.frame(
                 step_process.SETUP,
-                tuple(getattr(self._setup, name) for name in step_process.Setup.__annotations__),
+                tuple(getattr(self._setup, name) for name in child_stores.Setup.__annotations__),
             )
             task = (self._run, bundle.token, setup, frames.frame(frames.BUNDLE, bundle))
             jobs.append(Job(bundle.token, pickle.dumps(task, 4), bundle.resources))

@@ -1,7 +1,7 @@
 """What a host says, checked before anything acts on it: the one place where its messages become values. Pure.
 
 A host may falsify the results of its own steps and may refuse. It may not name what it was not given, send what no record
-could hold (`state.validate_record`), or make f0make keep more than it has announced. Everything else here raises `wire.Garbled`.
+could hold (`store.validate_record`), or make f0make keep more than it has announced. Everything else here raises `wire.Garbled`.
 """
 
 from __future__ import annotations

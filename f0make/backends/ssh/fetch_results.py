@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from f0make.cache.blobs import BlobError
 from f0make.errors import F0makeError
+from f0make.files import times_and_modes
 from f0make.files.signature import FOREVER, clock_ns
-from f0make.files.workspace import times_and_modes
-from f0make.files.workspace.tree_names import WrongTree
-from f0make.files.workspace.workspace_files import FileError, Workspace
 from f0make.worker.bundle import Bundle, Outcome
+from f0make.workspace.tree_names import WrongTree
+from f0make.workspace.workspace_files import FileError, Workspace
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs

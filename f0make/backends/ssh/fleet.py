@@ -29,11 +29,11 @@ from f0make.backends.ssh.host_link import Broken, Link
 from f0make.backends.ssh.staging_store import Transit
 from f0make.cache.blobs import BlobError, CacheUnusable
 from f0make.files.content_digest import FileError
-from f0make.files.workspace.remove import remove_path
 from f0make.worker import process_journal, system
 from f0make.worker.agent import wire_format
 from f0make.worker.agent.manifest import InputGone
 from f0make.worker.bundle import Bundle, Outcome
+from f0make.workspace.remove import remove_path
 
 TRANSIT = os.path.join(process_journal.RUN, process_journal.TRANSIT)
 _STOP = 2.0

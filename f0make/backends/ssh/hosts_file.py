@@ -11,12 +11,13 @@ from f0make.backends.ssh.host import WORKDIR, Host
 from f0make.backends.ssh.ssh_config import split_address
 from f0make.errors import Problem, RecipeError, UsageError, Where
 from f0make.recipe import scalars
+from f0make.recipe.finding import Finding
 from f0make.recipe.kinds import Fields, Many, Mapped, Scalar, one_or_many
 from f0make.recipe.read_source import UnreadableError, as_problem, read_text
 from f0make.recipe.strictyaml_schema import refusal
 from f0make.recipe.validate import Checker
 from f0make.recipe.yaml_node import Entries
-from f0make.recipe.yaml_reader import Finding, read
+from f0make.recipe.yaml_reader import read
 
 
 def _name(text: str) -> str:

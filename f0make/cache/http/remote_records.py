@@ -18,9 +18,9 @@ from f0make.cache.http.action_result import RECORDS, OutputFile
 from f0make.cache.http.remote_store import MOST_BYTES, Server
 from f0make.cache.http.request_threads import Pool, together
 from f0make.cache.shared_records import MOST_VARIANTS, foreign_record
-from f0make.cache.variant import variant_of
 from f0make.files.content_digest import blobs_of
 from f0make.store import log_lines
+from f0make.store.variant import variant_of
 
 ASKING, SENDING = 16, 6
 """Connections for either direction."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from f0make import STATE
 from f0make.cli.streams import say, shown
 from f0make.errors import Exit, F0makeError
-from f0make.files.workspace.times_and_modes import Marks
+from f0make.files.times_and_modes import Marks
 from f0make.options import RunOptions
 from f0make.store.instance_identity import UNKNOWN
 

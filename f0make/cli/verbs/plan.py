@@ -36,7 +36,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
 
 
 def _predicted(session: Session, planned: Sequence[Planned], options: RunOptions) -> dict[str, Any]:
-    from f0make.governor.forecast import forecast
+    from f0make.engine.forecast import forecast
 
     return forecast(session, planned, options)
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from f0make.cache.blobs import Blobs, CacheUnusable
 from f0make.errors import NO_ROOM
-from f0make.files.workspace.remove import remove_path
 from f0make.worker import system
 from f0make.worker.agent import agent_gc, host_info, manifest, reap, send, wire_format
 from f0make.worker.agent.agent_workers import MISSING, Worker
@@ -28,6 +27,7 @@ from f0make.worker.agent.receive import Intake
 from f0make.worker.bundle import Bundle, Outcome
 from f0make.worker.cores import usable_cores
 from f0make.worker.process_journal import VARIABLE
+from f0make.workspace.remove import remove_path
 
 _READ = 256 << 10
 _REPEATS = 2

@@ -9,10 +9,10 @@ import socket
 import sys
 from typing import Any
 
-from f0make.files.workspace.remove import remove_path
 from f0make.worker import system, terminate
 from f0make.worker.cores import usable_cores
 from f0make.worker.process_journal import VARIABLE
+from f0make.workspace.remove import remove_path
 
 
 def mark_of(pid: int) -> str:

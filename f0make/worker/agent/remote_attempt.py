@@ -17,9 +17,9 @@ from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
 from f0make.cache.machine import machine
 from f0make.errors import NO_ROOM
 from f0make.fast_dataclass import replace
+from f0make.files.beneath import Below
 from f0make.files.content_digest import EMPTY_DIR, blob_of
 from f0make.files.store_outputs import keep
-from f0make.files.workspace.beneath import Below
 from f0make.worker import inherited_environ
 from f0make.worker.agent.sandbox import Workplace
 from f0make.worker.bundle import Bundle, Outcome

@@ -11,8 +11,8 @@ import itertools
 import os
 import stat
 
-from f0make.files.workspace.remove import remove_path
 from f0make.worker.bundle import Bundle
+from f0make.workspace.remove import remove_path
 
 _count = itertools.count(1)
 _MODE = 0o700

@@ -7,13 +7,29 @@ by Python 3.9.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from f0make.cache.blobs import BlobMissing, Blobs
+from f0make.fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from f0make.worker.bundle import Outcome
-    from f0make.worker.cluster.step_process import Setup
+
+
+@dataclass
+class Setup:
+    """What a child must know once; sent as a tuple of its fields."""
+
+    variables: dict[str, str]
+    """F0MAKE_… variables for every step."""
+    store: Optional[str]  # noqa: UP045 - Python 3.9
+    """Directory of the cache, None: there is none for the whole run."""
+    exchange: str
+    """Directory of the store of what is needed in this run only."""
+    probe: tuple[str, str]
+    """A file and its text: seen here, the stores are the same as f0make's."""
+    server: str = ""
+    """Address of the cache through which contents travel when directories are not shared."""
 
 
 class Unseen(Exception):

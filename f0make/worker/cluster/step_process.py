@@ -19,17 +19,16 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from f0make.cache.blobs import BlobError
-from f0make.fast_dataclass import dataclass
 from f0make.worker import frames, system, terminate
 from f0make.worker.agent.remote_attempt import run_attempt
 from f0make.worker.agent.sandbox import Workplace
 from f0make.worker.bundle import Bundle
-from f0make.worker.cluster.child_stores import TwoStores, Unseen
+from f0make.worker.cluster.child_stores import Setup, TwoStores, Unseen
 from f0make.worker.process import default_signals
 from f0make.worker.runner import Runner
 
 SETUP, BLIND, MISSING, UNFIT, ENDED, DIED, BYE = b"S", b"U", b"M", b"N", b"X", b"D", b"Q"
-"""Kinds of messages beside those of `execution.frames`: how to work (comes first); the stores are not seen here,
+"""Kinds of messages beside those of `worker.frames`: how to work (comes first); the stores are not seen here,
 and why; a digest that they do not have. `glue` makes the rest: no such process can be started there, and why; nobody
 waits for the step any more; this process ended under it, and how; the worker needs this process no more."""
 
@@ -42,22 +41,6 @@ GRACE = 2.0
 
 INHERITED = (b"PATH", b"HOME", b"USER")
 """What steps inherit of a worker's environment."""
-
-
-@dataclass
-class Setup:
-    """What a child must know once; sent as a tuple of its fields."""
-
-    variables: dict[str, str]
-    """F0MAKE_… variables for every step."""
-    store: Optional[str]  # noqa: UP045 - Python 3.9
-    """Directory of the cache, None: there is none for the whole run."""
-    exchange: str
-    """Directory of the store of what is needed in this run only."""
-    probe: tuple[str, str]
-    """A file and its text: seen here, the stores are the same as f0make's."""
-    server: str = ""
-    """Address of the cache through which contents travel when directories are not shared."""
 
 
 class Child:

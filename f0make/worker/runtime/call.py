@@ -24,7 +24,7 @@ class StepError(Exception):
 
 
 def run(request: dict[str, Any]) -> None:
-    """Run the step that ``request`` describes (see `execution.pystep`). Raises nothing, whatever the step does."""
+    """Run the step that ``request`` describes (see `worker.python_step`). Raises nothing, whatever the step does."""
     _set_environ(request["environ"])
     imports.enter(request["workspace"])
     from f0make.context import Context, Paths, StepView

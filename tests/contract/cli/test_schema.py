@@ -14,9 +14,10 @@ from jsonschema import Draft202012Validator
 
 from f0make.cli.app import main
 from f0make.errors import Problem
+from f0make.recipe.finding import Finding
 from f0make.recipe.schema import RECIPE
 from f0make.recipe.validate import Checker
-from f0make.recipe.yaml_reader import Finding, read
+from f0make.recipe.yaml_reader import read
 from tests.support.docs_examples import sections
 from tests.support.f0 import F0
 from tests.support.paths import CORPUS, PROJECT

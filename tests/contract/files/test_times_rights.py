@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.cache.blobs import Blobs
+from f0make.engine.first_times import first_times
 from f0make.files import signature
-from f0make.files.workspace.first_times import first_times
-from f0make.files.workspace.times_and_modes import noted, private, private_blobs, sound, tamed
-from f0make.files.workspace.workspace_files import Workspace
+from f0make.files.times_and_modes import noted, private, private_blobs, sound, tamed
+from f0make.workspace.workspace_files import Workspace
 from tests.support.contract_tools import TRACE, Traced
 from tests.support.examples import examples
 from tests.support.f0 import F0

@@ -13,9 +13,9 @@ import pytest
 
 from f0make.cache.blobs import BlobCorrupt, Blobs
 from f0make.files.content_digest import tree_token
-from f0make.files.workspace.tree_names import WrongTree, check
-from f0make.files.workspace.workspace_files import FileError, InTheWay, Workspace
 from f0make.store import log_lines
+from f0make.workspace.tree_names import WrongTree, check
+from f0make.workspace.workspace_files import FileError, InTheWay, Workspace
 from tests.support.contract_tools import TRACE, Traced
 from tests.support.f0 import F0
 

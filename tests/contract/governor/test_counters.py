@@ -150,7 +150,7 @@ def test_a_counter_that_goes_back_is_no_energy(f0: F0) -> None:
 
 THREADS = """
 import threading, time
-from f0make.governor.energy_meter import choose
+from f0make.governor.choose_meter import choose
 from f0make.governor.energy_model import here
 import os
 meter = choose(here(), lambda: sum(os.times()[:2]), 56.0, "FRA")

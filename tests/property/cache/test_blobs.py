@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs, CacheUnusable, ContentChanged
 from f0make.cache.shared_records import ActionCache
-from f0make.cache.variant import variant_of
+from f0make.store.variant import variant_of
 from tests.support.examples import examples
 
 

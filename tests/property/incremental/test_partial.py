@@ -394,7 +394,7 @@ def test_a_later_attempt_is_rendered_from_the_recipe(tmp_path: Path) -> None:
 def test_lost_files_are_put_back_by_several(
     flat: Path, only_part: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from f0make.files import refill_many
+    from f0make.workspace import refill_many
 
     only_part()
     monkeypatch.setattr(refill_many, "WORTH_A_PROCESS", 2)

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from f0make.recipe.document import _in_parts, read_document
+from f0make.recipe.finding import Finding
 from f0make.recipe.split_steps import split
 from f0make.recipe.yaml_node import Entries, Items, Node, Text, pack, plain, unpack
-from f0make.recipe.yaml_reader import MAX_DEPTH, Finding, forbidden, normalised, read
+from f0make.recipe.yaml_reader import MAX_DEPTH, forbidden, normalised, read
 from tests.support.examples import examples
 
 BASES = [

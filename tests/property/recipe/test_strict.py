@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from f0make.errors import Problem
 from f0make.recipe import load_recipe, strictyaml_schema
+from f0make.recipe.finding import Finding
 from f0make.recipe.kinds import Fields, Kind, Many, Mapped, OneOf, Scalar
 from f0make.recipe.load_recipe import load_with_problems
 from f0make.recipe.schema import RECIPE, STEP
 from f0make.recipe.strictyaml_check import MOST_STEPS
 from f0make.recipe.strictyaml_schema import refusal, strict_schema
 from f0make.recipe.validate import Checker
-from f0make.recipe.yaml_reader import Finding, read
+from f0make.recipe.yaml_reader import read
 from tests.support.examples import examples
 from tests.support.paths import CORPUS
 

@@ -14,7 +14,7 @@ from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
 from f0make.files import store_outputs
 from f0make.files.content_cache import Contents
 from f0make.files.content_digest import FileError
-from f0make.files.workspace.workspace_files import Workspace
+from f0make.workspace.workspace_files import Workspace
 
 
 def write(path: Path, data: bytes = b"x", mode: int = 0o644) -> Path:
@@ -92,7 +92,7 @@ def test_read_only_trees_of_an_ordinary_user(tmp_path: Path) -> None:
     os.chown(home, 65534, 65534)
     code = """
 import os, sys
-from f0make.files.workspace.workspace_files import Workspace
+from f0make.workspace.workspace_files import Workspace
 os.setgid(65534)
 os.setuid(65534)
 root = sys.argv[1]

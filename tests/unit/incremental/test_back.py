@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from f0make.cache.blobs import Blobs
-from f0make.files import refill_many
 from f0make.files.content_cache import Contents
-from f0make.files.workspace.restore import Restorer
-from f0make.files.workspace.workspace_files import Workspace
 from f0make.noop import look
 from f0make.options import Event, Silent
 from f0make.session import Session
+from f0make.workspace import refill_many
+from f0make.workspace.restore import Restorer
+from f0make.workspace.workspace_files import Workspace
 from tests.support.inline import InlineExecutor
 
 CHAIN = (

@@ -15,9 +15,9 @@ import pytest
 from f0make.cache.blobs import Blobs
 from f0make.cache.shared_records import ActionCache
 from f0make.errors import StateError
-from f0make.files.workspace.workspace_files import Workspace
 from f0make.store.record_store import Store
 from f0make.store.run_history import append_run, read_runs
+from f0make.workspace.workspace_files import Workspace
 
 
 @pytest.fixture

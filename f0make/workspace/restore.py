@@ -11,12 +11,12 @@ from contextlib import suppress
 
 from f0make.cache.blobs import Blobs
 from f0make.files import signature
+from f0make.files.beneath import LIST, Below, change_mode, open_listing
 from f0make.files.content_digest import EMPTY_DIR, FileError, blob_of
 from f0make.files.signature import Signature
-from f0make.files.workspace.beneath import LIST, Below, change_mode, open_listing
-from f0make.files.workspace.remove import remove_entry
-from f0make.files.workspace.times_and_modes import Marks
-from f0make.files.workspace.tree_names import check
+from f0make.files.times_and_modes import Marks
+from f0make.workspace.remove import remove_entry
+from f0make.workspace.tree_names import check
 
 SCRATCH = "run"
 """Directory of the state in which unfinished files and directories lie."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from f0make.files.workspace.times_and_modes import flat
+from f0make.files.times_and_modes import flat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,18 +11,10 @@ import os
 import stat
 from contextlib import suppress
 
+from f0make.files.beneath import LIST, Below, InTheWay, change_mode, components, open_entry, open_listing
 from f0make.files.content_digest import FileError
 from f0make.files.sha import sha256
-from f0make.files.workspace.beneath import (
-    LIST,
-    Below,
-    InTheWay,
-    change_mode,
-    components,
-    open_entry,
-    open_listing,
-)
-from f0make.files.workspace.remove import remove_entry
+from f0make.workspace.remove import remove_entry
 
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)

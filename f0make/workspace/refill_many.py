@@ -17,10 +17,10 @@ from f0make.cache.reflink import write_all
 from f0make.files import signature
 from f0make.files.atomic_write import MARSHAL_VERSION
 from f0make.files.signature import Signature
-from f0make.files.workspace.restore import Restorer
-from f0make.files.workspace.times_and_modes import RIGHTS
-from f0make.files.workspace.workspace_files import Workspace
+from f0make.files.times_and_modes import RIGHTS
 from f0make.forked_task import safe
+from f0make.workspace.restore import Restorer
+from f0make.workspace.workspace_files import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

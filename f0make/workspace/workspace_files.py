@@ -13,16 +13,16 @@ from contextlib import suppress
 
 from f0make import STATE
 from f0make.files import signature
+from f0make.files.beneath import Below, InTheWay, open_listing
 from f0make.files.content_digest import FileError
 from f0make.files.signature import Signature
-from f0make.files.workspace.beneath import Below, InTheWay, open_listing
-from f0make.files.workspace.remove import prune, remove_entry, take_write_permission
+from f0make.workspace.remove import prune, remove_entry, take_write_permission
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
-    from f0make.files.workspace.restore import Restorer, Written
-    from f0make.files.workspace.times_and_modes import Marks
+    from f0make.files.times_and_modes import Marks
+    from f0make.workspace.restore import Restorer, Written
 
 __all__ = ["FileError", "InTheWay", "Workspace"]
 
@@ -168,8 +168,8 @@ class Workspace:
         marks: Marks | None = None,
     ) -> Written:
         """Bring the output ``path`` back, with its times and rights; see `Restorer.output`."""
-        from f0make.files.workspace.restore import Restorer
-        from f0make.files.workspace.times_and_modes import NO_MARKS
+        from f0make.files.times_and_modes import NO_MARKS
+        from f0make.workspace.restore import Restorer
 
         if self._restorer is None or self._restorer.blobs is not blobs:
             if self._restorer is not None:
@@ -178,7 +178,7 @@ class Workspace:
         return self._restorer.output(path, token, tree, marks or NO_MARKS, have)
 
     def _aside(self, path: str, base: str) -> str:
-        from f0make.files.workspace.displace import move_aside
+        from f0make.workspace.displace import move_aside
 
         self.state.exist()
         moved = move_aside(self.below, path, self.state, base)

@@ -10,7 +10,7 @@ import itertools
 import os
 import stat
 
-from f0make.files.workspace.beneath import change_mode, open_entry, open_listing
+from f0make.files.beneath import change_mode, open_entry, open_listing
 
 _DEEP = 60
 """Levels, each with a descriptor; a directory below them is moved up to the top of the tree first."""

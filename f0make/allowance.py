@@ -73,10 +73,10 @@ place = Place()
 class Allowance:
     """What one expansion may still hold. Whoever makes many of something calls `charge`."""
 
-    __slots__ = ("_account", "_before", "_left", "_most", "_taken", "_wheres")
+    __slots__ = ("_account", "_before", "_left", "_most", "_settled", "_taken", "_wheres")
 
     def __init__(self) -> None:
-        self._most = self._left = scaled(MOST_HELD)
+        self._most = self._left = self._settled = scaled(MOST_HELD)
         self._account = ("", "")
         self._taken: dict[tuple[str, str], int] = {}
         """By step and stage."""
@@ -88,30 +88,42 @@ class Allowance:
         """What is made from now on is made for ``stage`` of ``step``, and replaces what that has made before."""
         self.goes_to(step, stage, where)
         self._before = self._taken.pop(self._account, 0)
-        self._left += self._before
+        self._free(self._before)
 
     def goes_to(self, step: str, stage: str, where: Where) -> None:
         """What is made from now on is made for ``stage`` of ``step``, beside what that has made before."""
+        self._settle()
         self._account = step, stage
         self._wheres[step] = where
         place.at(where, step)
 
     def as_before(self) -> None:
         """The stage keeps what it made the last time."""
-        self._left += self._taken.pop(self._account, 0)
+        self._settle()
+        self._free(self._taken.pop(self._account, 0))
         self.charge(self._before)
 
     def release(self, stage: str) -> None:
         """Everything of ``stage`` is made anew, of all steps."""
+        self._settle()
         for account in [account for account in self._taken if account[1] == stage]:
-            self._left += self._taken.pop(account)
+            self._free(self._taken.pop(account))
 
     def charge(self, amount: int) -> None:
         """Take ``amount`` bytes. Raises RecipeError at the step that has taken the most."""
         self._left -= amount
-        self._taken[self._account] = self._taken.get(self._account, 0) + amount
         if self._left < 0:
+            self._settle()
             raise RecipeError([self._problem()])
+
+    def _settle(self) -> None:
+        """Put what was charged into the account at hand: once for each, not for every instance."""
+        self._taken[self._account] = self._taken.get(self._account, 0) + self._settled - self._left
+        self._settled = self._left
+
+    def _free(self, amount: int) -> None:
+        self._left += amount
+        self._settled += amount
 
     def _problem(self) -> Problem:
         by_step: dict[str, int] = {}

@@ -13,16 +13,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support import zygote
 from tests.support.paths import PROJECT
 
 TIMEOUT = 60.0
 """Seconds after which a run that hangs has failed its test."""
 
 
+STARTED = bool(os.environ.get("F0MAKE_TESTS_START"))
+"""Whether every command is a process that is started: `make test STARTED=1`."""
+
+
 def command() -> list[str]:
     """How f0make is started: the installed script where there is one, else the module."""
     script = Path(sys.executable).parent / "f0make"
     return [str(script)] if script.exists() else [sys.executable, "-m", "f0make"]
+
+
+def _about_the_start(environment: Mapping[str, str]) -> bool:
+    """Whether an environment differs from this process's in what an interpreter reads only when it starts."""
+    return any(
+        environment.get(name) != os.environ.get(name)
+        for name in {*environment, *os.environ}
+        if name.startswith(("PYTHON", "LC_", "LD_", "MALLOC_")) or name in ("LANG", "LANGUAGE", "TZ")
+        if name != "PYTHONPATH" or environment.get(name, "").split(os.pathsep)[0] != str(PROJECT)
+    )
+
+
+def _text(data: bytes) -> str:
+    """As `subprocess` reads it: UTF-8, other bytes as surrogates, every end of line as a newline."""
+    return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass
@@ -84,22 +104,34 @@ class F0:
         timeout: float = TIMEOUT,
         input: str | None = None,
     ) -> Result:
-        """Run to the end. Output is read as UTF-8, other bytes as surrogates."""
-        done = subprocess.run(
-            [*self.prefix, *command(), *args],
-            cwd=self.workspace,
-            env=self.environment(env),
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=timeout,
-            check=False,
-        )
+        """Run to the end, see `Started`. Output is read as UTF-8, other bytes as surrogates."""
+        done = self._done(args, env, timeout, input)
         own = re.sub(r"^--- log of .*?^---$", "", done.stderr, flags=re.M | re.S)
         assert "Traceback (most recent call last)" not in own or "--debug" in args, done.stderr
         return Result(shell_code(done.returncode), done.stdout, done.stderr, events(done.stdout))
+
+    def _done(
+        self, args: tuple[str, ...], env: Mapping[str, str] | None, timeout: float, input: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        """One call. Started where the start matters, else forked from a process that has imported f0make."""
+        argv = [*self.prefix, *command(), *args]
+        environment = self.environment(env)
+        if self.prefix or STARTED or len(command()) > 1 or _about_the_start(environment):
+            return subprocess.run(
+                argv,
+                cwd=self.workspace,
+                env=environment,
+                input=input,
+                stdin=subprocess.DEVNULL if input is None else None,
+                capture_output=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                timeout=timeout,
+                check=False,
+            )
+        fed = None if input is None else input.encode("utf-8", "surrogateescape")
+        code, out, err = zygote.run(argv[0], list(args), str(self.workspace), environment, fed, timeout)
+        return subprocess.CompletedProcess(argv, code, _text(out), _text(err))
 
     def run(self, *args: str, recipe: str = "recipe.yaml", code: int | None = 0, **how: Any) -> Result:
         """`f0make run --json`, with the exit code that is expected (None: any)."""

@@ -32,6 +32,7 @@ RECIPES = (PROJECT / "docs" / "recipes.md").read_text(encoding="utf-8")
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     "README.md",
+    "CONTRIBUTING.md",
     *(f"docs/{name}.md" for name in ("recipes", "cli", "design", "cache", "hosts", "strict", "scale")),
 ]
 
@@ -199,3 +200,10 @@ def test_what_readers_do_not_see_makes_no_file_that_an_example_needs(section: Se
     for hidden in section.commands:
         for made in re.findall(r"^(?:mkdir|echo|printf|touch)\b.*?([^\s>'\"]+)$", hidden.text, flags=re.M):
             assert not hidden.hidden or f"> {made}" in shown, made
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:f0make|tests|bench|docs)/[\w./]*)`", text)
+    assert len(named) > 20
+    assert [path for path in named if not (PROJECT / path).exists()] == []

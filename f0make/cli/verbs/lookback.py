@@ -19,17 +19,25 @@ if TYPE_CHECKING:
 
 
 def runs(recipe: str | None) -> Iterator[dict[str, Any]]:
-    """Past runs, oldest first, one at a time: each may name 100,000 instances. Only those of ``recipe`` when it is given."""
+    """Past runs, oldest first, one at a time: each may name 100,000 instances.
+
+    Only those of ``recipe`` when it is given, which may be gone since. Raises RecipeError where there is neither a run
+    of it nor such a file.
+    """
     from f0make.store.instance_identity import recipe_of
     from f0make.store.run_history import each_run
 
     damage: list[str] = []
     wanted = recipe_of(recipe, ".") if recipe is not None else None
+    known = False
     for run in each_run(".", damage):
         if wanted is None or recipe_of(str(run.get("recipe", "")), ".") == wanted:
+            known = True
             yield run
     for text in damage:
         print(f"f0make: {text}", file=sys.stderr)
+    if recipe is not None and not known:
+        _must_be_readable(recipe)
 
 
 def last_run(recipe: str | None) -> dict[str, Any] | None:
@@ -38,6 +46,16 @@ def last_run(recipe: str | None) -> dict[str, Any] | None:
     for run in runs(recipe):
         last = run
     return last
+
+
+def _must_be_readable(recipe: str) -> None:
+    from f0make.errors import RecipeError
+    from f0make.recipe.read_source import UnreadableError, read_text
+
+    try:
+        read_text(recipe, recipe)
+    except UnreadableError as error:
+        raise RecipeError([error.problem]) from None
 
 
 def known_recipes() -> list[str]:

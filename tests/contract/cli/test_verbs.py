@@ -297,6 +297,26 @@ def test_log_keeps_any_bytes(f0: F0) -> None:
     assert f0("log", "bytes").stdout == "\udcff\0x"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("status recpe.yaml", "status recpe.yaml --json", "history recpe.yaml", "history recpe.yaml --json"),
+        *("log copy recpe.yaml", "context recpe.yaml", "report recpe.yaml -o page.html"),
+    ],
+)
+def test_looking_back_at_a_recipe_that_never_was(f0: F0, words: str) -> None:
+    f0.write("recipe.yaml", "steps:\n  - name: copy\n    outputs: x\n    run: echo > x\n")
+    f0.run()
+    refused = f0(*words.split())
+    assert refused.code == 2
+    assert refused.stderr == "recpe.yaml: there is no such file (did you mean 'recipe.yaml'?)\n"
+    assert not refused.stdout
+    gone = f0.workspace / "recipe.yaml"
+    gone.rename(f0.workspace / "aside")
+    assert "1 ran" in f0("status", "recipe.yaml").stdout
+    assert "recipe.yaml" in f0("history", "recipe.yaml").stdout
+
+
 def test_status_tells_how_the_last_run_ended(f0: F0) -> None:
     assert "no run yet" in f0("status").stderr
     f0.recipe("steps:\n  - name: good\n    run: 'true'\n", "good.yaml")

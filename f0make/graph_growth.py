@@ -90,6 +90,7 @@ def _check(session: Session, known: Iterable[str]) -> None:
     wanted = {n for n in session.wanted() if n < len(session.graph.instances)}
     wanted = {n for n in wanted if session.graph.instances[n].name in names}
     problems += [(missing.instance, missing.problem) for missing in session.missing(wanted)]
+    problems += session.waiting_for_nothing(wanted)
     problems += unmatched_inputs(session.expansion, session.graph, wanted)
     for name, problem in problems:
         session.faults.setdefault(name, str(problem))

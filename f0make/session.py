@@ -297,6 +297,7 @@ class Session:
             found[-1] = replace(found[-1], hint=f"there may be more: {MOST_TOLD:,} are told")
         if not faulty and not problems:
             found += self.expansion.missing_later(self.coming())
+            found += [problem for _, problem in self.waiting_for_nothing(wanted)]
         from f0make.graph.unmatched_inputs import unmatched
 
         return unmatched(self.expansion, self.graph, wanted, self.targets, self.given) + found
@@ -488,6 +489,25 @@ class Session:
             for i in instances
             for name in i.depends_on
             if name not in steps
+        ]
+
+    def waiting_for_nothing(self, wanted: set[int]) -> list[tuple[str, Problem]]:
+        """(instance, problem) of each `depends_on` of ``wanted`` instances that names a pattern step without instances."""
+        if self.pending:
+            return []  # What appears may ask for some.
+        return [
+            (
+                i.name,
+                Problem(
+                    f"{name} is a pattern step, and nothing asks for an instance of it, so this would wait for nothing",
+                    i.step.where("depends_on"),
+                    f"{i.step.name}.depends_on",
+                    f"name the file that is needed in inputs, or ask for instances by `steps.{name}(…).outputs`",
+                ),
+            )
+            for i in (self.graph.instances[n] for n in sorted(wanted) if n < len(self.graph.instances))
+            for name in i.depends_on
+            if not self.graph.by_step.get(name) and self.expansion.is_pattern(name)
         ]
 
     def beyond_limits(self, instances: Sequence[Instance]) -> list[tuple[str, Problem]]:

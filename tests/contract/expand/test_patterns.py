@@ -113,6 +113,22 @@ def test_asked_for_anywhere(files: F0, where: str) -> None:
     assert files.run().summary["current"] >= 2
 
 
+def test_waiting_for_a_pattern_step_without_instances(files: F0) -> None:
+    use = "  - name: use\n    depends_on: sort\n    outputs: all.txt\n    run: echo > all.txt\n"
+    other = "  - name: other\n    outputs: other.txt\n    run: echo > other.txt\n"
+    write(files, SORT + use + other)
+    for verb in ("validate", "plan", "run"):
+        refused = files(verb, "recipe.yaml")
+        assert (
+            "use.depends_on: sort is a pattern step, and nothing asks for an instance of it" in refused.stderr
+        )
+    assert not (files.workspace / "all.txt").exists()
+    assert files.run("other").states == {"other": "ran"}
+    assert files.run("use", "out/1.txt").states == {"sort[n=1]": "ran", "use": "ran"}
+    write(files, SORT + use + other.replace("    outputs", "    inputs: out/2.txt\n    outputs"))
+    assert files.run().states == {"sort[n=2]": "ran", "use": "current", "other": "ran"}
+
+
 def test_patterns_that_ask_for_patterns(files: F0) -> None:
     chain = (
         SORT

@@ -233,8 +233,9 @@ class Attempts:
         inputs = run.verdicts[node].inputs
         started = int(outcome.started * 1e9)
         for path in self._discovered(attempt, outcome, inputs):
-            # What another step made is known by its record; of other files only the clock can tell.
-            if not run.graph.is_made(path):
+            # What another step made is known by its record; of other files only the clock can tell. A directory that
+            # was listed and that results are put in changes with every one of them.
+            if not run.graph.is_made(path) and not (path[-1:] == "/" and run.graph.holds(path[:-1])):
                 signature = run.session.contents.signature(path)
                 if signature is not None and signature[2] > started:
                     return path

@@ -26,6 +26,8 @@ MAGIC = b"f0make signatures 2\n"
 SETTLE_BYTES = 256 << 20
 """Default budget of `settle`: about a quarter of a second of hashing."""
 
+_MODULES = (".py", ".pyc", ".so", ".pyd")
+"""How files are named that hold modules."""
 _ABSENT: Row = (None, None, False)
 MOST_THROUGH_LINKS = 1_000_000
 """Entries of one input directory that may be reached through links leading out of it."""
@@ -50,6 +52,9 @@ class Contents:
         self._via: dict[str, dict[str, None]] = {}
         self._names: dict[str, list[str]] = {}
         self._dirty = False
+        self._trees: dict[str, str] = {}
+        self.wavering: set[str] = set()
+        """Paths that had two contents in this run though nobody forgot the first: what rests on either is not sure."""
         self.older: Callable[[str], Row | None] | None = None
         """Where a row of an earlier run is looked up that was not loaded."""
         self.before_large: Callable[[str], None] | None = None
@@ -58,8 +63,11 @@ class Contents:
     def token(self, path: str) -> str | None:
         """The content of ``path`` as an input, None when nothing is there. Raises FileError.
 
-        A link counts by what it leads to; one that leads nowhere is nothing. `via` says what that rests on.
+        A link counts by what it leads to; one that leads nowhere is nothing. `via` says what that rests on. With a
+        slash at its end it is a directory of which only the names of the modules in it count.
         """
+        if path[-1:] == "/":
+            return self._modules(path[:-1])
         full = path if path[:1] == "/" else self._prefix + path
         try:
             st = os.lstat(full)
@@ -69,7 +77,10 @@ class Contents:
         if stat.S_ISREG(st.st_mode):
             return self._file(path, full, st)
         if stat.S_ISDIR(st.st_mode):
-            return content_digest.tree_token(self.tree(path))
+            token = content_digest.tree_token(self.tree(path))
+            if self._trees.setdefault(path, token) != token:
+                self.wavering.add(path)
+            return token
         if stat.S_ISLNK(st.st_mode):
             self._via[path] = {}
             end = self._follow(path, path).end
@@ -181,6 +192,7 @@ class Contents:
     def forget(self, path: str) -> None:
         """Drop what this run knows about ``path``, and about everything in it when its tree was asked for."""
         self._via.pop(path, None)
+        self._trees.pop(path, None)
         for known in (path, *self._below.pop(path, ())):
             self._asked.pop(known, None)
             if self._rows.pop(known, None) is not None:
@@ -285,6 +297,9 @@ class Contents:
             return None
         self.hashed_files += 1
         self.hashed_bytes += fresh[0]
+        before = self._asked.get(path)
+        if before is not None and before[1] not in (None, token):
+            self.wavering.add(path)
         self._put(path, (fresh, token, signature.is_racy(fresh, clock)))
         return token
 
@@ -396,6 +411,9 @@ class Contents:
             token = content_digest.link_token(full)
         except OSError:
             return None
+        before = self._asked.get(path)
+        if before is not None and before[1] not in (None, token):
+            self.wavering.add(path)
         self._asked[path] = (sig, token, signature.is_racy(sig, clock))
         return token
 
@@ -421,6 +439,33 @@ class Contents:
         before = self._names.get(path)
         self._directory(path, full, names, clock)
         return before is None or names == before
+
+    def _modules(self, path: str) -> str | None:
+        """The token of what can be imported from the directory ``path``: the names alone, as `pkgutil` lists them."""
+        via = self._via[path + "/"] = {path: None}
+        names = self._names_in(path)
+        if names is None:
+            return None
+        found = {name: "" for name in names if name.endswith(_MODULES)}
+        for name in names:
+            inside = name if path == "." else f"{path}/{name}"
+            if "." in name or name == "__pycache__" or not os.path.isdir(self.full(inside)):
+                continue
+            via[inside] = None
+            if any(one.startswith("__init__.") for one in self._names_in(inside) or ()):
+                found[name] = ""
+        return content_digest.tree_token(found)
+
+    def _names_in(self, path: str) -> list[str] | None:
+        """What lies in the directory ``path``, sorted; it is noted that it was listed."""
+        full, clock = self.full(path), signature.clock_ns()
+        try:
+            names = sorted(os.listdir(full))
+        except OSError as error:
+            self._absent(path, error)
+            return None
+        self._directory(path, full, names, clock)
+        return names
 
     def _put(self, path: str, row: Row) -> None:
         self._rows[path] = row

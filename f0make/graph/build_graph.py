@@ -91,6 +91,10 @@ class Graph:
         """Whether an instance makes ``path``."""
         return self.producer_of(path) is not None
 
+    def holds(self, directory: str) -> bool:
+        """Whether instances make something in ``directory`` (".": the workspace), at any depth."""
+        return directory in self._holders or (directory == "." and bool(self.producer))
+
     def stranger(self, index: int, path: str) -> str | None:
         """The instance that makes ``path`` and that ``index`` does not need, directly or not; None: there is none."""
         maker = self.producer_of(path)

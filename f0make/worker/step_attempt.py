@@ -244,10 +244,10 @@ class Attempt:
         paths = []
         for path in found:
             if path.startswith(given):
-                path = path[len(given) :]
+                path = path[len(given) :] or "./"
             else:
                 real = real or os.path.realpath(self.bundle.workspace) + "/"
-                path = path.removeprefix(real)
+                path = path.removeprefix(real) or "./"
             if path.partition("/")[0] != STATE:
                 paths.append(path)
         return paths

@@ -1,7 +1,7 @@
 """What code a step uses from outside its interpreter's library, as the interpreter's own audit events tell it.
 
 Files that are imported, executed or compiled, data read out of the packages among them, and the names that were
-looked for without being found: all that the recipe's key cannot know, because it is settled while the step runs.
+looked for without being found, and directories whose modules `pkgutil` lists: all that the recipe's key cannot know, because it is settled while the step runs.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ class _Seeker:
         _sought[name] = [place for place in found if not imports.is_library(place + "/")]
 
 
-def _asked_by_library() -> bool:
-    """Whether the import that goes on is one of installed code's."""
-    frame: Any = sys._getframe(2)
+def _asked_by_library(depth: int = 2) -> bool:
+    """Whether the import or the listing that goes on, ``depth`` calls above, is one of installed code's."""
+    frame: Any = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
         name = code.co_filename
@@ -200,8 +200,21 @@ def _on_rename(source: Any, target: Any, *others: Any) -> None:
     _written.add(os.path.abspath(os.fsdecode(target)))
 
 
+def _on_listdir(path: Any) -> None:
+    """`pkgutil` lists the modules of a directory, for code of the step's: which there are is discovered, too."""
+    caller = sys._getframe(2)
+    if not caller.f_code.co_filename.endswith("/pkgutil.py"):
+        return
+    if getattr(caller.f_locals.get("importer"), "path", path) != path:
+        return  # It looks whether a directory in the one that it lists is a package.
+    full = os.path.abspath(os.fsdecode(path))
+    if not imports.is_library(full + "/") and not _asked_by_library(3):
+        _tell(full.rstrip("/") + "/")
+
+
 _handlers: dict[str, Any] = {
     "open": _on_open,
+    "os.listdir": _on_listdir,
     "import": _on_import,
     "compile": _on_compile,
     "os.rename": _on_rename,

@@ -280,3 +280,34 @@ def test_a_package_that_a_step_makes_out_of_its_own_module_is_a_change(f0: F0) -
     )
     f0.recipe("steps:\n  - name: plots\n    outputs: o\n    module: plots\n    function: main\n")
     assert "changed while plots ran" in f0.run(code=None).stderr
+
+
+def test_plug_ins_that_a_package_is_searched_for(f0: Traced) -> None:
+    find = "[importlib.import_module('plugs.' + m.name).V for m in pkgutil.iter_modules(plugs.__path__)]"
+    use(f0, f"value = {find}", "import importlib, pkgutil\nimport plugs\n")
+    f0.write("plugs/__init__.py", "")
+    f0.write("plugs/a.py", "V = 1\n")
+    assert result(f0) == ("ran", "[1]")
+    assert result(f0) == ("current", "[1]")
+    f0.write("plugs/b.py", "V = 2\n")
+    assert result(f0) == ("ran", "[1, 2]")
+    f0.write("plugs/c/__init__.py", "V = 3\n")
+    assert result(f0) == ("ran", "[1, 2, 3]")
+    f0.write("plugs/notes.txt", "no module")
+    f0.write("plugs/__pycache__/a.cpython-311.pyc", "")
+    f0.write("plugs/data/table.csv", "no package")
+    assert result(f0) == ("current", "[1, 2, 3]")
+    f0.remove("plugs/b.py")
+    assert result(f0) == ("ran", "[1, 3]")
+    f0.remove("plugs/c")
+    assert result(f0) == ("restored", "[1]")
+    f0.write("plugs/data/__init__.py", "V = 4\n")
+    assert result(f0) == ("ran", "[1, 4]")
+
+
+def test_modules_of_the_workspace_that_are_listed(f0: Traced) -> None:
+    use(f0, "value = sorted(m.name for m in pkgutil.iter_modules(['.']))", "import pkgutil\n")
+    assert result(f0) == ("ran", "['steps']")
+    assert result(f0) == ("current", "['steps']")
+    f0.write("more.py", "")
+    assert result(f0) == ("ran", "['more', 'steps']")

@@ -59,21 +59,34 @@ class Passing:
         return path not in self.dangling and self._presence.there(path)
 
     def _led_to(self, directory: str, made: set[str], around: set[str]) -> list[str]:
-        """Where links in ``directory`` that leave it lead, as far as steps make that, what it lies in, or what lies in it."""
-        top = os.path.realpath(os.path.join(self._root, directory))
+        """Where links in ``directory`` that leave it lead, as far as steps make that, what it lies in, or what lies in it.
+
+        Links in directories of the workspace to which such links lead count, too.
+        """
+        root = os.path.join(os.path.realpath(self._root), "")
+        left = [os.path.realpath(root + directory)]
+        tops = set(left)
         found: dict[str, None] = {}
-        for link in _links_in(top):
-            try:
-                if stays(top, os.path.relpath(link, top), os.readlink(link)):
-                    continue
-                trail = follow(self._root, link)
-            except OSError:
-                continue  # reading the input says so
-            name = trail.end or trail.target
-            if name is None or f"{top}/".startswith(os.path.join(os.path.realpath(self._root), name, "")):
-                continue  # a link to a directory around it is its text
-            if name in made or name in around or any(above in made for above in _above(name)):
-                found[name] = None
+        while left:
+            top = left.pop()
+            for link in _links_in(top):
+                try:
+                    if stays(top, os.path.relpath(link, top), os.readlink(link)):
+                        continue
+                    trail = follow(self._root, link)
+                except OSError:
+                    continue  # reading the input says so
+                # An output that is, or that somebody has replaced by, a link is passed.
+                found.update((name, None) for name in trail.links[1:] if _is_made(name, made))
+                name = trail.end or trail.target
+                if name is None or any(f"{one}/".startswith(os.path.join(root, name, "")) for one in tops):
+                    continue  # a link to a directory around it is its text
+                if name in around or _is_made(name, made):
+                    found[name] = None
+                there = root + name
+                if trail.end is not None and name[:1] != "/" and there not in tops and os.path.isdir(there):
+                    tops.add(there)
+                    left.append(there)
         return list(found)
 
     def _other_names(self, directories: Iterable[str]) -> dict[str, str]:
@@ -98,6 +111,10 @@ class Passing:
         trail = follow(self._root, path or "/")
         self.links.update(trail.links)
         return trail
+
+
+def _is_made(name: str, made: set[str]) -> bool:
+    return name in made or any(above in made for above in _above(name))
 
 
 def _above(path: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import stat
 from array import array
 from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
@@ -79,12 +80,13 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
     if request is None or rows is None:
         return False
     root = session.workspace.rstrip("/") + "/"
+    rows = {path.removeprefix(root): row for path, row in rows.items()}
     skipped = [k for k, n in enumerate(numbers) if progress.state[n] is State.SKIPPED]
     compiled = _compile(session, run, options, numbers, skipped)
     restless = [k for k, i in enumerate(instances) if i.fingerprint or i.always]
     if compiled is None and restless:
         return False
-    present = {path.removeprefix(root): row for path, row in rows.items() if row[0]}
+    present = {path: row for path, row in rows.items() if row[0]}
     paths = sorted(present)
     files = Files(paths, [present[path][0] for path in paths], [present[path][1] or "" for path in paths])
     spared = [session.store.spared(i.name) for i in instances]
@@ -97,6 +99,7 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
         "writer": WRITER,
         "id": os.urandom(8),
         "request": request,
+        "place": place_of(session.workspace, rows),
         **files.head(),
         "absent": sorted(path for path, row in rows.items() if row[0] is None),
         "restless": bool(restless),
@@ -107,6 +110,26 @@ def keep(session: Session, run: Run, options: RunOptions, recipe_path: str, targ
     }
     write(session.workspace, head, _events(run, numbers), index, data, files.tokens)
     return True
+
+
+def place_of(workspace: str, rows: Mapping[str, Row]) -> str:
+    """The real path of ``workspace`` where what ``rows`` say holds only there, else nothing.
+
+    That is so as soon as a link is absolute, or leads out of the workspace: from another place it leads elsewhere.
+    """
+    for path, row in rows.items():
+        if path[:1] == "/" or (
+            row[0] is not None and stat.S_ISLNK(row[0][4]) and _is_absolute(workspace, path)
+        ):
+            return os.path.realpath(workspace)
+    return ""
+
+
+def _is_absolute(workspace: str, link: str) -> bool:
+    try:
+        return os.readlink(os.path.join(workspace, link))[:1] == "/"
+    except OSError:
+        return True  # gone since: nothing is known of it
 
 
 def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
@@ -126,7 +149,7 @@ def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
         rows[path] = row
     for path in session.ends - rows.keys():
         rows[path] = contents.listed(path) or (None, None, False)
-    return None if any(row[2] for row in rows.values()) else rows
+    return None if contents.wavering or any(row[2] for row in rows.values()) else rows
 
 
 def _compile(

@@ -12,7 +12,7 @@ from f0make.files import sealed_files
 from f0make.files.atomic_write import write_atomic
 from f0make.incremental.affected import listing
 from f0make.incremental.path_index import EVERYBODY, direct, owners_of
-from f0make.incremental.save_snapshot import Files, discovered_by, write
+from f0make.incremental.save_snapshot import Files, discovered_by, place_of, write
 from f0make.store import snapshot
 from f0make.store.snapshot import CHUNK, PATCH, PATCH_MAGIC, PLAIN
 
@@ -37,13 +37,13 @@ def renew(part: PartSession, run: Run) -> bool:
         return False
     compiled = part.compiled
     rows = _rows(part, run)
-    if rows is None or any(row[2] for row in rows.values()):
+    if rows is None or any(row[2] for row in rows.values()) or _wavers(part, rows):
         return False
     saved = _saved(part)
     restamped = _note_stamps(part, run, rows)
     gone = [place for path, row in rows.items() if not row[0] and (place := compiled.place(path)) is not None]
     new = [path for path, row in rows.items() if row[0] and compiled.place(path) is None]
-    if gone or new:
+    if gone or new or (place_of(part.workspace, rows) and not compiled.kept["place"]):
         _rewrite(part, run, rows, saved)
         return True
     for path, row in rows.items():
@@ -137,6 +137,23 @@ def _rows(part: PartSession, run: Run) -> dict[str, Row] | None:
     return rows
 
 
+def _wavers(part: PartSession, rows: dict[str, Row]) -> bool:
+    """Whether something changed during the run that instances outside of the part, or earlier in it, rest on."""
+    if part.contents.wavering:
+        return True
+    compiled = part.compiled
+    made = {output.path for instance in part.graph.instances for output in instance.outputs}
+    made.update(_below(part))
+    expected = {*part.look.changed, *made}
+    for path, row in rows.items():
+        place = compiled.place(path)
+        if place is None or path in expected or row[1] is None:
+            continue
+        if compiled.tokens[place] != row[1]:
+            return True
+    return False
+
+
 def _below(part: PartSession) -> Iterator[str]:
     """The paths of the snapshot that lie in the directories of these instances."""
     paths = part.compiled.paths
@@ -224,6 +241,7 @@ def _rewrite(
         paths, [merged[p][0] for p in paths], [merged[p][1] for p in paths], [merged[p][2] for p in paths]
     )
     head.update(files.head())
+    head["place"] = compiled.kept["place"] or place_of(part.workspace, rows)
     head["absent"] = sorted(absent)
     index.update(files.index())
     _put(part, head, index, files.tokens)

@@ -128,6 +128,8 @@ def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
     kept = _read(workspace + name_of(request))
     if kept is None or kept["writer"] != WRITER or kept["request"] != request:
         return None
+    if kept["place"] and kept["place"] != os.path.realpath(workspace or "."):
+        return None  # links lead elsewhere from here
     appeared = [path for path in kept["absent"] if os.path.lexists(workspace + path)]
     paths = kept["paths"].split("\0") if kept["paths"] else []
     full = paths

@@ -462,3 +462,67 @@ def test_a_workspace_reached_by_a_link(f0: F0) -> None:
     f0.write("disk/B.fq", "b\n")
     assert f0("run", "recipe.yaml", "-C", str(alias)).code == 0
     assert f0.read("all.txt") == "a\nb\n" and nothing(f0)
+
+
+TREE = """\
+steps:
+  - name: make
+    inputs: source
+    outputs: made/x
+    run: cp source made/x
+  - name: tree
+    inputs: dir/
+    outputs: tree.txt
+    run: find -L dir -type f | sort | xargs cat > tree.txt
+"""
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_links_that_lead_elsewhere_from_another_place(f0: F0, absolute: bool) -> None:
+    f0.recipe(TREE)
+    f0.write("source", "s\n")
+    f0.write("disk/A.fq", "here\n")
+    beside = f0.workspace.parent / "beside"
+    beside.mkdir()
+    (beside / "A.fq").write_text("here\n")
+    link(f0, "dir/A.fq", str(f0.workspace / "disk/A.fq") if absolute else "../../beside/A.fq")
+    f0.run()
+    assert nothing(f0)
+    deeper = f0.workspace.parent / "deeper"
+    (deeper / "beside").mkdir(parents=True)
+    (deeper / "beside/A.fq").write_text("there\n")
+    moved = F0(deeper / "moved")
+    os.rename(f0.workspace, moved.workspace)
+    f0.write("disk/A.fq", "there\n")
+    assert moved.run().states["tree"] == "ran" and moved.read("tree.txt") == "there\n"
+    assert nothing(moved)
+
+
+def test_an_output_behind_links_in_an_input_directory_is_made_first(f0: F0) -> None:
+    f0.recipe(TREE)
+    f0.write("source", "s\n")
+    link(f0, "dir/all", "../other")
+    link(f0, "other/X", "../made/x")
+    assert f0.run().states == {"make": "ran", "tree": "ran"} and f0.read("tree.txt") == "s\n"
+    assert nothing(f0)
+    f0.write("beside", "by hand\n")
+    link(f0, "made/x", "../beside")
+    f0.run()
+    assert f0.read("tree.txt") == "s\n" and not (f0.workspace / "made/x").is_symlink()
+    f0.write("source", "t\n")
+    assert f0.run().states == {"make": "ran", "tree": "ran"} and f0.read("tree.txt") == "t\n"
+
+
+def test_an_output_that_is_altered_while_another_step_runs_comes_back(f0: F0) -> None:
+    f0.recipe(
+        "steps:\n  - name: make\n    outputs: a\n    run: echo a > a\n"
+        "  - name: meddle\n    inputs: when\n    outputs: b\n    run: if grep now when; then echo by hand > a; fi; cp when b\n"
+        "  - name: end\n    inputs:\n      - a\n      - b\n    outputs: end\n    run: cat a b > end\n"
+    )
+    f0.write("when", "later\n")
+    f0.run()
+    f0.write("when", "now\n")
+    f0.run()
+    f0.run()
+    assert f0.read("a") == "a\n" and f0.read("end") == "a\nnow\n"
+    assert nothing(f0)

@@ -12,7 +12,7 @@ from f0make.worker.runner import Runner
 
 
 class InlineBackend:
-    """Runs each bundle when it is submitted (shell steps only)."""
+    """Runs each bundle when it is submitted."""
 
     slots = 1
 
@@ -30,15 +30,20 @@ class InlineBackend:
         before = os.getcwd()
         os.chdir(self._workspace)
         try:
-            self._done(self._runner.run(bundle))
+            outcome = self._runner.run(bundle)
         finally:
             os.chdir(before)
+        self.finished()
+        self._done(outcome)
+
+    def finished(self) -> None:
+        """What subclasses do between a step's end and the news of it."""
 
     def kill(self, token: str) -> None:
         raise AssertionError("nothing is ever under way")
 
     def stop(self, grace: float) -> None:
-        pass
+        self._runner.close()
 
 
 class InlineExecutor(Executor):

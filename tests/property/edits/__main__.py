@@ -1,4 +1,7 @@
-"""``python -m tests.property.edits [COUNT [SEED]]``: so many edits, in worlds of 50 edits each."""
+"""``python -m tests.property.edits [COUNT [SEED]]``: so many edits, in worlds of 50 edits each, and how many there were of each kind.
+
+An interrupt ends it with what was done until then.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,30 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .base import storm
-from .links import Links
+from . import WORLDS
+from .storm import Tally, storm
 
-WORLDS = (Links,)
 EACH = 50
 
 
 def main(count: int, seed: int) -> int:
     """Exit code: 1 with the first fault."""
-    done = ran = refused = 0
-    while done < count:
-        for kind in WORLDS:
+    whole: dict[str, Tally] = {kind.__name__: Tally() for kind in WORLDS}
+    try:
+        for world in range(-(-count // EACH)):
+            kind = WORLDS[world % len(WORLDS)]
             with tempfile.TemporaryDirectory() as directory:
-                tally = storm(kind, Path(directory), min(EACH, count - done), seed)
-            done, ran, refused = done + tally.edits, ran + tally.ran, refused + tally.refused
+                tally = storm(kind, Path(directory), min(EACH, count - world * EACH), seed + world)
+            whole[kind.__name__].add(tally)
             if tally.stale or tally.needless:
                 print("stale:", tally.stale, "needless:", tally.needless)
                 return 1
-        seed += 1
-    print(f"{done} edits, {ran} instances ran, {refused} states refused; stale 0, needless 0")
+    except KeyboardInterrupt:
+        pass
+    for name, tally in whole.items():
+        print(f"{name}: {tally}")
+        for reason, times in tally.reasons.most_common(8):
+            print(f"  {times:6}  no result: {reason}")
     return 0
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .base import RECIPE, World
+from f0make.files.content_cache import Contents
+from f0make.options import RunOptions
+from f0make.session import Session
+
+from .base import RECIPE, Facts, World, clear, put
 
 TEXT = """\
 steps:
@@ -63,9 +66,12 @@ steps:
     run: cat out/all out/read out/through | sort -u > out/end
 """
 
-NAMES = ("A.fq", "B.fq", "C.fq", "sub")
+NAMES = ("A.fq", "B.fq", "C.fq")
 PLACES = ("disk", "other", "data", "tree", "tree/sub", "dir", "dir/sub")
 TEXTS = ("one\n", "two\n", "three\n")
+PLAIN = ("source", "version")
+RELATIVE = ("../disk/A.fq", "../other/A.fq", "../disk/B.fq", "A.fq", "B.fq", "sub/C.fq", "../made/x")
+DIRECTORIES = ("../other", "../disk", ".", "../../outside")
 
 
 class Links(World):
@@ -77,55 +83,86 @@ class Links(World):
         """A first state with a link of each kind."""
         for place in ("disk", "other/sub", "tree/sub", "dir/sub"):
             (self.place / place).mkdir(parents=True)
-        for name in (
-            "disk/A.fq",
-            "disk/B.fq",
-            "other/A.fq",
-            "other/sub/C.fq",
-            "tree/sub/A.fq",
-            "source",
-            "version",
-        ):
-            (self.place / name).write_text(self.dice.choice(TEXTS))
+        for name in ("disk/A.fq", "disk/B.fq", "other/A.fq", "other/sub/C.fq", "tree/sub/A.fq", *PLAIN):
+            put(self.place / name, self.dice.choice(TEXTS))
+        for name in ("A.fq", "B.fq"):
+            put(self.outside / name, self.dice.choice(TEXTS))
         for name, text in (
             ("data", "disk"),
             ("one", "disk/A.fq"),
+            ("hop", "made"),
             ("in", "made"),
             ("dir/A.fq", "../disk/A.fq"),
             ("dir/B.fq", "A.fq"),
             ("dir/all", "../other"),
         ):
             (self.place / name).symlink_to(text)
-        (self.place / RECIPE).write_text(TEXT)
+        put(self.place / RECIPE, TEXT)
 
-    def edit(self) -> str:
-        """One random edit."""
-        kinds: list[Callable[[], str]] = [
+    def mend(self) -> None:
+        """Have no link that leads nowhere or round, nothing else where a file should be, and all that steps name."""
+        for name, text in (("data", "disk"), ("one", "disk/A.fq"), ("in", "made"), ("hop", "made")):
+            path = self.place / name
+            if not (path.is_symlink() and (path.exists() or text == "made")):
+                clear(path)
+                path.symlink_to(text)
+        for place in ("disk", "other", "tree", "dir"):
+            if not (self.place / place).is_dir() or (self.place / place).is_symlink():
+                clear(self.place / place)
+                (self.place / place).mkdir()
+            for directory, directories, files in os.walk(self.place / place):
+                for name in (*directories, *files):
+                    path = Path(directory, name)
+                    named_like_a_file = name.endswith(".fq") and not path.is_file()
+                    if named_like_a_file or (path.is_symlink() and not path.exists()):
+                        clear(path)
+        for name in ("disk/A.fq", *PLAIN):
+            if not (self.place / name).is_file():
+                clear(self.place / name)
+                put(self.place / name, TEXTS[0])
+
+    def facts(self, recipe: str, names: Iterable[str]) -> dict[str, Facts]:
+        """Command and contents of the inputs, read anew."""
+        session = Session.open(recipe, RunOptions(workspace=str(self.place)))
+        try:
+            contents = Contents(str(self.place))
+            return {
+                i.name: (i.name, i.command, *((path, contents.token(path)) for path in i.inputs))
+                for i in session.graph.instances
+            }
+        finally:
+            session.close()
+
+    def edits(self) -> list[Callable[[], str]]:
+        """Mostly files that are written and links that are made."""
+        outputs = ("out/all", "out/dir", "latest", "made/x", "out/through", "out/each/A")
+        return [
             *[self._write] * 4,
             *[self._link] * 4,
+            *[self._link_directory] * 2,
             self._remove,
             self._rename,
-            self._touch,
-            self._rights,
-            self._back,
+            self._rename_directory,
             self._top,
-            self._lose,
-            self._nothing,
+            lambda: self.touch(self._file()),
+            lambda: self.rights(self._file()),
+            lambda: self.back(self._file()),
+            lambda: self.sly(self._file(), self.dice.choice(TEXTS)),
+            lambda: self.lose(self.dice.choice(outputs)),
         ]
-        return self.dice.choice(kinds)()
 
     def _file(self) -> Path:
-        if self.dice.random() < 0.2:
-            return self.place / self.dice.choice(("source", "version"))
-        return self.place / self.dice.choice(PLACES) / self.dice.choice(NAMES[:3])
+        found = self.dice.random()
+        if found < 0.15:
+            return self.place / self.dice.choice(PLAIN)
+        if found < 0.3:
+            return self.outside / self.dice.choice(NAMES[:2])
+        return self.place / self.dice.choice(PLACES) / self.dice.choice(NAMES)
 
     def _clear(self, path: Path) -> bool:
         """Make room at ``path``; False where that cannot be."""
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            clear(path)
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError:
             return False
@@ -134,89 +171,116 @@ class Links(World):
     def _write(self) -> str:
         path = self._file()
         if not path.is_file() and not self._clear(path):
-            return "nothing"
+            return self.nothing()
         text = self.dice.choice(TEXTS)
-        path.write_text(text)
-        return f"write {path.relative_to(self.place)} {text.strip()}"
+        if path.is_symlink() and self.dice.random() < 0.5:
+            path.unlink()
+            self.note("link: replaced by a file")
+        put(path, text)
+        self.note("write: outside" if path.parent == self.outside else "write")
+        return f"write {self.name(path)} {text.strip()}"
 
     def _link(self) -> str:
+        """A link named like a file: to one that is there, as a rule."""
         path = self.place / self.dice.choice(PLACES) / self.dice.choice(NAMES)
-        target = self.dice.choice(
-            (
-                "../disk/A.fq",
-                "../other/A.fq",
-                "../other",
-                "../disk/B.fq",
-                "A.fq",
-                "B.fq",
-                "sub/C.fq",
-                "../none",
-                ".",
-                "../made/x",
-            )
+        text = self.dice.choice(
+            (*RELATIVE, f"{self.outside}/A.fq", "../../outside/B.fq", f"{self.place}/disk/A.fq")
         )
+        if self.dice.random() < 0.9 and not _leads(path, text):
+            text = self.dice.choice(("../disk/A.fq", "../other/A.fq", f"{self.outside}/A.fq"))
+        return self._lay(path, text)
+
+    def _link_directory(self) -> str:
+        place = self.dice.choice(PLACES)
+        path = self.place / place / self.dice.choice(("sub", "all"))
+        if "/" in place:
+            return self._lay(path, self.dice.choice(("..", "../../other", "../../../outside")))
+        return self._lay(path, self.dice.choice(DIRECTORIES))
+
+    def _lay(self, path: Path, text: str) -> str:
+        again = path.is_symlink()
         if not self._clear(path):
-            return "nothing"
+            return self.nothing()
         try:
-            path.symlink_to(target)
+            path.symlink_to(text)
         except OSError:
-            return "nothing"
-        return f"link {path.relative_to(self.place)} -> {target}"
+            return self.nothing()
+        if again:
+            self.note("link: relinked")
+        self.note(*self._kinds(path, text))
+        return f"link {self.name(path)} -> {text}"
+
+    def _kinds(self, path: Path, text: str) -> list[str]:
+        """What kinds of link the one at ``path`` is."""
+        there = Path(os.path.normpath(path.parent / text))
+        kinds = ["link: absolute"] if text.startswith("/") else []
+        if not path.exists():
+            kinds.append("link: dangling")
+        elif path.is_dir():
+            around = os.path.realpath(path.parent).startswith(os.path.realpath(path))
+            kinds.append("link: to a directory around it" if around else "link: to a directory")
+        if there.is_symlink():
+            kinds.append("link: in a chain")
+        top = there.relative_to(self.place).parts[:1] if there.is_relative_to(self.place) else ()
+        if not top and there != self.place:
+            kinds.append("link: out of the workspace")
+        elif top and top[0] in self.outputs:
+            kinds.append("link: to an output")
+        elif top == path.relative_to(self.place).parts[:1]:
+            kinds.append("link: inside its directory")
+        else:
+            kinds.append("link: into another directory")
+        return kinds
 
     def _top(self) -> str:
-        name, targets = self.dice.choice(
+        """A link above inputs, or one that is an input."""
+        name, texts = self.dice.choice(
             (
-                ("data", ("disk", "other", "tree/sub")),
-                ("one", ("disk/A.fq", "other/A.fq", "version", "made/x")),
+                ("data", ("disk", "other", "tree/sub", "hop2")),
+                ("one", ("disk/A.fq", "other/A.fq", "version", "made/x", "../outside/A.fq")),
+                ("in", ("made", "hop")),
+                ("hop2", ("disk", "other")),
             )
         )
-        target = self.dice.choice(targets)
-        if not self._clear(self.place / name):
-            return "nothing"
-        (self.place / name).symlink_to(target)
-        return f"link {name} -> {target}"
+        text = self.dice.choice(texts)
+        if (
+            name != "hop2"
+            and not _leads(self.place / name, text)
+            and text != "made"
+            and self.dice.random() < 0.9
+        ):
+            text = texts[0]
+        return self._lay(self.place / name, text)
 
     def _remove(self) -> str:
-        path = self.place / self.dice.choice(PLACES) / self.dice.choice(NAMES)
-        self._clear(path)
-        return f"remove {path.relative_to(self.place)}"
+        path = self.place / self.dice.choice(PLACES) / self.dice.choice((*NAMES, "sub", "all"))
+        if not os.path.lexists(path) or not self._clear(path):
+            return self.nothing()
+        self.note("remove")
+        return f"remove {self.name(path)}"
 
     def _rename(self) -> str:
         path, target = self._file(), self._file()
-        if not os.path.lexists(path) or not self._clear(target) or not os.path.lexists(path):
-            return "nothing"
-        if path.name in ("source", "version"):
-            return "nothing"
+        if path.name in PLAIN or self.outside in (path.parent, target.parent) or not os.path.lexists(path):
+            return self.nothing()
+        if path == target or not self._clear(target) or not os.path.lexists(path):
+            return self.nothing()
+        self.note("rename: link" if path.is_symlink() else "rename: file")
         os.rename(path, target)
-        return f"rename {path.relative_to(self.place)} {target.relative_to(self.place)}"
+        return f"rename {self.name(path)} {self.name(target)}"
 
-    def _touch(self) -> str:
-        path = self._file()
-        if path.exists():
-            path.touch()
-        return f"touch {path.relative_to(self.place)}"
+    def _rename_directory(self) -> str:
+        one, other = self.dice.choice((("disk", "other"), ("tree/sub", "dir/sub"), ("tree", "other")))
+        paths = self.place / one, self.place / other
+        if not all(path.is_dir() and not path.is_symlink() for path in paths):
+            return self.nothing()
+        os.rename(paths[0], self.place / "aside")
+        os.rename(paths[1], paths[0])
+        os.rename(self.place / "aside", paths[1])
+        self.note("rename: directories")
+        return f"swap {one} {other}"
 
-    def _rights(self) -> str:
-        path = self._file()
-        if path.is_file():
-            path.chmod(self.dice.choice((0o644, 0o600, 0o755)))
-        return f"chmod {path.relative_to(self.place)}"
 
-    def _back(self) -> str:
-        """There and back, with the times of before."""
-        path = self._file()
-        if not path.is_file():
-            return "nothing"
-        before, text = path.stat(), path.read_text()
-        path.write_text("meanwhile\n")
-        path.write_text(text)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        return f"back {path.relative_to(self.place)}"
-
-    def _lose(self) -> str:
-        name = self.dice.choice(("out/all", "out/dir", "latest", "made/x", "out/through"))
-        (self.place / name).unlink(missing_ok=True)
-        return f"lose {name}"
-
-    def _nothing(self) -> str:
-        return "nothing"
+def _leads(path: Path, text: str) -> bool:
+    """Whether a link ``text`` at ``path`` would lead to a file or directory."""
+    return os.path.exists(path.parent / text) and os.path.normpath(path.parent / text) != str(path)

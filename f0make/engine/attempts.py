@@ -14,7 +14,7 @@ from f0make.fast_dataclass import dataclass, field
 from f0make.files.sha import sha256
 from f0make.model import Instance
 from f0make.plan.decide import ABSENT, SETTLES
-from f0make.store.validate_record import valid_place
+from f0make.store.validate_record import valid_discovery, valid_place
 from f0make.worker.bundle import Bundle, Outcome
 from f0make.worker.log_names import log_name
 
@@ -258,7 +258,7 @@ class Attempts:
             and path not in own
             and path not in keyed
             and not path.startswith(tuple(trees))
-            and valid_place(path)
+            and valid_discovery(path)
         ]
 
     def _absent(self, attempt: Attempt, outcome: Outcome) -> list[str]:

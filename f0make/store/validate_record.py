@@ -63,7 +63,7 @@ def valid_place(path: Any) -> bool:
     return valid_name(path[1:] if path[:1] == "/" else path)
 
 
-def _is_discovery(path: Any) -> bool:
+def valid_discovery(path: Any) -> bool:
     """As `valid_place`, or such a directory, or the workspace, with a slash: the modules in it."""
     listing = type(path) is str and len(path) > 1 and path[-1] == "/"
     return path == "./" or valid_place(path[:-1] if listing else path)
@@ -115,7 +115,7 @@ def valid_record(record: Any) -> bool:
     get = record.get
     if not valid_parts(get("parts", {})) or not _map_of(get("inputs", {}), valid_place, _is_short):
         return False
-    if not _map_of(get("discovered", {}), _is_discovery, _is_short):
+    if not _map_of(get("discovered", {}), valid_discovery, _is_short):
         return False
     if not _map_of(get("sources", {}), _is_text, valid_digest):
         return False

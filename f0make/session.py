@@ -73,6 +73,8 @@ class Session:
         self._steps: StepCache | None = None
         """Where validated steps are kept, once it has said so."""
         self._code_cache: dict[str, Any] = {}
+        self.opened_ns = clock_ns()
+        """`signature.clock_ns()` from before the recipe was read."""
         self.watched_files: set[str] = set()
         """Files beyond the instances' own that this graph was made from (recipes, tables, modules)."""
         self.passing: Passing | None = None
@@ -118,6 +120,8 @@ class Session:
         """
         from f0make.files.content_cache import Contents
         from f0make.gc_pause import gc_pause
+
+        opened = clock_ns()
         from f0make.recipe.load_recipe import load_with_problems
         from f0make.recipe.step_cache import StepCache
         from f0make.recipe.strictyaml_check import Opinions
@@ -144,6 +148,7 @@ class Session:
         contents.load(os.path.join(state, "signatures"))
         contents.rehash = options.rehash
         session = cls(workspace, store, contents, options)
+        session.opened_ns = opened
         session.recipe = recipe
         if recipe.secrets:
             from f0make.secrets import Secrets

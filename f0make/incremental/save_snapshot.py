@@ -136,12 +136,20 @@ def _rows(session: Session, instances: list[Instance]) -> dict[str, Row] | None:
     """What is known of every path that the answer rests on; None when some of it is not sure."""
     contents = session.contents
     asked = contents.asked
+    own = {contents.full(o.path) for i in instances for o in i.outputs}
+    codes = {facts.digest: facts for facts in session.code.values()}
+    if any(facts.changed(own) is not None for facts in codes.values()):
+        return None  # It was read when the run began.
     for path in session.watched_files.union(*(i.inputs for i in instances)):
         if path not in asked:
             contents.token(path)
     for path in {o.path for i in instances for o in i.outputs}:
         if path not in asked:
             contents.own(path)
+    for path in session.watched_files:
+        seen = asked[path][0] if path in asked else None
+        if seen is not None and seen[2] > session.opened_ns and contents.full(path) not in own:
+            return None  # A recipe, a table or a module that has changed since it was read.
     rows = contents.rows()
     for path, row in (*session.directory_rows.items(), *session.link_rows.items()):
         if contents.signature(path) != row[0]:

@@ -526,3 +526,13 @@ def test_an_output_that_is_altered_while_another_step_runs_comes_back(f0: F0) ->
     f0.run()
     assert f0.read("a") == "a\n" and f0.read("end") == "a\nnow\n"
     assert nothing(f0)
+
+
+def test_a_recipe_that_is_edited_during_its_run_counts_in_the_next(f0: F0) -> None:
+    f0.recipe(
+        "steps:\n  - name: a\n    outputs: x\n    run: echo one > x\n"
+        "  - name: b\n    outputs: y\n    run: touch y; sed -i 's/echo one/echo two/' recipe.yaml\n"
+    )
+    f0.run()
+    f0.run()
+    assert f0.read("x") == "two\n"

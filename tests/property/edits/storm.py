@@ -162,6 +162,8 @@ def run(place: Path, recipe: str, no_cache: bool = False) -> tuple[str | None, d
         result = InlineExecutor(str(place), no_cache=no_cache).execute(recipe)
     except F0makeError as error:
         return str(error) or "error", {}
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
     if result.status == "ok":
         return None, dict(result.steps)
     failed = sorted(name for name, status in result.steps.items() if status == "failed")

@@ -194,6 +194,8 @@ class Links(World):
         place = self.dice.choice(PLACES)
         path = self.place / place / self.dice.choice(("sub", "all"))
         if "/" in place:
+            if path.parent.is_symlink():
+                return self.nothing()  # From where it leads to, `..` may be the workspace with all outputs.
             return self._lay(path, self.dice.choice(("..", "../../other", "../../../outside")))
         return self._lay(path, self.dice.choice(DIRECTORIES))
 

@@ -93,10 +93,15 @@ class Command(Template):
         if bare is None or self.read(shell) is not None:
             return None
         out: list[str] = []
-        for before, name in bare:
+        for before, name, index in bare:
             value = scope.get(name)
-            if isinstance(value, list) and len(value) == 1:
-                value = value[0]
+            if isinstance(value, list):
+                if index is None and len(value) == 1:
+                    value = value[0]
+                elif index is not None and index < len(value):
+                    value = value[index]
+            elif index is not None:
+                return None
             if type(value) is not str or not value or UNSAFE.search(value) is not None:
                 return None
             if "-" in value and (value[0] == "-" or "/-" in value):
@@ -147,19 +152,34 @@ class Command(Template):
         return str(self.convert(piece, scope, quote))
 
 
-def _bare(parts: list[str | Piece]) -> tuple[list[tuple[str, str]] | None, str]:
-    """(what stands before each variable, its name), and what follows the last; None where an expression is more."""
-    out: list[tuple[str, str]] = []
+def _bare(parts: list[str | Piece]) -> tuple[list[tuple[str, str, int | None]] | None, str]:
+    """(what stands before each value, its variable, the index in that), and what follows the last.
+
+    None where an expression is more than ``name`` or ``name[0]``.
+    """
+    out: list[tuple[str, str, int | None]] = []
     before = ""
     for part in parts:
         if isinstance(part, str):
             before = part
-        elif part.bare is None:
+            continue
+        found = _name_and_index(part)
+        if found is None:
             return None, ""
-        else:
-            out.append((before, part.bare))
-            before = ""
+        out.append((before, *found))
+        before = ""
     return out, before
+
+
+def _name_and_index(piece: Piece) -> tuple[str, int | None] | None:
+    if piece.bare is not None:
+        return piece.bare, None
+    simple = piece.evaluate
+    if isinstance(simple, Simple) and simple.filter is None and len(simple.path) == 1:
+        (index,) = simple.path
+        if isinstance(index, int) and index >= 0:
+            return simple.root, index
+    return None
 
 
 @lru_cache(maxsize=1024)

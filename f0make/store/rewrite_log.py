@@ -1,4 +1,4 @@
-"""Writing the record log anew, without its damaged and its superseded lines."""
+"""Write the record log anew, without its damaged and its superseded lines."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ from f0make.store.validate_record import valid_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-_SLACK = 10_000
-"""Superseded lines that are not worth a rewrite: reading them takes about 50 ms."""
-
-
-def worth_it(index: Index) -> bool:
-    """Whether most lines of the log are superseded."""
-    live = index.keys.about + len(index.begins) + len(index.fails) + index.made.about // 4
-    return index.lines > 4 * live + _SLACK
 
 
 def rewrite(journal: Journal) -> None:

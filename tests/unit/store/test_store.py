@@ -16,7 +16,7 @@ from f0make.errors import StateError
 from f0make.store import log_lines
 from f0make.store.journal import Journal
 from f0make.store.record_store import Store
-from f0make.store.rewrite_log import rewrite, worth_it
+from f0make.store.rewrite_log import rewrite
 from tests.support.digests import sha
 
 
@@ -266,12 +266,12 @@ def test_a_log_that_is_mostly_superseded_is_rewritten(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for n in range(12_000):
         store.append_made({"out": sha(str(n))}, "i")
-    assert worth_it(store._index)
+    assert store._index.mostly_superseded
     store.close()
     assert len((tmp_path / ".f0make" / "records.log").read_bytes().splitlines()) == 2
     with Store(str(tmp_path)) as store:
         assert store.made == {"out": sha("11999")}
-        assert not worth_it(store._index)
+        assert not store._index.mostly_superseded
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

@@ -166,8 +166,8 @@ class FieldCompiler:
 
         self.fields.append(Field(attribute, list(commands), render))
 
-    def tree(self, attribute: str, value: Any, key: str) -> None:
-        """A field of text, lists and maps at any depth."""
+    def tree(self, attribute: str, value: Any, key: str, convert: Callable[[str], Any] = str) -> None:
+        """A field of text, lists and maps at any depth, whose texts stay what they are."""
         if not has_template(value):
             self.constants[attribute] = value
             return
@@ -183,16 +183,9 @@ class FieldCompiler:
                 )
             )
 
-    def key(self, attribute: str, path: str, value: Any, key: Key) -> None:
-        """A field for a key of the recipe language, by its kind; at ``path`` in the step stands ``value``."""
-        if key.render != LATE:
-            self.constants[attribute] = value
-        elif key.listed:
-            self.texts(attribute, value, path, key.convert)
-        elif type(key.kind) is Scalar:
-            self.scalar(attribute, value, path, key.convert)
-        else:
-            self.tree(attribute, value, path)
+    def constant(self, attribute: str, value: Any, key: str, convert: Callable[[str], Any]) -> None:
+        """A field that is taken as written."""
+        self.constants[attribute] = value
 
     def condition(self, attribute: str, text: str | None) -> None:
         """Whether the step runs at all."""
@@ -207,7 +200,8 @@ class FieldCompiler:
         """The keys without fields of their own: together one field, a map of those that the step has."""
         inner = FieldCompiler(self.step, self.compile, self.compile_command)
         for name, value in self.step.extra.items():
-            inner.key(name, name, value, STEP_KEYS[name])
+            key = STEP_KEYS[name]
+            _form(key)(inner, name, value, name, key.convert)
         constants, fields = inner.constants, inner.fields
         self.constants["extra"] = constants
         if not fields:
@@ -292,8 +286,17 @@ def _render_tree(value: Any, scope: Scope) -> Any:
     return value
 
 
+def _form(key: Key) -> Callable[[FieldCompiler, str, Any, str, Callable[[str], Any]], None]:
+    """What makes a field of a key of the recipe language, by its kind."""
+    if key.render != LATE:
+        return FieldCompiler.constant
+    if key.listed:
+        return FieldCompiler.texts
+    return FieldCompiler.scalar if type(key.kind) is Scalar else FieldCompiler.tree
+
+
 _PLAIN = [
-    (name, key)
+    (name, _form(key), key.convert)
     for name, key in STEP_KEYS.items()
     if name in Instance.__slots__
     and key.render in (NEVER, LATE)
@@ -306,8 +309,8 @@ def compile_late(step: Step, compile: Compile, compile_command: CompileCommand) 
     """Everything that is rendered once inputs and outputs are known, or not at all."""
     made = FieldCompiler(step, compile, compile_command)
     made.command(step.shell)
-    for name, key in _PLAIN:
-        made.key(name, name, step.value(name), key)
+    for name, form, convert in _PLAIN:
+        form(made, name, getattr(step, name), name, convert)
     made.commands("fingerprint", step.fingerprint, "fingerprint")
     success = step.success
     made.scalar("not_empty", success.not_empty, "success.not_empty", scalars.to_bool)

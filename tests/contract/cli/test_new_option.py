@@ -44,7 +44,7 @@ def with_option(f0: F0, place: Path, request: str) -> Mapping[str, str]:
     site = place / f"one-option-more-{request.split('.')[-1]}"
     site.mkdir()
     (site / "sitecustomize.py").write_text(ENTRY.replace("{request}", request))
-    return {"PYTHONPATH": os.pathsep.join([f0.environment()["PYTHONPATH"], str(site)])}
+    return {"PYTHONPATH": os.pathsep.join([str(site), f0.environment()["PYTHONPATH"]])}
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def toy(f0: F0, tmp_path: Path) -> Mapping[str, str]:
     for n in (1, 2):
         f0.write(f"plans/{n}.txt", f"plan {n}\n")
     path = f0.environment()["PYTHONPATH"]
-    return {"PYTHONPATH": os.pathsep.join([path, str(site)])}
+    return {"PYTHONPATH": os.pathsep.join([str(site), path])}
 
 
 def test_it_reaches_the_step_rendered_and_joins_the_key(f0: F0, toy: Mapping[str, str]) -> None:

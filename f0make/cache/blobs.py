@@ -14,19 +14,14 @@ from collections.abc import Iterable
 from io import FileIO
 
 from f0make.cache import reflink
-from f0make.cache.group_rights import Rights
-from f0make.cache.in_use import InUse
-from f0make.errors import NO_ROOM, F0makeError
-from f0make.files.content_digest import FileError
+from f0make.cache.blob_files import STAYS, BlobFiles, unlink
 from f0make.files.open_regular import open_regular
 from f0make.files.sha import sha256
 
 TOUCH_AFTER = 3600.0
 """Seconds; a use is noted at most this often (noting each would write an inode for every restored file)."""
 _STREAM = 1 << 20
-"""Bytes that may come, when nobody knows."""
-_BLOB = 0o444
-"""Mode of blobs that stay."""
+"""Bytes that are expected of a stream of unknown length."""
 MOST_ROOM = 1 << 62
 _WORTH_A_LOOK = 64 << 20
 """Bytes, from which it is asked whether the disk has room for them before they are copied."""
@@ -34,12 +29,7 @@ MOST_READ = 1 << 30
 """Bytes of a blob that is read into memory."""
 MOST_TARGET = 4096
 """Bytes of a symlink's target, with the zero at its end (PATH_MAX)."""
-_AS_IT_IS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _EMPTY = sha256(b"").hexdigest()
-
-
-class CacheUnusable(F0makeError):
-    """The cache's directory cannot be used; the run can go on without it."""
 
 
 class BlobError(Exception):
@@ -65,54 +55,27 @@ class ContentChanged(BlobError):
 class Blobs:
     """Blobs in ``directory``/cas. Nothing is made before the first `add`; ``readonly`` notes no uses either."""
 
-    def __init__(self, directory: str, readonly: bool = False, mode: int = _BLOB) -> None:
-        """``mode`` is that of new blobs, before the umask."""
+    def __init__(self, directory: str, readonly: bool = False, mode: int = STAYS, flat: bool = False) -> None:
+        """``mode`` is that of new blobs, before the umask; ``flat``: all lie in one directory."""
         self.directory = directory
         self.readonly = readonly
         self.mode = mode
-        self._cas = os.path.join(directory, "cas")
-        self._tmp = os.path.join(directory, "tmp")
+        self._files = BlobFiles(directory, readonly, mode, flat)
         self._count = itertools.count(1)
-        self._name = f"{os.getpid()}-{os.urandom(6).hex()}"
-        self._ready = False
-        self._in_use = InUse(directory)
-        self._rights = Rights(directory)
         self.verified: set[str] = set()
         """Blobs whose bytes this process has written and hashed a moment ago: `fetch` does not read them for that."""
 
     def path(self, digest: str) -> str:
         """Where the blob lies, there or not."""
-        return f"{self._cas}/{digest[:2]}/{digest}"
+        return f"{self.directory}/{self._files.shelf(digest)}/{digest}"
 
     def prepare(self) -> None:
         """Make the directories. Raises CacheUnusable, and OSError when there is no space."""
-        if self._ready:
-            return
-        if self.readonly:
-            raise CacheUnusable(f"the cache {self.directory!r} was opened for reading")
-        try:
-            for name in ("cas", "tmp"):
-                os.close(self._directory(name))
-            if not os.access(self._tmp, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._tmp)
-        except OSError as error:
-            raise self._unusable(error) from None
-        self._in_use.hold(create=True)
-        self._ready = True
-
-    def _directory(self, name: str) -> int:
-        """A descriptor of the directory ``name`` of the cache, made where it is missing. Raises CacheUnusable, OSError."""
-        try:
-            return self._rights.directory(name)
-        except FileError as error:
-            place = os.path.join(self.directory, getattr(error, "path", name))
-            raise CacheUnusable(f"{place!r} is a link, and in a cache f0make follows none") from None
+        self._files.prepare()
 
     def close(self) -> None:
-        """Tell `upkeep.gc` that this process needs nothing more (the end of the process tells it, too)."""
-        self._in_use.release()
-        self._rights.below.close()
-        self._ready = False
+        """Tell `maintenance.gc` that this process needs nothing more (the end of the process tells it, too)."""
+        self._files.close()
 
     def has(self, digest: str) -> bool:
         """Whether the blob is there (its content is checked when it is fetched); counts as a use."""
@@ -145,7 +108,7 @@ class Blobs:
             if self._holds(digest, size, st.st_mode):
                 return
             self.prepare()
-            temporary, target = self._temporary(st.st_mode)
+            temporary, target = self._files.create(st.st_mode)
             try:
                 try:
                     found = reflink.copy(source, target, size)
@@ -153,9 +116,9 @@ class Blobs:
                     os.close(target)
                 if found != digest:
                     raise ContentChanged(digest, f"{path!r} changed while it was stored")
-                self._place(temporary, digest)
+                self._files.place(temporary, digest)
             except BaseException:
-                _unlink(temporary)
+                unlink(temporary)
                 raise
         finally:
             os.close(source)
@@ -174,15 +137,15 @@ class Blobs:
         if self._holds(digest, len(data), mode):
             return
         self.prepare()
-        temporary, target = self._temporary(mode)
+        temporary, target = self._files.create(mode)
         try:
             try:
                 reflink.write_all(target, data)
             finally:
                 os.close(target)
-            self._place(temporary, digest)
+            self._files.place(temporary, digest)
         except BaseException:
-            _unlink(temporary)
+            unlink(temporary)
             raise
 
     def room(self) -> int:
@@ -200,7 +163,7 @@ class Blobs:
         OSError (no space), and what ``chunks`` raise.
         """
         self.prepare()
-        temporary, target = self._temporary()
+        temporary, target = self._files.create()
         found, size = sha256(more=_STREAM), 0
         try:
             try:
@@ -214,9 +177,9 @@ class Blobs:
                 os.close(target)
             if found.hexdigest() != digest:
                 raise BlobCorrupt(digest, f"what came as blob {digest} is something else")
-            self._place(temporary, digest)
+            self._files.place(temporary, digest)
         except BaseException:
-            _unlink(temporary)
+            unlink(temporary)
             raise
         return size
 
@@ -257,7 +220,7 @@ class Blobs:
                 os.replace(unfinished, target)
                 return written
             except OSError as error:
-                _unlink(unfinished)
+                unlink(unfinished)
                 if error.errno != errno.EXDEV:
                     raise
             os.lseek(source, 0, os.SEEK_SET)
@@ -265,7 +228,7 @@ class Blobs:
             try:
                 os.replace(unfinished, target)
             except OSError:
-                _unlink(unfinished)
+                unlink(unfinished)
                 raise
             return written
         finally:
@@ -274,7 +237,7 @@ class Blobs:
     def copy_into(self, digest: str, target: int) -> None:
         """Copy the blob into the empty file ``target`` (a descriptor), verified when this returns.
 
-        Raises BlobMissing, BlobCorrupt (the blob stays: nobody has been told of it), or OSError.
+        Raises BlobMissing, BlobCorrupt (the blob stays; `fill` drops it), or OSError.
         """
         source, size = self._open(digest)
         try:
@@ -299,38 +262,27 @@ class Blobs:
 
     def drop(self, digest: str) -> None:
         """Remove the blob if it is there and can be removed."""
-        try:
-            fd = self._rights.below.directory(f"cas/{digest[:2]}")
-        except (OSError, FileError):
-            return
-        try:
-            os.unlink(digest, dir_fd=fd)
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
+        self._files.drop(digest)
 
     def begin(self) -> tuple[str, int]:
         """A new file to write a blob to: (its path, a descriptor). Raises CacheUnusable or OSError (no space)."""
         self.prepare()
-        return self._temporary()
+        return self._files.create()
 
     def adopt(self, temporary: str, digest: str) -> None:
         """Take the file ``temporary`` of `begin`, closed and found to have ``digest``, for the blob.
 
         Raises CacheUnusable or OSError (no space).
         """
-        self._place(temporary, digest)
+        self._files.place(temporary, digest)
 
     # Helpers.
 
     def _copy_out(
         self, source: int, size: int, digest: str, directory: str, executable: bool
     ) -> tuple[str, int]:
+        """Copy the blob to a new file in ``directory``, verified: (its path, its mtime in ns)."""
         name = f"{directory or '.'}/.f0make-{os.getpid()}-{next(self._count)}.tmp"
-        return name, self._copy(source, size, digest, name, executable)
-
-    def _copy(self, source: int, size: int, digest: str, name: str, executable: bool) -> int:
         fd = os.open(
             name,
             os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0),
@@ -347,9 +299,9 @@ class Blobs:
             if found != (size if known else digest):
                 raise self._corrupt(digest)
         except BaseException:
-            _unlink(name)
+            unlink(name)
             raise
-        return written
+        return name, written
 
     def _open(self, digest: str) -> tuple[int, int]:
         path = self.path(digest)
@@ -376,77 +328,18 @@ class Blobs:
         if not stat.S_ISREG(st.st_mode) or not _readable(path, st):
             return False
         if mode & self.mode & ~st.st_mode & 0o044:
-            self._open_up(digest, mode)
+            self._files.widen(digest, mode)
         if st.st_size != size:
             self.drop(digest)
             return False
         self._touch(path, st)
         return True
 
-    def _open_up(self, digest: str, rights: int) -> None:
-        """Give a blob the rights that a new one gets from a file with ``rights``, where it is this user's."""
-        try:
-            shelf = self._rights.below.directory(f"cas/{digest[:2]}")
-            try:
-                blob = os.open(digest, _AS_IT_IS, dir_fd=shelf)
-            finally:
-                os.close(shelf)
-            try:
-                temporary, fd = self._temporary(rights)
-                try:
-                    mine = os.fstat(blob).st_uid == os.geteuid()
-                    if mine and stat.S_ISREG(os.fstat(blob).st_mode):
-                        os.fchmod(blob, (os.fstat(blob).st_mode | os.fstat(fd).st_mode) & 0o777)
-                finally:
-                    os.close(fd)
-                    _unlink(temporary)
-            finally:
-                os.close(blob)
-        except (OSError, FileError, CacheUnusable):
-            pass
-
-    def _temporary(self, rights: int = 0o444) -> tuple[str, int]:
-        """A new file in tmp/, for others only as far as ``rights`` are: (its path, a descriptor to write it)."""
-        path = f"{self._tmp}/{self._name}-{next(self._count)}"
-        mode = self.mode & (rights | 0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        try:
-            return path, self._new(path, flags, mode)
-        except FileNotFoundError:
-            self._ready = False
-            self.prepare()
-        except OSError as error:
-            raise self._unusable(error) from None
-        try:
-            return path, self._new(path, flags, mode)
-        except OSError as error:
-            raise self._unusable(error) from None
-
-    def _new(self, path: str, flags: int, mode: int) -> int:
-        directory = self._directory("tmp")
-        try:
-            fd = os.open(os.path.basename(path), flags, mode, dir_fd=directory)
-        finally:
-            os.close(directory)
-        if self.mode == _BLOB:
-            self._rights.file(fd, mode & _BLOB)
-        return fd
-
-    def _place(self, temporary: str, digest: str) -> None:
-        try:
-            shelf = self._directory(f"cas/{digest[:2]}")
-            try:
-                os.replace(temporary, digest, dst_dir_fd=shelf)
-            finally:
-                os.close(shelf)
-        except OSError as error:
-            raise self._unusable(error) from None
-
     def _touch(self, path: str, st: os.stat_result) -> None:
-        """Note a use, for `upkeep.gc`."""
+        """Note a use, for `maintenance.gc`."""
         if self.readonly:
             return
-        self._in_use.hold(create=False)
+        self._files.in_use.hold(create=False)
         now = time.time()
         if now - st.st_mtime > TOUCH_AFTER:
             try:
@@ -457,11 +350,6 @@ class Blobs:
     def _corrupt(self, digest: str) -> BlobCorrupt:
         self.drop(digest)
         return BlobCorrupt(digest, f"blob {digest} was damaged and has been dropped")
-
-    def _unusable(self, error: OSError) -> OSError | CacheUnusable:
-        if error.errno in NO_ROOM:
-            return error
-        return CacheUnusable(f"the cache {self.directory!r} cannot be used: {error.strerror or error}")
 
 
 def _check_room(source: int, target: int, size: int, digest: str) -> None:
@@ -474,12 +362,5 @@ def _check_room(source: int, target: int, size: int, digest: str) -> None:
 
 
 def _readable(path: str, st: os.stat_result) -> bool:
-    """Whether this user may read the blob: another's may be for nobody else."""
+    """Whether this user may read the blob: another's may be private."""
     return bool(st.st_mode & 0o004) or st.st_uid == os.geteuid() or os.access(path, os.R_OK)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

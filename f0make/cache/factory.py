@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable
 
 from f0make import STATE
-from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import Blobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

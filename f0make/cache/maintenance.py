@@ -1,4 +1,4 @@
-"""Looking after a cache directory: its size and hit rate, trimming it, checking every blob.
+"""Look after a cache directory: its size and hit rate, trimming it, checking every blob.
 
 Each of these may run beside f0make runs that use the cache: a blob that goes away under a run is a miss
 there, and its step runs again.
@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from f0make.cache.blobs import TOUCH_AFTER
-from f0make.cache.group_rights import Rights
 from f0make.cache.in_use import InUse
 from f0make.cache.shared_records import read_record
-from f0make.files import sealed_files
+from f0make.cache.usage_log import usage
 from f0make.files.beneath import Below
 from f0make.files.content_digest import EMPTY_DIR, FileError, blob_of, file_digest
-from f0make.store import log_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,49 +25,15 @@ if TYPE_CHECKING:
 RECENT = 2 * TOUCH_AFTER
 """Seconds; what was used more recently stays while a run uses the cache (uses are noted to the hour)."""
 _ABANDONED = 24 * 3600.0
-"""Seconds after which an unfinished file is nobody's any more."""
-_USAGE = "usage.log"
-_USAGE_LIMIT = 64 << 10
-"""Bytes after which the usage lines are added up into one."""
-
+"""Seconds after which an unfinished file is abandoned."""
 Blob = tuple[float, int, str, str]
 """(last use as Unix time, bytes, path, digest)."""
-
-
-def note_use(directory: str, hits: int, misses: int) -> None:
-    """Count ``hits`` (instances restored or taken over) and ``misses`` (instances run) of one run.
-
-    Only a statistic: where it cannot be written it is not kept.
-    """
-    path = os.path.join(directory, _USAGE)
-    if not (hits or misses) or not os.path.isdir(directory):
-        return
-    try:
-        fd = sealed_files.open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            Rights(directory).file(fd, 0o664)
-            os.write(fd, log_lines.encode("use", {"hits": hits, "misses": misses}))
-            long = os.fstat(fd).st_size > _USAGE_LIMIT
-        finally:
-            os.close(fd)
-        if long:
-            total = _usage(directory)
-            sealed_files.write_atomic(
-                path, log_lines.encode("use", {"hits": total[0], "misses": total[1]}), 0o666
-            )
-            fd = sealed_files.open_regular(path)
-            try:
-                Rights(directory).file(fd, 0o664)
-            finally:
-                os.close(fd)
-    except OSError:
-        pass
 
 
 def stats(directory: str) -> dict[str, Any]:
     """``blobs`` and ``records`` (how many), ``bytes``, ``hits``, ``misses``, ``hit_rate`` (0 to 1, None unknown)."""
     blobs = list(_blobs(directory))
-    hits, misses = _usage(directory)
+    hits, misses = usage(directory)
     return {
         "directory": directory,
         "blobs": len(blobs),
@@ -200,12 +164,6 @@ def _clean(directory: str, age: float) -> None:
                 _remove(directory, entry.path)
         except OSError:
             pass
-
-
-def _usage(directory: str) -> tuple[int, int]:
-    data = sealed_files.read(os.path.join(directory, _USAGE), 16 * _USAGE_LIMIT) or b""
-    lines = [p for _, kind, p in log_lines.scan(data) if kind == "use" and isinstance(p, dict)]
-    return sum(p.get("hits", 0) for p in lines), sum(p.get("misses", 0) for p in lines)
 
 
 def _remove(directory: str, path: str, how: Callable[..., None] = os.unlink) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobError, Blobs
 from f0make.cache.shared_records import ActionCache
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from f0make.cache.blobs import CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
 from f0make.cache.group_rights import Rights
 from f0make.errors import NO_ROOM
 from f0make.fast_dataclass import Protocol

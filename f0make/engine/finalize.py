@@ -59,7 +59,7 @@ def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], sta
 
     ``started`` is Unix time. Raises StateError when `.f0make` cannot be written, but for a lack of space.
     """
-    from f0make.cache.maintenance import note_use
+    from f0make.cache.usage_log import note_use
     from f0make.store.run_history import append_run
 
     session = run.session

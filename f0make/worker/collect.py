@@ -7,7 +7,8 @@ import os
 import stat
 from collections.abc import Callable
 
-from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobError, Blobs
 from f0make.errors import NO_ROOM, F0makeError
 from f0make.files import content_digest
 from f0make.files.times_and_modes import noted

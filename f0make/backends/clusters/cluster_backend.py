@@ -19,7 +19,8 @@ from queue import Empty, SimpleQueue
 from f0make.backends.clusters.check_answer import answer_of
 from f0make.backends.clusters.cluster_protocol import Cluster, Gone, Job, Reply
 from f0make.backends.clusters.content_exchange import CannotSend, Exchange
-from f0make.cache.blobs import BlobError, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobError
 from f0make.errors import NO_ROOM, F0makeError, UnreachableError
 from f0make.files.content_digest import FileError
 from f0make.worker import frames, process_journal

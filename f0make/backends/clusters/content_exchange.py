@@ -95,7 +95,8 @@ class Exchange:
             raise CannotSend(f"its input {error} is gone") from None
 
     def _give(self, digest: str, source: manifest.Source) -> None:
-        from f0make.cache.blobs import BlobError, CacheUnusable
+        from f0make.cache.blob_files import CacheUnusable
+        from f0make.cache.blobs import BlobError
 
         if self.shared and self._cache is not None and self._cache.has(digest):
             return

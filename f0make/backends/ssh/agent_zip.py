@@ -13,6 +13,7 @@ import f0make
 MODULES = (
     "__init__.py",
     "cache/__init__.py",
+    "cache/blob_files.py",
     "cache/blobs.py",
     "cache/machine.py",
     "cache/credential_variables.py",

@@ -27,7 +27,8 @@ from f0make.backends.ssh.host import Host, Patience
 from f0make.backends.ssh.host_keys import Refused
 from f0make.backends.ssh.host_link import Broken, Link
 from f0make.backends.ssh.staging_store import Transit
-from f0make.cache.blobs import BlobError, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobError
 from f0make.files.content_digest import FileError
 from f0make.worker import process_journal, system
 from f0make.worker.agent import wire_format

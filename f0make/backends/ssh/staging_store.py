@@ -14,15 +14,15 @@ from f0make.cache.reflink import write_all
 
 
 class Transit(Blobs):
-    """A store of one run, where nobody else has any business and of which the next run keeps nothing.
+    """A store of one run, which no other process uses and of which the next run keeps nothing.
 
-    Its files have the mode that they get in a workspace. `giving`, `fetch` and whatever stores are for the one thread
+    Its files have the mode that they get in a workspace. `giving`, `fetch` and all that stores are for the one thread
     that listens to hosts and brings their results home.
     """
 
     def __init__(self, directory: str) -> None:
         """To be made while the process has one thread."""
-        super().__init__(directory, mode=0o666)
+        super().__init__(directory, mode=0o666, flat=True)  # hundreds of directories fewer
         self.mask = os.umask(0)
         os.umask(self.mask)
         self._awaited: Counter[str] = Counter()
@@ -47,12 +47,8 @@ class Transit(Blobs):
         about = os.statvfs(self.directory)
         return about.f_bavail * about.f_frsize
 
-    def path(self, digest: str) -> str:
-        """Where the blob lies, there or not: all in one directory, which makes hundreds of directories fewer."""
-        return f"{self._cas}/{digest}"
-
     def add_hashed(self, data: bytes | memoryview, digest: str, mode: int = 0o444) -> None:
-        """As `Blobs.add_hashed`, but written where it stays: nobody looks meanwhile."""
+        """As `Blobs.add_hashed`, but written where it stays: no other process reads meanwhile."""
         self.prepare()
         path = self.path(digest)
         try:

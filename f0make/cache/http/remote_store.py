@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
-from f0make.cache.blobs import BlobCorrupt, BlobError, Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobCorrupt, BlobError, Blobs
 from f0make.cache.http.action_result import (
     JSON,
     PROTOBUF,

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import Blobs
 from f0make.errors import NO_ROOM
 from f0make.worker import system
 from f0make.worker.agent import agent_gc, host_info, manifest, reap, send, wire_format

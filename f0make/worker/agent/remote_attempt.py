@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from f0make.cache.blobs import BlobError, Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobError, Blobs
 from f0make.cache.machine import machine
 from f0make.errors import NO_ROOM
 from f0make.fast_dataclass import replace

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from f0make.cache import maintenance
-from f0make.cache.blobs import Blobs, CacheUnusable
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import Blobs
 from f0make.cache.group_rights import Rights
 from f0make.cache.shared_records import ActionCache
 from tests.support.contract_tools import Traced

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs, CacheUnusable, ContentChanged
+from f0make.cache.blob_files import CacheUnusable
+from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs, ContentChanged
 from f0make.cache.shared_records import ActionCache
 from f0make.store.variant import variant_of
 from tests.support.examples import examples

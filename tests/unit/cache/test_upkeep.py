@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from f0make.cache import maintenance
+from f0make.cache import maintenance, usage_log
 from f0make.cache.blobs import Blobs
 from f0make.cache.shared_records import ActionCache
 from f0make.files.content_digest import tree_token
@@ -36,17 +36,17 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert (found["blobs"], found["bytes"], found["records"], found["hit_rate"]) == (0, 0, 0, None)
     assert maintenance.gc(absent, 0) == {"removed": 0, "freed": 0, "kept": 0, "bytes": 0, "busy": 0}
     assert maintenance.verify(absent) == []
-    maintenance.note_use(absent, 1, 1)
+    usage_log.note_use(absent, 1, 1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_stats(tmp_path: Path) -> None:
     fill(tmp_path)
     ActionCache(str(tmp_path)).put("b" * 64, {"key": "b" * 64, "instance": "i"})
-    maintenance.note_use(str(tmp_path), 3, 1)
-    maintenance.note_use(str(tmp_path), 0, 0)
+    usage_log.note_use(str(tmp_path), 3, 1)
+    usage_log.note_use(str(tmp_path), 0, 0)
     for _ in range(3000):
-        maintenance.note_use(str(tmp_path), 1, 1)
+        usage_log.note_use(str(tmp_path), 1, 1)
     found = maintenance.stats(str(tmp_path))
     assert found["blobs"] == 5
     assert found["bytes"] == 5000

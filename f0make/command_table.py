@@ -339,7 +339,13 @@ OPTIONS = {
         Option(
             "trust", "--trust", FLAG, "Work in a directory that belongs to another user.", request=HARMLESS
         ),
-        Option("debug", "--debug", FLAG, "Show a traceback with an error."),
+        Option(
+            "debug",
+            "--debug",
+            FLAG,
+            "Show a traceback with an error; of a run also the way it took, and why.",
+            request=HARMLESS,
+        ),
         Option(
             "workspace",
             "-C --directory",

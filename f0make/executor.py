@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, UsageError
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from f0make.governor.budget import Budget
     from f0make.governor.governor import Governor
     from f0make.graph.build_graph import Graph
-    from f0make.incremental.partial_session import PartSession
+    from f0make.incremental.partial_workset import PartialWorkset
+    from f0make.model import Recipe
     from f0make.plan.decide import Planned
     from f0make.secrets import Secrets
     from f0make.session import Session
+    from f0make.store.record_store import Store
     from f0make.store.snapshot import Look
     from f0make.worker.bundle import Backend
+    from f0make.workset import Workset
 
 
 class Executor:
@@ -79,45 +82,70 @@ class Executor:
         else:
             lock.acquire(self.options.wait)
         try:
-            session = self._open_part(path, wanted, look) or self._open_whole(path, wanted)
+            workset, recipe = self._open(path, wanted, look)
             try:
-                return self._run(session, path, wanted)
+                return self._run(workset, recipe, path, wanted)
             finally:
                 with suppress(OSError):
-                    session.close()
+                    workset.close()
         finally:
             self._early.stop()
             end_all()
             lock.release()
             os.environ.update(self._taken)
 
-    def _open_part(self, path: str, targets: list[str], look: Look | None) -> PartSession | None:
-        """The part of the graph that changes since the last run reach; None when the full way must tell."""
-        from f0make.store import snapshot
+    def _open(self, path: str, targets: list[str], look: Look | None) -> tuple[Workset, Recipe | None]:
+        """What is to be run, with the recipe where that had to be read (see `incremental.eligibility`)."""
+        from f0make.incremental.eligibility import NeedsFullRun, full, partial
 
-        options = self.options
-        if options.force or options.rehash or options.energy or options.host or options.hosts:
-            return None
-        if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
-            return None
-        from f0make.incremental.partial_session import look_again, open_part
-        from f0make.incremental.run_request import request_of_run
-
-        if look is None:
-            look = look_again(request_of_run(options, path, targets), self.workspace)
-        if look is None:
-            return None
-        if look.unfinished:
-            self._go_ahead()
-        part = open_part(options, self.workspace, look, self.reporter.note)
-        if part is not None and self._beyond_places(part):
-            part.close()  # Whether it must run decides what is said before anything does: for that the whole is needed.
-            part = None
+        part = None
+        try:
+            part = self._open_partial(path, targets, look)
+            way = partial(part.look.changed + part.look.appeared, part.look.kept["restless"])
+        except NeedsFullRun as why:
+            way = full(why)
+        if self.options.debug:
+            self.reporter.note(way)
         if part is None:
             self._early.stop()
+            whole = self._open_whole(path, targets)
+            return whole, whole.recipe
+        self._early.part_is_open(part.graph.instances)
+        return part, None
+
+    def _open_partial(self, path: str, targets: list[str], look: Look | None) -> PartialWorkset:
+        """The part of the graph that the changes since the last run reach. Raises NeedsFullRun."""
+        from f0make.incremental.eligibility import NeedsFullRun, Reason, against_partial
+        from f0make.store import snapshot
+
+        against = against_partial(self.options)
+        if against is not None:
+            raise NeedsFullRun(against)
+        if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
+            raise NeedsFullRun(Reason.NO_SNAPSHOT)
+        from f0make.incremental.open_partial import look_for, open_partial
+
+        if look is None:
+            look = look_for(self.options, self.workspace, path, targets)
+        if look.unfinished:
+            self._go_ahead()
+        part = open_partial(self.options, self.workspace, look, self.reporter.note, self._open_again(path))
+        if self._beyond_places(part):
+            part.close()  # Whether it must run decides what is said before anything does: for that the whole is needed.
+            raise NeedsFullRun(Reason.PLACES)
         return part
 
-    def _beyond_places(self, part: PartSession) -> bool:
+    def _open_again(self, path: str) -> Callable[[list[str]], Workset]:
+        """A function that opens the recipe for targets after all, while a run over a part goes on."""
+
+        def open_whole(targets: list[str]) -> Workset:
+            from f0make.session import Session
+
+            return Session.open(path, self.options, targets=targets)
+
+        return open_whole
+
+    def _beyond_places(self, part: PartialWorkset) -> bool:
         """Whether one of the instances that changes reach asks for a place that there is not."""
         asking = [instance for instance in part.graph.instances if instance.runs_on]
         return bool(asking) and any(map(self.places().refusal, asking))
@@ -137,7 +165,7 @@ class Executor:
         session = Session.open(
             path, self.options, readonly=False, targets=targets, on_loaded=self._early.recipe_is_read
         )
-        session.watched_files.update(map(os.path.abspath, self.options.hosts))
+        session.growing.inputs.files.update(map(os.path.abspath, self.options.hosts))
         try:
             self.check_request(session)
             self.check_places(session)
@@ -174,6 +202,7 @@ class Executor:
     ) -> tuple[Graph, list[Planned]]:
         """The graph, grown as far as it can be without running anything, and the plan over it."""
         from f0make.engine.dry_run import plan
+        from f0make.engine.large_files import hash_large_together
         from f0make.session import Session
         from f0make.worker.cores import usable_cores
 
@@ -184,7 +213,7 @@ class Executor:
             for text in session.notes:
                 self.reporter.note(text)
             blobs, shared = self._caches(create=False)
-            session.hash_large_together(usable_cores(), self.reporter.note)
+            hash_large_together(session, usable_cores(), self.reporter.note)
             planned = plan(session, self.options, blobs, shared)
             self.check_places(session, planned)
             return session.graph, planned
@@ -194,13 +223,14 @@ class Executor:
     def why(self, recipe_path: str | os.PathLike[str], target: str) -> list[Planned]:
         """The decisions for what ``target`` (a step, an instance or a file) stands for."""
         from f0make.engine.dry_run import plan
+        from f0make.engine.large_files import hash_large_together
         from f0make.session import Session
         from f0make.worker.cores import usable_cores
 
         session = Session.open(os.fspath(recipe_path), self.options, targets=[target])
         try:
             blobs, shared = self._caches(create=False)
-            session.hash_large_together(usable_cores(), self.reporter.note)
+            hash_large_together(session, usable_cores(), self.reporter.note)
             planned = plan(session, self.options, blobs, shared)
             names = {session.graph.instances[i].name for i in session.resolve(target)}
             return [p for p in planned if p.instance.name in names]
@@ -209,8 +239,9 @@ class Executor:
 
     def check_request(self, session: Session) -> None:
         """Refuse unknown words of `--only` and `--skip`, and what is beyond the budget. Raises UsageError, RecipeError."""
-        session.selected("--only", self.options.only)
-        session.selected("--skip", self.options.skip)
+        names = session.growing.names
+        names.selected("--only", self.options.only)
+        names.selected("--skip", self.options.skip)
         if self.elsewhere:
             from f0make.backends.clusters.cluster_factory import check
 
@@ -262,7 +293,7 @@ class Executor:
 
     def _beyond_budget(self, session: Session) -> list[Problem]:
         """What is declared beyond the budget's limits. Raises UsageError for a budget that is wrong itself."""
-        budget = self.budget(session)
+        budget = self.budget(session.recipe)
         if not budget or (budget.cpu is None and budget.mem is None):
             return []
         from f0make.governor.budget import beyond
@@ -270,17 +301,16 @@ class Executor:
 
         return beyond(budget, session.instances(sorted(session.wanted())), usable_cores())
 
-    def budget(self, session: Session) -> Budget | None:
-        """What options and recipe limit, None when they limit and measure nothing. Raises UsageError."""
+    def budget(self, recipe: Recipe | None) -> Budget | None:
+        """What options and ``recipe`` limit, None when they limit and measure nothing. Raises UsageError."""
         options = self.options
         given = (options.max_cpu, options.max_mem, options.max_load, options.max_time, options.max_energy)
-        if not (
-            session.recipe.budget or options.energy or any((*given, options.max_carbon, options.country))
-        ):
+        said = recipe is not None and bool(recipe.budget)
+        if not (said or options.energy or any((*given, options.max_carbon, options.country))):
             return None
         from f0make.governor.budget import budget_of
 
-        return budget_of(options, session.recipe) or None
+        return budget_of(options, recipe) or None
 
     def _caches(self, create: bool) -> tuple[Blobs | None, ForPlatform | None]:
         """The blob store and, with `--cache`, the shared records; None for what cannot be used."""
@@ -310,9 +340,9 @@ class Executor:
 
         return LocalBackend(jobs, self.workspace, jobserver=jobserver)
 
-    def _governor(self, session: Session, jobs: int, began: float) -> Governor | None:
+    def _governor(self, store: Store, recipe: Recipe | None, jobs: int, began: float) -> Governor | None:
         """What keeps the run inside its budget, None when there is none. Starts nothing yet."""
-        budget = self.budget(session)
+        budget = self.budget(recipe)
         if budget is None:
             return None
         from f0make.electricity.intensity import intensity
@@ -322,7 +352,7 @@ class Executor:
 
         return Governor(
             budget,
-            session.store,
+            store,
             energy_model.here(),
             intensity(budget.country),
             jobs=jobs,
@@ -331,13 +361,15 @@ class Executor:
             note=self.reporter.note,
         )
 
-    def _run(self, session: Session, recipe_path: str, targets: list[str]) -> RunResult:
+    def _run(
+        self, workset: Workset, recipe: Recipe | None, recipe_path: str, targets: list[str]
+    ) -> RunResult:
         began = time.monotonic()
         jobs = self._jobs()
         hosts = self.hosts()
         if not jobs and not hosts:
             raise UsageError("-j 0 without hosts: nothing could run (name hosts with --hosts or --host)")
-        for text in session.notes:
+        for text in workset.notes:
             self.reporter.note(text)
         if self.options.strict or self.options.audit:
             from f0make.worker.guard.probe import obstacle
@@ -346,9 +378,7 @@ class Executor:
             if reason is not None:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
-        governor = self._governor(session, jobs, began)
-        if session.rest is not None:
-            self._early.part_is_open(session)  # type: ignore[arg-type]
+        governor = self._governor(workset.store, recipe, jobs, began)
         from f0make.run_driver import Means, drive
 
         means = Means(
@@ -360,7 +390,7 @@ class Executor:
             governor=governor,
             backend=lambda: self._early.backend or self._backend(jobs, hosts, blobs),
         )
-        return drive(session, self.options, self.reporter, recipe_path, targets, means, began)
+        return drive(workset, self.options, self.reporter, recipe_path, targets, means, began)
 
     def _jobs(self) -> int:
         from f0make.worker.cores import usable_cores

@@ -48,6 +48,8 @@ def look(argv: Sequence[str]) -> snapshot.Look | bool:
         if seen.nothing_to_do and not values.get("verbose"):
             events = snapshot.events_of(seen.kept) if values.get("json") else ""
             if events is not None:
+                if values.get("debug"):
+                    _say_way()
                 _report(seen.kept, events, values, time.perf_counter() - began)
                 return True
         seen.lock, lock = lock, -1
@@ -73,12 +75,16 @@ def _try_lock() -> int:
     except OSError:
         os.close(fd)
         return -1
-    # Leftovers of a killed run are for the full way to clean up.
-    run = os.path.join(STATE, "run")
-    if os.path.isdir(run) and os.listdir(run):
+    if state_dir.has_leftovers("."):
         os.close(fd)
         return -1
     return fd
+
+
+def _say_way() -> None:
+    from f0make.incremental.eligibility import no_op
+
+    sys.stderr.write(f"f0make: {no_op()}\n")
 
 
 def _report(kept: dict[str, Any], events: str, values: dict[str, Any], seconds: float) -> None:

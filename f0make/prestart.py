@@ -8,11 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from f0make.backends.local.local_backend import LocalBackend
-    from f0make.incremental.partial_session import PartSession
-    from f0make.model import Recipe
+    from f0make.model import Instance, Recipe
     from f0make.options import RunOptions
     from f0make.store.record_store import Store
 
@@ -43,9 +42,8 @@ class Early:
             several = len(recipe.steps) > 1 or any(step.foreach for step in recipe.steps)
             self.expect(2 if several else 1)
 
-    def part_is_open(self, part: PartSession) -> None:
-        """What changes can reach is known; it is not known yet what of it must run."""
-        instances = part.graph.instances
+    def part_is_open(self, instances: Sequence[Instance]) -> None:
+        """What changes can reach is known: ``instances``; it is not known yet what of it must run."""
         if len(instances) <= _FEW and any(instance.step.type == "shell" for instance in instances):
             self.expect(1)
 

@@ -1,4 +1,4 @@
-"""One run over an opened session: what is told at its start, the loop, and what is kept at its end."""
+"""One run over a workset: what is told at its start, the loop, and what is kept at its end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from types import FrameType
 
 from f0make.engine.finalize import exit_code_of, save, summary_of
 from f0make.engine.fingerprints import Taken
+from f0make.engine.large_files import hash_large_together
 from f0make.engine.node_state import State
 from f0make.engine.run import Run
 from f0make.fast_dataclass import dataclass
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
     from f0make.cache.platform_keys import ForPlatform
     from f0make.engine.label_check import Places
     from f0make.governor.governor import Governor
-    from f0make.incremental.partial_session import PartSession, Rest
     from f0make.options import Event, Reporter, RunOptions
-    from f0make.session import Session
     from f0make.worker.bundle import Backend
+    from f0make.workset import Settled, Workset
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Means:
 
 
 def drive(
-    session: Session,
+    session: Workset,
     options: RunOptions,
     reporter: Reporter,
     recipe_path: str,
@@ -55,7 +55,7 @@ def drive(
     means: Means,
     began: float,
 ) -> RunResult:
-    """Bring ``targets`` of the recipe that ``session`` has opened up to date; ``began`` is monotonic.
+    """Bring ``targets`` of ``session`` up to date; ``began`` is monotonic.
 
     Raises RecipeError when strictyaml refuses the recipe after all, and what the state, the backend or a budget
     cannot bear.
@@ -83,7 +83,7 @@ def drive(
         watch(run.scheduler.monitor)
     _tell_start(run, recipe_path, means.jobs)
     try:
-        session.hash_large_together(means.jobs, reporter.note, lambda: bool(run.interrupted))
+        hash_large_together(session, means.jobs, reporter.note, lambda: bool(run.interrupted))
         with _signals(run):
             _take_over(session, run)
             _clean_up_crash(session, run)
@@ -105,7 +105,7 @@ def drive(
     return _result(run, summary)
 
 
-def _refuse_protected(session: Session, run: Run, means: Means) -> None:
+def _refuse_protected(session: Workset, run: Run, means: Means) -> None:
     """Fail, before anything starts, what would have to replace a protected output whatever the steps before it make."""
     outputs = [
         o for n in run.progress.wanted if run.progress.is_instance(n) for o in run.graph.instances[n].outputs
@@ -123,46 +123,43 @@ def _refuse_protected(session: Session, run: Run, means: Means) -> None:
 
 
 def _tell_start(run: Run, recipe_path: str, jobs: int) -> None:
-    rest = run.session.rest
+    settled = run.session.settled
     count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
-    if rest is not None:
-        count += rest.count + len(rest.back)
+    count += settled.count + settled.restorable
     run.reporter.start(
         {"event": "start", "recipe": recipe_path, "run": run.run_id, "instances": count, "jobs": jobs}
     )
 
 
-def _take_over(session: Session, run: Run) -> None:
+def _take_over(session: Workset, run: Run) -> None:
     """Account for the instances that need no deciding, and tell of them."""
-    if session.rest is None:
-        return
-    part: PartSession = session  # type: ignore[assignment]
-    if part.rest.back:
-        from f0make.incremental.restore_missing import put_back
-
-        put_back(part, run)
-    rest = part.rest
-    _tell_rest(run.reporter, rest)
-    run.counts.update({State.CURRENT: rest.current, State.SKIPPED: rest.skipped})
-    run.tally.saved_seconds += rest.saved_seconds
-    run.tally.saved_energy_kwh += rest.saved_energy
-    if rest.skipped:
-        run.steps.update((name, s) for name, s in rest.states().items() if s == "skipped")
+    run.back = session.restore_missing(run.outputs.place, run.blobs, lambda: not run.stopping())
+    if session.graph is not run.graph:
+        run.lay_out(session.graph)
+    run.restored(name for name in run.back if name not in session.graph.by_name)
+    settled = session.settled
+    if settled.count:
+        _tell_settled(run.reporter, settled)
+    run.counts.update({State.CURRENT: settled.current, State.SKIPPED: settled.skipped})
+    run.tally.saved_seconds += settled.saved_seconds
+    run.tally.saved_energy_kwh += settled.saved_energy
+    if settled.skipped:
+        run.steps.update((name, s) for name, s in settled.states().items() if s == "skipped")
 
 
-def _tell_rest(reporter: Reporter, rest: Rest) -> None:
+def _tell_settled(reporter: Reporter, settled: Settled) -> None:
     """Tell of the instances that nothing has changed for, all at once where the reporter can take that."""
     known = getattr(reporter, "known", None)
     if known is not None:
-        known(rest)
+        known(settled)
     else:
         from json import loads
 
-        for line in rest.lines():
+        for line in settled.lines():
             reporter.step(loads(line))
 
 
-def _clean_up_crash(session: Session, run: Run) -> None:
+def _clean_up_crash(session: Workset, run: Run) -> None:
     """Put aside what steps of a run that was killed left half made."""
     for begun in session.store.open_begins():
         left = [p for p in begun.get("outputs", ()) if not (run.outputs.ours(p) or session.is_source(p))]
@@ -180,14 +177,13 @@ def _clean_up_crash(session: Session, run: Run) -> None:
 def _result(run: Run, summary: Event) -> RunResult:
     from f0make.context import Context
 
-    progress, rest = run.progress, run.session.rest
+    progress = run.progress
     steps = {
         i.name: progress.state[n].value
         for n, i in enumerate(progress.graph.instances)
         if n in progress.wanted
     }
-    if rest is not None:
-        steps.update(rest.states())
+    steps.update(run.session.settled.states())
     steps.update(run.without_instances)
     context = Context(run.contexts.everything())
     return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))

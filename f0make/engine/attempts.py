@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.code.code_bases import CodeBases
-    from f0make.code.code_digest import CodeFacts
     from f0make.engine.run import Run
+    from f0make.workset import StepCode
 
 MOST_CHANGES = 2
 """How often an instance runs again because an input changed under it."""
@@ -39,7 +39,7 @@ class Attempt:
     number: int = 0
     failures: int = 0
     changes: int = 0
-    code: CodeFacts | None = None
+    code: StepCode | None = None
     """What the python code was keyed as."""
     open: bool = False
     """Between the start and the outcome."""
@@ -175,7 +175,7 @@ class Attempts:
                 contents.token(path)
                 verdict.seen[path] = self._run.decider.seen(path)
 
-    def _with_interpreter(self, bundle: Bundle, instance: Instance, facts: CodeFacts) -> None:
+    def _with_interpreter(self, bundle: Bundle, instance: Instance, facts: StepCode) -> None:
         """Say which interpreter runs the step of ``bundle``, and which files its code lies in."""
         if self._bases is None:
             from f0make.code.code_bases import CodeBases
@@ -191,7 +191,8 @@ class Attempts:
         from f0make.worker.agent import manifest
 
         session = self._run.session
-        manifest.fill(bundle, inputs, session.contents, session.code.get(bundle.instance))
+        code = session.code.get(bundle.instance)
+        manifest.fill(bundle, inputs, session.contents, code.sources if code is not None else {})
 
     def _keep_here(self, bundle: Bundle) -> None:
         from f0make.worker.agent import manifest
@@ -326,7 +327,7 @@ class Attempts:
             run_id=run.run_id,
             attempt=attempt.number,
             sources=self._keep_sources(instance),
-            test_meta=run.session.recipe.test_meta,
+            test_meta=run.session.test_meta,
         )
         if run.verdicts[node].disputed:
             record[SETTLES] = True

@@ -19,7 +19,6 @@ from f0make.files.content_digest import blobs_of
 from f0make.model import Instance, Output
 from f0make.plan.decide import Change, Record, differences, matching, out_of_place, reason_to_run
 from f0make.plan.key import Parts, declared_parts, key_of
-from f0make.session import Session
 from f0make.store.validate_record import fits
 
 TYPE_CHECKING = False
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform_keys import ForPlatform
     from f0make.files.content_cache import Seen
+    from f0make.workset import Workset
 
 
 class Kind(Enum):
@@ -75,7 +75,7 @@ class Decider:
 
     def __init__(
         self,
-        session: Session,
+        session: Workset,
         tokens: Tokens,
         contexts: Contexts,
         blobs: Blobs | None,

@@ -11,15 +11,15 @@ from f0make.engine.output_files import Outputs
 from f0make.engine.promised_tokens import Tokens
 from f0make.engine.temp_leases import reads
 from f0make.engine.visible_contexts import Contexts
-from f0make.graph_growth import finished_steps, grow
 from f0make.model import Instance
 from f0make.options import RunOptions
 from f0make.plan.decide import Planned, Record
-from f0make.session import Session
 
 if TYPE_CHECKING:
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform_keys import ForPlatform
+    from f0make.session import Session
+    from f0make.workset import Workset
 
 
 def plan(
@@ -38,34 +38,33 @@ def plan(
             # With `--only` what is not selected is taken as it is.
             return status.get(names[node], "current" if options.only else "") == "current"
 
-        finished = finished_steps(session, done)
+        finished = session.growing.finished_steps(done)
         if not finished:
             return planned
-        grow(session, finished)
+        session.growing.grow(finished)
 
 
 def foresee(
-    session: Session, options: RunOptions, blobs: Blobs | None, shared: ForPlatform | None
+    session: Workset, options: RunOptions, blobs: Blobs | None, shared: ForPlatform | None
 ) -> list[Planned]:
     """The same for the graph as it is now."""
     graph = session.graph
     tokens, contexts = Tokens(session.contents), Contexts(graph.needs)
     tokens.through = graph.through
     decider = Decider(session, tokens, contexts, blobs, shared, Recorded(session.store))
-    decider.nothing_known = shared is None and not session.store.recorded and not session.pending
-    for target in options.force:
-        decider.forced.update(session.resolve(target))
-    wanted = session.wanted()
-    if options.only:
-        wanted &= session.selected("--only", options.only)
-    left_out = session.selected("--skip", options.skip)
+    growing = session.growing
+    may_grow = growing is not None and bool(growing.pending)
+    faults = growing.faults if growing is not None else {}
+    decider.nothing_known = shared is None and not session.store.recorded and not may_grow
+    chosen = session.select()
+    decider.forced.update(chosen.forced)
     outputs = Outputs(session, tokens, "", lambda text: None)
     skipped: set[int] = set()
     reruns: set[int] = set()
     found: dict[int, Planned] = {}
     records: dict[int, Record | None] = {}
     later: dict[int, str] = {}
-    for node in _in_waves([n for n in graph.order if n in wanted], later, shared):
+    for node in _in_waves([n for n in graph.order if n in chosen.wanted], later, shared):
         if later and any(need in later for need in graph.needs[node]):
             later[node] = ""
             continue
@@ -75,13 +74,13 @@ def foresee(
                 skipped.add(node)
             continue
         instance = graph.instances[node]
-        if doomed or not instance.when or node in left_out:
+        if doomed or not instance.when or node in chosen.left_out:
             skipped.add(node)
             why = "needs a skipped step" if doomed else "when" if not instance.when else "--skip"
             found[node] = Planned(instance, "skip", why)
             continue
-        if instance.name in session.faults:
-            reason = session.faults[instance.name] or "something that it needs cannot run"
+        if instance.name in faults:
+            reason = faults[instance.name] or "something that it needs cannot run"
             found[node] = Planned(instance, "run", reason)
             reruns.add(node)
             for output in instance.outputs:
@@ -138,7 +137,7 @@ def _in_waves(nodes: list[int], later: dict[int, str], shared: ForPlatform | Non
         later.clear()
 
 
-def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int]) -> bool:
+def _reads_of_rerun(session: Workset, record: object, node: int, reruns: set[int]) -> bool:
     """Whether an ancestor that would run may set what ``record`` read of the context."""
     if not isinstance(record, dict) or not (record.get("reads") or record.get("missing_reads")):
         return False
@@ -147,7 +146,7 @@ def _reads_of_rerun(session: Session, record: object, node: int, reruns: set[int
 
 
 def _demand_temps(
-    session: Session, decider: Decider, found: dict[int, Planned], records: Mapping[int, Record | None]
+    session: Workset, decider: Decider, found: dict[int, Planned], records: Mapping[int, Record | None]
 ) -> None:
     """Makers of temp files that are gone and that an instance which would run reads: restored or made again."""
     graph, tokens = session.graph, decider.tokens

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from f0make.engine.node_state import State
 from f0make.errors import UsageError
-from f0make.graph_growth import finished_steps, grow, root_of
 from f0make.model import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
+    from f0make.workset import GrowingGraph
 
 HANGS = "something that it needs failed"
 
@@ -25,40 +25,42 @@ class Growth:
 
     def may_need(self, output: Output, maker: str) -> bool:
         """Whether instances that may still appear in this run may need ``output`` of the step ``maker``."""
-        session = self._run.session
-        if not session.pending or not any(self._comes(step) for step in session.pending):
+        growing = self._run.session.growing
+        if growing is None or not any(self._comes(growing, step) for step in growing.pending):
             return False
-        return session.expansion.may_be_read(output, maker)
+        return growing.may_be_read(output, maker)
 
-    def _comes(self, step: str) -> bool:
+    def _comes(self, growing: GrowingGraph, step: str) -> bool:
         """Whether the pending ``step`` may come to instances in this run, or was to."""
         run = self._run
-        root = root_of(run.session.pending, step)
-        if root in run.session.failed:
+        root = growing.root_of(step)
+        if root in growing.failed:
             return True  # like a reader that failed: the next run may want it
         return any(node in run.progress.wanted for node in run.graph.by_step.get(root, ()))
 
     def settled(self, node: int) -> None:
         """``node`` is settled: let the graph grow when it was the last instance of a step that others wait for."""
-        run = self._run
-        if not run.session.pending or not run.progress.is_instance(node):
+        run, growing = self._run, self._run.session.growing
+        if growing is None or not growing.pending or not run.progress.is_instance(node):
             return
-        if run.graph.instances[node].step.name in run.session.pending.values():
+        if run.graph.instances[node].step.name in growing.pending.values():
             self.look()
 
     def look(self) -> None:
         """Let the graph grow as long as a step that others wait for is done."""
-        run = self._run
+        run, growing = self._run, self._run.session.growing
+        if growing is None:
+            return
         if not self._looked:
             self._looked = True
-            self._fail(set())  # What has grown already, for a plan.
-        if self._growing or not run.session.pending:
+            self._fail(growing, set())  # What has grown already, for a plan.
+        if self._growing or not growing.pending:
             return
         self._growing = True
         try:
-            while finished := finished_steps(run.session, self._done):
+            while finished := growing.finished_steps(self._done):
                 run.session.store.flush()
-                self._grow(finished)
+                self._grow(growing, finished)
         finally:
             self._growing = False
 
@@ -68,14 +70,14 @@ class Growth:
             return run.progress.state[node].good
         return bool(run.options.only)  # what is not selected is taken as it is
 
-    def _grow(self, finished: frozenset[str]) -> None:
+    def _grow(self, growing: GrowingGraph, finished: frozenset[str]) -> None:
         """Expand again, carry every node over by name, and fail what cannot run."""
         run = self._run
-        lost = set(run.session.failed)
+        lost = set(growing.failed)
         old, verdicts, demands = run.progress, run.verdicts, run.demands
         virtual, contexts = run.temps.virtual, run.contexts
         done = {old.graph.instances[n].name: n for n in old.wanted if old.is_instance(n)}
-        grow(run.session, finished)
+        growing.grow(finished)
         run.lay_out(run.session.graph)
         run.scheduler.reset()
         new = run.progress
@@ -104,21 +106,21 @@ class Growth:
             # What was READY is decided again: cheap, and right whatever the growth changed around it.
         run.due.clear()
         new.look_again()
-        self._fail(lost)
+        self._fail(growing, lost)
         run.temps.look_again()
 
-    def _fail(self, lost: set[str]) -> None:
+    def _fail(self, growing: GrowingGraph, lost: set[str]) -> None:
         """Settle what has appeared and cannot run; steps and targets in ``lost`` were told before.
 
         Raises UsageError for a target that never came, while nothing has begun.
         """
         run = self._run
-        for step, reason in run.session.failed.items():
-            if step not in lost and run.session.recipe.step(step) is None and not self._begun():
+        for step, reason in growing.failed.items():
+            if step not in lost and not growing.is_step(step) and not self._begun():
                 raise UsageError(reason)
-            if step not in lost and (step not in run.session.pending or self._wanted(step)):
+            if step not in lost and (step not in growing.pending or self._wanted(growing, step)):
                 run.settle_step(step, State.FAILED, reason)
-        for name, reason in run.session.faults.items():
+        for name, reason in growing.faults.items():
             node = run.graph.by_name.get(name)
             if node is None or node not in run.progress.wanted or run.progress.state[node].settled:
                 continue
@@ -132,23 +134,25 @@ class Growth:
         run = self._run
         return bool(run.attempts.started or run.counts[State.RESTORED])
 
-    def _wanted(self, step: str) -> bool:
+    def _wanted(self, growing: GrowingGraph, step: str) -> bool:
         """Whether this run asks for the pending ``step``."""
         run = self._run
         if run.options.only and not _named(run.options.only, step):
             return False
-        return step in run.session.coming()
+        return step in growing.coming()
 
     def settle_rest(self) -> None:
         """The run is over: say what has become of the steps that came to no instances."""
-        run = self._run
-        for step in run.session.coming():
-            if step in run.without_instances or not self._wanted(step):
+        run, growing = self._run, self._run.session.growing
+        if growing is None:
+            return
+        for step in growing.coming():
+            if step in run.without_instances or not self._wanted(growing, step):
                 continue
             state, why = State.CANCELLED, "the run ended first"
-            root = root_of(run.session.pending, step)
+            root = growing.root_of(step)
             states = {run.progress.state[n] for n in run.graph.by_step.get(root, ())}
-            if root in run.session.failed or states & {State.FAILED, State.CANCELLED}:
+            if root in growing.failed or states & {State.FAILED, State.CANCELLED}:
                 why = HANGS
             elif State.SKIPPED in states or _named(run.options.skip, step):
                 state, why = State.SKIPPED, "it needs a skipped step"

@@ -6,14 +6,16 @@ import os
 from collections.abc import Sequence
 
 from f0make import STATE
+from f0make.engine.decider import Kind
 from f0make.engine.node_state import State
 from f0make.errors import NO_ROOM, Exit, StateError
 from f0make.options import Event
+from f0make.workset import RunResults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.engine.run import Run
-    from f0make.incremental.partial_session import PartSession
+    from f0make.plan.decide import Record
 
 STATUSES = ("ran", "restored", "current", "failed", "skipped", "cancelled")
 
@@ -54,6 +56,28 @@ def exit_code_of(run: Run, summary: Event) -> int:
     return int({"ok": Exit.OK, "budget": Exit.BUDGET}.get(summary["status"], Exit.FAILED))
 
 
+def results_of(run: Run) -> RunResults:
+    """What the next run can begin from, when ``run`` ended well."""
+    progress, verdicts, attempts = run.progress, run.verdicts, run.attempts
+
+    def record(node: int) -> Record | None:
+        verdict = verdicts.get(node)
+        return None if verdict is None or verdict.kind is Kind.RUN else verdict.record
+
+    return RunResults(
+        wanted=progress.wanted,
+        skipped={
+            n: progress.why_doomed(n) if n in progress.doom else "when"
+            for n in progress.wanted
+            if progress.is_instance(n) and progress.state[n] is State.SKIPPED
+        },
+        changed=run.steps,
+        record=record,
+        discovered=attempts.discovered,
+        uses_context=bool(run.contexts.writes or attempts.missing_reads),
+    )
+
+
 def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], started: float) -> None:
     """Keep signatures, history and the no-op snapshot; what cannot be kept only costs time later.
 
@@ -70,35 +94,22 @@ def save(run: Run, summary: Event, recipe_path: str, targets: Sequence[str], sta
         "started": round(started, 3),
         "steps": run.steps,
         "failures": run.failures,
-        "test_meta": session.recipe.test_meta,
+        "test_meta": session.test_meta,
     }
     try:
         session.contents.settle()
-        if session.rest is None:
+        if session.complete:
             session.contents.save(os.path.join(session.workspace, STATE, "signatures"))
         if run.blobs is not None and (summary["ran"] or summary["restored"]):
             note_use(run.blobs.directory, summary["restored"], summary["ran"])
-        if summary["failed"] or (session.rest is None and summary["ran"]):
+        if summary["failed"] or (session.complete and summary["ran"]):
             from f0make.engine.retention import prune
 
             prune(session)
         append_run(session.workspace, {**summary, **about})
-        if summary["status"] == "ok" and not session.pending:
-            _keep(run, recipe_path, list(targets))
+        if summary["status"] == "ok" and not (session.growing is not None and session.growing.pending):
+            session.save_snapshot(results_of(run), recipe_path, targets)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise StateError(f"{error.filename or session.workspace}: {error.strerror}") from None
         run.reporter.note(f"no space left on device ({error.filename or session.workspace})")
-
-
-def _keep(run: Run, recipe_path: str, targets: list[str]) -> None:
-    """Write what makes the next run short."""
-    if run.session.rest is not None:
-        from f0make.incremental.update_snapshot import renew
-
-        part: PartSession = run.session  # type: ignore[assignment]
-        renew(part, run)
-    else:
-        from f0make.incremental.save_snapshot import keep
-
-        keep(run.session, run, run.options, recipe_path, targets)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from f0make.backends.ssh import HERE
 from f0make.errors import Problem
 from f0make.model import TEMPLATE_OPEN, Instance, Step
-from f0make.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.backends.ssh.host import Host
+    from f0make.session import Session
 
 
 class Places:
@@ -83,7 +83,7 @@ def _labels(session: Session) -> Iterator[tuple[str, Step, tuple[str, ...]]]:
             instance = session.graph.instances[index]
             if instance.runs_on:
                 yield instance.name, instance.step, tuple(instance.runs_on)
-    for name in session.coming():
+    for name in session.growing.coming():
         step = session.recipe.step(name)
         if step is not None and step.runs_on and not any(TEMPLATE_OPEN in label for label in step.runs_on):
             yield name, step, tuple(step.runs_on)

@@ -11,7 +11,6 @@ from f0make.engine.path_handover import Handover
 from f0make.engine.promised_tokens import Tokens
 from f0make.files.signature import FOREVER, clock_ns
 from f0make.model import Instance, Output
-from f0make.session import Session
 from f0make.workspace.workspace_files import InTheWay, Workspace
 
 TYPE_CHECKING = False
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from f0make.cache.blobs import Blobs
     from f0make.worker.bundle import Outcome
+    from f0make.workset import Workset
 
 
 class ProtectedOutput(Exception):
@@ -34,7 +34,7 @@ def refusal(path: str) -> str:
 class Outputs:
     """The files of instances in the workspace, as f0make's own or the user's."""
 
-    def __init__(self, session: Session, tokens: Tokens, run_id: str, note: Callable[[str], None]) -> None:
+    def __init__(self, session: Workset, tokens: Tokens, run_id: str, note: Callable[[str], None]) -> None:
         self.root = session.workspace
         self.store = session.store
         self.tokens = tokens

@@ -9,14 +9,14 @@ from f0make.model import Instance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.session import Session
+    from f0make.workset import Workset
 
 
 class CannotAttempt(Exception):
     """What a later attempt would run cannot be worked out; the text says why."""
 
 
-def for_attempt(session: Session, instance: Instance, number: int, cpus: float | None = None) -> Instance:
+def for_attempt(session: Workset, instance: Instance, number: int, cpus: float | None = None) -> Instance:
     """``instance`` rendered for attempt ``number``: itself where nothing depends on that.
 
     ``cpus``: what is granted where that is less than what it asks for.

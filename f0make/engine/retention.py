@@ -13,7 +13,7 @@ from f0make.worker.log_names import attempt_log, log_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.session import Session
+    from f0make.workset import Workset
 
 KEPT_RUNS = 10
 """Runs whose failed outputs are kept, the newest."""
@@ -47,7 +47,7 @@ def forget_attempts(log: str, retries: int) -> None:
         number += 1
 
 
-def prune(session: Session) -> None:
+def prune(session: Workset) -> None:
     """Remove what is beyond the bounds, at the end of a run."""
     state = os.path.join(session.workspace, STATE)
     _prune_failed(os.path.join(state, "failed"))
@@ -56,8 +56,8 @@ def prune(session: Session) -> None:
         names = os.listdir(directory)
     except OSError:
         return
-    if session.rest is not None:
-        return  # Only a part of the instances is here.
+    if not session.complete:
+        return
     own = session.store.recipe
     here = [(own, instance.name) for instance in session.graph.instances]
     if len(names) <= KEPT_GONE + len(here):

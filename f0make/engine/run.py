@@ -37,7 +37,6 @@ from f0make.graph.build_graph import Graph
 from f0make.model import Instance, Output
 from f0make.options import Event, Reporter, RunOptions
 from f0make.scheduler import Demand, Scheduler, demand_of
-from f0make.session import Session
 from f0make.worker.bundle import Backend, Outcome
 
 TYPE_CHECKING = False
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from f0make.engine.label_check import Places
     from f0make.engine.suspend import Suspension
     from f0make.governor.governor import Governor
+    from f0make.workset import Workset
 
 GRACE = 2.5
 """Seconds between TERM and KILL when a run is interrupted."""
@@ -62,7 +62,7 @@ class Run:
 
     def __init__(
         self,
-        session: Session,
+        session: Workset,
         options: RunOptions,
         reporter: Reporter,
         *,
@@ -143,22 +143,16 @@ class Run:
             self.session, self.tokens, self.contexts, self.blobs, self.shared, self.fingerprints
         )
         self.asking.clear()
-        self.progress = Progress(graph, self._selected(graph))
-        self.left_out = self.session.selected("--skip", self.options.skip)
+        chosen = self.session.select()
+        self.progress = Progress(graph, chosen.wanted)
+        self.left_out = chosen.left_out
         self.temps = Temps(self)
         self.verdicts: dict[int, Verdict] = {}
         self.levels: list[float] | None = None
         self.demands: dict[int, Demand] = {}
         self.ranked = any(i.priority or i.step.idx for i in graph.instances)
         """Somebody cares about the order: nothing starts before all that is ready is known."""
-        for target in self.options.force:
-            self.decider.forced.update(self.session.found(target))
-
-    def _selected(self, graph: Graph) -> set[int]:
-        wanted = self.session.wanted()
-        if self.options.only:
-            wanted &= self.session.selected("--only", self.options.only)
-        return wanted
+        self.decider.forced.update(chosen.forced)
 
     # -- the loop ----------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from f0make import STATE, trail
 from f0make.files.content_digest import FileError
 from f0make.files.sha import sha256
+from f0make.incremental.eligibility import NeedsFullRun, Reason
 from f0make.incremental.path_index import EVERYBODY, made, nodes
 
 TYPE_CHECKING = False
@@ -25,16 +26,17 @@ def touched(
     appeared: Iterable[str],
     contents: Contents,
     listings: dict[str, Row],
-) -> set[int] | None:
-    """The instances that a path which has ``changed`` or ``appeared`` concerns; None when the graph may be another.
+) -> set[int]:
+    """The instances that a path which has ``changed`` or ``appeared`` concerns.
 
-    Directories that globs listed and that hold the same names go into ``listings`` with their new rows.
+    Directories that globs listed and that hold the same names go into ``listings`` with their new rows. Raises
+    NeedsFullRun when the graph may be another.
     """
     found: set[int] = set(compiled.index["restless"])
     for path in appeared:
         maker = compiled.index["temps"].get(path)
         if maker is None:
-            return None
+            raise NeedsFullRun(Reason.APPEARED, path)
         found.add(maker)
     for path in changed:
         place = compiled.place(path)
@@ -42,21 +44,23 @@ def touched(
         owners = compiled.owners[place]
         if EVERYBODY in owners:
             if not _same_for_everybody(compiled, path, place, contents, listings):
-                return None
+                raise NeedsFullRun(Reason.GRAPH_INPUT, path)
             owners = [owner for owner in owners if owner != EVERYBODY]
             if not compiled.tokens[place]:
                 found |= nodes(owners)
             continue
         if not made(owners) and not compiled.tokens[place] and _leads_out_anew(compiled, path, contents):
-            return None  # what a new link in an input directory leads to may be made by another step
+            # What a new link in an input directory leads to may be made by another step.
+            raise NeedsFullRun(Reason.NEW_LINK, path)
         try:
             token = contents.own(path)
         except FileError:
             token = ""
         if not made(owners) and (token is None or _another_kind(compiled, path, place, contents)):
-            return None  # an input is gone: that is an error before anything runs; globs tell kinds apart
+            # An input that is gone is an error before anything runs; globs tell kinds apart.
+            raise NeedsFullRun(Reason.INPUT_GONE, path)
         if compiled.tokens[place][:1] == "@" and token != compiled.tokens[place] and not made(owners):
-            return None  # what it leads to now may be made by another step
+            raise NeedsFullRun(Reason.NEW_LINK, path)  # what it leads to now may be made by another step
         if token != (compiled.tokens[place] or None):
             found |= nodes(owners)
     return found

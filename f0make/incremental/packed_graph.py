@@ -9,6 +9,7 @@ from bisect import bisect_left
 from io import FileIO
 
 from f0make.files import sealed_files
+from f0make.incremental.eligibility import NeedsFullRun, Reason
 from f0make.incremental.pack_instance import Unpacker
 from f0make.incremental.packed_lists import Lists
 from f0make.incremental.string_table import Texts
@@ -30,7 +31,7 @@ _WORTH_A_TABLE = 500
 class Compiled:
     """Instances by number, and the files that they and the graph rest on.
 
-    ``index`` is what `keep` writes: tables over all instances, small enough to be read whole. Rows of
+    ``index`` is what `save_snapshot` writes: tables over all instances, small enough to be read whole. Rows of
     instances are read one by one.
     """
 
@@ -57,16 +58,18 @@ class Compiled:
             self.tokens[place] = token
 
     @classmethod
-    def read(cls, kept: dict[str, Any], paths: list[str], workspace: str) -> Compiled | None:
-        """What was written with the snapshot ``kept`` of ``paths``; None when nothing was, or not whole.
+    def read(cls, kept: dict[str, Any], paths: list[str], workspace: str) -> Compiled:
+        """What was written with the snapshot ``kept`` of ``paths``.
 
-        Raises OSError, as does everything here that reads.
+        Raises NeedsFullRun when nothing was, or not whole, and OSError, as does everything here that reads.
         """
         if kept["index"] is None:
-            return None
+            raise NeedsFullRun(Reason.NO_GRAPH, kept["no_graph"])
         offset, size = kept["index"]
         index = sealed_files.unseal(INDEX_MAGIC, snapshot.read_part(kept, offset, size, workspace))
-        return cls(kept, paths, index, workspace) if index is not None else None
+        if index is None:
+            raise NeedsFullRun(Reason.DAMAGED_SNAPSHOT)
+        return cls(kept, paths, index, workspace)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

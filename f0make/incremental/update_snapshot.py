@@ -8,11 +8,13 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from f0make.fast_dataclass import dataclass
 from f0make.files import sealed_files
 from f0make.files.atomic_write import write_atomic
 from f0make.incremental.affected import listing
 from f0make.incremental.path_index import EVERYBODY, direct, owners_of
-from f0make.incremental.save_snapshot import Files, discovered_by, place_of, write
+from f0make.incremental.save_snapshot import discovered_by, place_of
+from f0make.incremental.write_snapshot import Files, write
 from f0make.store import snapshot
 from f0make.store.snapshot import CHUNK, PATCH, PATCH_MAGIC, PLAIN
 
@@ -20,35 +22,59 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.engine.run import Run
-    from f0make.files.content_cache import Row
-    from f0make.incremental.partial_session import PartSession
+    from f0make.files.content_cache import Contents, Row
+    from f0make.graph.build_graph import Graph
+    from f0make.incremental.packed_graph import Compiled
+    from f0make.store.record_store import Store
+    from f0make.store.snapshot import Look
+    from f0make.workset import RunResults, Settled
 
 WORTH_A_FILE = 32
 """Chunks of signatures in a patch, from which the whole snapshot is written again: every look reads the patch."""
 
 
-def renew(part: PartSession, run: Run) -> bool:
-    """Write what ``run`` left, all of it well; False when something is not sure (the old snapshot then stays).
+@dataclass(slots=True)
+class Part:
+    """What a run over a part had of the snapshot that it began from, and what it decided."""
+
+    compiled: Compiled
+    look: Look
+    store: Store
+    contents: Contents
+    listings: dict[str, Row]
+    """Directories that globs listed and that hold the same names with another stamp."""
+    graph: Graph
+    numbers: list[int]
+    """Those of the instances of ``graph`` in the whole."""
+    settled: Settled
+
+    @property
+    def workspace(self) -> str:
+        """Absolute path."""
+        return self.contents.root
+
+
+def renew(part: Part, results: RunResults) -> bool:
+    """Write what the run with ``results`` left, all of it well; False when something is not sure (the old snapshot then stays).
 
     Raises OSError when it cannot be written.
     """
     if not sealed_files.possible():
         return False
     compiled = part.compiled
-    rows = _rows(part, run)
+    rows = _rows(part)
     if rows is None or any(row[2] for row in rows.values()) or _wavers(part, rows):
         return False
     saved = _saved(part)
-    restamped = _note_stamps(part, run, rows)
+    restamped = _note_stamps(part, results, rows)
     gone = [place for path, row in rows.items() if not row[0] and (place := compiled.place(path)) is not None]
     new = [path for path, row in rows.items() if row[0] and compiled.place(path) is None]
     if gone or new or (place_of(part.workspace, rows) and not compiled.kept["place"]):
-        _rewrite(part, run, rows, saved)
+        _rewrite(part, results, rows, saved)
         return True
     for path, row in rows.items():
         if not row[0] and path not in compiled.absent:
-            _rewrite(part, run, rows, saved)
+            _rewrite(part, results, rows, saved)
             return True
     chunks: set[int] = set()
     tokens: dict[int, str] = {}
@@ -84,7 +110,7 @@ def renew(part: PartSession, run: Run) -> bool:
     return True
 
 
-def _note_stamps(part: PartSession, run: Run, rows: dict[str, Row]) -> bool:
+def _note_stamps(part: Part, results: RunResults, rows: dict[str, Row]) -> bool:
     """Note the outputs that somebody has given another time or other rights; whether there is a new one.
 
     Such an output comes back as its record says, not as it was seen. What this run has made or put back is so.
@@ -97,13 +123,13 @@ def _note_stamps(part: PartSession, run: Run, rows: dict[str, Row]) -> bool:
             continue
         for owner in compiled.owners[place]:
             made = owner & 1 and owner != EVERYBODY and compiled.plain[owner >> 1]
-            if made and compiled.names[owner >> 1] not in run.steps:
+            if made and compiled.names[owner >> 1] not in results.changed:
                 compiled.plain[owner >> 1] = 0
                 found = True
     return found
 
 
-def _rows(part: PartSession, run: Run) -> dict[str, Row] | None:
+def _rows(part: Part) -> dict[str, Row] | None:
     """What is known now of every path that this run or a change has touched."""
     contents, compiled = part.contents, part.compiled
     for instance in part.graph.instances:
@@ -137,7 +163,7 @@ def _rows(part: PartSession, run: Run) -> dict[str, Row] | None:
     return rows
 
 
-def _wavers(part: PartSession, rows: dict[str, Row]) -> bool:
+def _wavers(part: Part, rows: dict[str, Row]) -> bool:
     """Whether something changed during the run that instances outside of the part, or earlier in it, rest on."""
     if part.contents.wavering:
         return True
@@ -154,7 +180,7 @@ def _wavers(part: PartSession, rows: dict[str, Row]) -> bool:
     return False
 
 
-def _below(part: PartSession) -> Iterator[str]:
+def _below(part: Part) -> Iterator[str]:
     """The paths of the snapshot that lie in the directories of these instances."""
     paths = part.compiled.paths
     for instance in part.graph.instances:
@@ -165,7 +191,7 @@ def _below(part: PartSession) -> Iterator[str]:
                 at += 1
 
 
-def _saved(part: PartSession) -> dict[int, tuple[float, float]]:
+def _saved(part: Part) -> dict[int, tuple[float, float]]:
     """What the last run of each of the instances took."""
     found = {}
     for number, instance in zip(part.numbers, part.graph.instances, strict=True):
@@ -173,14 +199,14 @@ def _saved(part: PartSession) -> dict[int, tuple[float, float]]:
     return found
 
 
-def _sum(part: PartSession, saved: dict[int, tuple[float, float]]) -> tuple[float, float]:
+def _sum(part: Part, saved: dict[int, tuple[float, float]]) -> tuple[float, float]:
     return (
-        round(part.rest.saved_seconds + sum(s for s, _ in saved.values()), 6),
-        part.rest.saved_energy + sum(e for _, e in saved.values()),
+        round(part.settled.saved_seconds + sum(s for s, _ in saved.values()), 6),
+        part.settled.saved_energy + sum(e for _, e in saved.values()),
     )
 
 
-def _base(part: PartSession, saved: dict[int, tuple[float, float]]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _base(part: Part, saved: dict[int, tuple[float, float]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Head and index of the next snapshot, as far as they do not tell of files."""
     compiled = part.compiled
     seconds, energy = array("d"), array("d")
@@ -197,14 +223,14 @@ def _base(part: PartSession, saved: dict[int, tuple[float, float]]) -> tuple[dic
     return head, index
 
 
-def _put(part: PartSession, head: dict[str, Any], index: dict[str, Any], tokens: list[str]) -> None:
+def _put(part: Part, head: dict[str, Any], index: dict[str, Any], tokens: list[str]) -> None:
     compiled = part.compiled
     size, _ = compiled.kept["events"]
     events = snapshot.read_part(compiled.kept, 0, size, compiled.workspace)
     write(part.workspace, head, events, index, [compiled.rows()], tokens)
 
 
-def _resign(part: PartSession, chunks: dict[int, bytes], saved: dict[int, tuple[float, float]]) -> None:
+def _resign(part: Part, chunks: dict[int, bytes], saved: dict[int, tuple[float, float]]) -> None:
     """The same paths with many other signatures."""
     head, index = _base(part, saved)
     signatures = list(head["signatures"])
@@ -215,12 +241,12 @@ def _resign(part: PartSession, chunks: dict[int, bytes], saved: dict[int, tuple[
 
 
 def _rewrite(
-    part: PartSession, run: Run, rows: dict[str, Row], saved: dict[int, tuple[float, float]]
+    part: Part, results: RunResults, rows: dict[str, Row], saved: dict[int, tuple[float, float]]
 ) -> None:
     """Other paths than before."""
     compiled = part.compiled
     head, index = _base(part, saved)
-    discovered = {number: discovered_by(run, n) for n, number in enumerate(part.numbers)}
+    discovered = {number: discovered_by(results, part.graph, n) for n, number in enumerate(part.numbers)}
     known = direct(zip(part.numbers, part.graph.instances, strict=True), discovered, part.contents.via)
     merged: dict[str, tuple[Any, str, Any]] = {}
     for place, path in enumerate(compiled.paths):

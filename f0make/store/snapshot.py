@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from f0make.options import RunOptions
+
 MAGIC = b"f0make snapshot 5\n"
 PATCH_MAGIC = b"f0make snapshot patch 5\n"
 DIRECTORY = os.path.join(STATE, "snapshots")
@@ -100,6 +102,12 @@ def request_of(values: dict[str, Any]) -> tuple[object, ...] | None:
     return tuple(_plain(values.get(field)) for field in (*ARGUMENTS, *ANSWERING))
 
 
+def request_of_run(options: RunOptions, recipe_path: str, targets: list[str]) -> tuple[object, ...] | None:
+    """The same for a run with ``options`` of ``targets`` in a recipe, however it was asked for."""
+    values = {field: options.value(field) for field in ANSWERING}
+    return request_of({"recipe": recipe_path, "targets": targets, **values})
+
+
 def _good_engine(values: dict[str, Any]) -> bool:
     from f0make.backend_address import parse
 
@@ -130,7 +138,7 @@ def look(request: tuple[object, ...], workspace: str = "") -> Look | None:
         return None
     if kept["place"] and kept["place"] != os.path.realpath(workspace or "."):
         return None  # links lead elsewhere from here
-    appeared = [path for path in kept["absent"] if os.path.lexists(workspace + path)]
+    appeared = [p for p in kept["absent"] if os.path.lexists(p if p[:1] == "/" else workspace + p)]
     paths = kept["paths"].split("\0") if kept["paths"] else []
     full = paths
     if workspace:

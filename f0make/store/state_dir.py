@@ -141,6 +141,12 @@ def _tighten(place: str) -> None:
         os.chmod(place, st.st_mode & 0o700)
 
 
+def has_leftovers(workspace: str) -> bool:
+    """Whether a run that was killed has left something to clean up, which is for the full way. Raises OSError."""
+    run = os.path.join(workspace, STATE, "run")
+    return os.path.isdir(run) and bool(os.listdir(run))
+
+
 def stranger(workspace: str) -> str | None:
     """The path, ``workspace`` or its `.f0make`, that belongs to somebody else; None when both are this user's.
 

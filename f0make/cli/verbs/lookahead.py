@@ -25,6 +25,7 @@ def look(
     place takes is an error. Raises what `Session.open` raises.
     """
     from f0make.engine.dry_run import plan
+    from f0make.engine.large_files import hash_large_together
     from f0make.executor import Executor
     from f0make.session import Session
     from f0make.worker.cores import usable_cores
@@ -33,9 +34,9 @@ def look(
     session = Session.open(recipe, options, targets=targets)
     try:
         executor.check_request(session)
-        for text in session.warnings + session.expansion.warnings:
+        for text in session.notes:
             reporter.note(text)
-        session.hash_large_together(usable_cores(), reporter.note)
+        hash_large_together(session, usable_cores(), reporter.note)
         with unhurried():
             planned = plan(session, options, *executor._caches(create=False))
         if placed:

@@ -12,7 +12,6 @@ from f0make.files.content_digest import EMPTY_DIR, blob_of
 from f0make.worker.bundle import Bundle, Token
 
 if TYPE_CHECKING:
-    from f0make.code.code_digest import CodeFacts
     from f0make.files.content_cache import Contents
 
 Source = Union[str, bytes]  # noqa: UP007 - read by Python 3.9 on other hosts, too
@@ -23,8 +22,10 @@ class InputGone(Exception):
     """An input is no longer what it was when its instance was decided; the text is its path."""
 
 
-def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts: CodeFacts | None) -> None:
-    """Note in ``bundle`` what must lie in its private directory: ``inputs`` (path -> token) and python modules.
+def fill(
+    bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, sources: Mapping[str, bytes]
+) -> None:
+    """Note in ``bundle`` what must lie in its private directory: ``inputs`` (path -> token) and python ``sources``.
 
     Raises FileError.
     """
@@ -32,12 +33,11 @@ def fill(bundle: Bundle, inputs: Mapping[str, Token], contents: Contents, facts:
     for path, token in inputs.items():
         if token.endswith("/"):
             bundle.trees[path] = contents.tree(path)
-    if facts is not None:
-        for path, data in facts.sources.items():
-            digest = _digest(data)
-            # What lies elsewhere is there already, or comes with f0make.
-            if (contents.token(path) or "")[:64] == digest:
-                bundle.modules[path] = digest
+    for path, data in sources.items():
+        digest = _digest(data)
+        # What lies elsewhere is there already, or comes with f0make.
+        if (contents.token(path) or "")[:64] == digest:
+            bundle.modules[path] = digest
 
 
 def stays(bundle: Bundle, made: Callable[[str], str | None], contents: Contents) -> str:

@@ -48,10 +48,11 @@ class Places:
             log=str(self.here / "log"),
             **more,
         )
-        facts = None
+        sources: dict[str, bytes] = {}
         if bundle.module:
-            facts = CodeBase(str(self.here), [str(self.here)], {}).facts(bundle.module, bundle.function or "")
-        manifest.fill(bundle, tokens, contents, facts)
+            code = CodeBase(str(self.here), [str(self.here)], {})
+            sources = code.facts(bundle.module, bundle.function or "").sources
+        manifest.fill(bundle, tokens, contents, sources)
         return bundle
 
     def send(self, bundle: Bundle) -> None:

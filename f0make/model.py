@@ -163,6 +163,8 @@ class Recipe:
     """Text of each recipe file, to place errors inside blocks of text."""
     warnings: list[str] = field(default_factory=list)
     """What it says and what has no effect."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Top-level keys without a field here (see `recipe.top_keys`), those that the recipe itself, not an include, has."""
     faulty: list[Step] = field(default_factory=list)
     """Steps that are not among ``steps`` because something is wrong with them, as far as they were understood."""
 

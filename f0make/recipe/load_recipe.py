@@ -22,6 +22,7 @@ from f0make.recipe.secret_names import secrets_of, undeclared
 from f0make.recipe.step_cache import StepCache
 from f0make.recipe.step_data import as_list
 from f0make.recipe.strictyaml_check import Opinions
+from f0make.recipe.top_keys import extra_of
 from f0make.recipe.yaml_reader import MAX_DEPTH
 
 TYPE_CHECKING = False
@@ -137,6 +138,7 @@ def _finish(
         secrets=whole.secrets,
         files=loader.files,
         sources=loader.sources,
+        extra=extra_of(head),
         warnings=[text for part, _ in whole.parts[:-1] for text in _without_effect(part)],
     )
     return recipe, problems

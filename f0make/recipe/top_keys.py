@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from f0make.fast_dataclass import dataclass
+from f0make.model import Recipe
 from f0make.recipe import value_kinds as kinds
 from f0make.recipe.keys import STEP_KEYS
 from f0make.recipe.kinds import Fields, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,3 +71,15 @@ RECIPE_KEYS: dict[str, TopKey] = {
     ),
 }
 """The top-level keys but `steps`, which are read one by one."""
+
+_APPLIED = ("recipe", "defaults", "include")
+"""Keys that are used up when a recipe is loaded."""
+
+
+def extra_of(head: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the top level ``head`` no code of f0make's own asks for by name: what is for the recipe's `extra`."""
+    return {
+        name: value
+        for name, value in head.items()
+        if name not in Recipe.__slots__ and name not in _APPLIED and not RECIPE_KEYS[name].for_steps
+    }

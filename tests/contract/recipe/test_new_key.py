@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +23,10 @@ if any(word.endswith("f0make") for word in sys.orig_argv):  # not in the interpr
     STEP_KEYS["toy"] = Key(
         COUNT, "how many bricks", "a-first-recipe", 1, LATE, part="toy", bundle="extra", shared=True
     )
+
+    from f0make.recipe.top_keys import RECIPE_KEYS, TopKey
+
+    RECIPE_KEYS["toy"] = TopKey(COUNT, "how many bricks each step has", "a-first-recipe", for_steps=True)
 """
 
 MODULE = """\
@@ -95,6 +101,38 @@ def test_defaults_give_it_to_all_steps_and_list_and_schema_show_it(f0: F0, toy: 
     assert step["properties"]["toy"]["description"] == "how many bricks"
     f0.run(env=toy)
     assert f0.read("built/2.txt") == "{'toy': 5}"
+
+
+def test_at_the_top_level_it_is_for_all_steps_too_and_yields_to_what_is_nearer(
+    f0: F0, toy: Mapping[str, str]
+) -> None:
+    steps = RECIPE.replace("    toy: {toy}\n", "").format() + "  - name: own\n    toy: 6\n"
+
+    def listed(head: str) -> list[int]:
+        f0.recipe(head + steps)
+        return [line["toy"] for line in f0("list", "recipe.yaml", "--json", env=toy).events]
+
+    assert listed("toy: 4\n") == [4, 6]
+    assert listed("toy: 4\ndefaults:\n  toy: 5\n") == [5, 6]
+    f0.recipe("toy: often\n" + steps)
+    said = f0("validate", "recipe.yaml", env=toy).stderr
+    assert said == "recipe.yaml:1:6: toy: expected an integer of 0 or more, found 'often'\n"
+
+
+def test_a_top_level_key_that_is_not_for_steps_is_the_recipes(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("season: 4\ninclude: more.yaml\nsteps:\n  - name: a\n    run: x\n")
+    (tmp_path / "more.yaml").write_text("season: 3\nsteps:\n  - name: b\n    run: x\n")
+    code = (
+        "from f0make.recipe.top_keys import RECIPE_KEYS, TopKey\n"
+        "from f0make.recipe.value_kinds import COUNT\n"
+        "RECIPE_KEYS['season'] = TopKey(COUNT, 'of the year', 'a-first-recipe')\n"
+        "from f0make.recipe_parser import RecipeParser\n"
+        "print(RecipeParser().load('recipe.yaml').recipe.extra)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'season': 4}\n"
 
 
 @pytest.mark.parametrize("verb", ["validate", "run"])

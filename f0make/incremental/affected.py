@@ -14,7 +14,8 @@ from f0make.incremental.path_index import EVERYBODY, made, nodes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.files.content_cache import Contents, Row
+    from f0make.files.content_cache import Contents
+    from f0make.files.stat_cache import Row
     from f0make.incremental.packed_graph import Compiled
 
 EMPTY_LISTING = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from f0make.files.content_cache import Contents
+from f0make.files.stat_cache import Row
 from f0make.incremental.affected import touched
 from f0make.incremental.eligibility import NeedsFullRun, Reason, against_log
 from f0make.incremental.load_part import load
@@ -16,7 +17,7 @@ from f0make.store.record_store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.files.content_cache import Row
+    from f0make.files.stat_cache import Row
     from f0make.options import RunOptions
     from f0make.store.snapshot import Look
     from f0make.workset import Workset

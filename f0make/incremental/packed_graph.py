@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.files.content_cache import Row
     from f0make.files.signature import Signature
+    from f0make.files.stat_cache import Row
     from f0make.model import Instance
 
 INDEX_MAGIC = b"f0make compiled 6 " + sys.byteorder.encode() + b"\n"

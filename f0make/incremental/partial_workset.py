@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from f0make.cache.blobs import Blobs
-    from f0make.files.content_cache import Contents, Row
+    from f0make.files.content_cache import Contents
+    from f0make.files.stat_cache import Row
     from f0make.incremental.packed_graph import Compiled
     from f0make.model import Instance
     from f0make.store.record_store import Store

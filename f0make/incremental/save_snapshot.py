@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.files.content_cache import Row
+    from f0make.files.stat_cache import Row
     from f0make.graph.build_graph import Graph
     from f0make.model import Instance, Recipe
     from f0make.options import RunOptions

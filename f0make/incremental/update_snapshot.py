@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.files.content_cache import Contents, Row
+    from f0make.files.content_cache import Contents
+    from f0make.files.stat_cache import Row
     from f0make.graph.build_graph import Graph
     from f0make.incremental.packed_graph import Compiled
     from f0make.store.record_store import Store

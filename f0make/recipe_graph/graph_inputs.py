@@ -9,8 +9,9 @@ from f0make.files.signature import clock_ns, is_racy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.expand.watched_facts import WatchedFacts
-    from f0make.files.content_cache import Contents, Row
+    from f0make.files.content_cache import Contents
     from f0make.files.signature import Signature
+    from f0make.files.stat_cache import Row
     from f0make.trail import Trail
 
 

@@ -57,6 +57,7 @@ MODULES = (
     "files/store_outputs.py",
     "files/sha.py",
     "files/signature.py",
+    "files/stat_cache.py",
     "trail.py",
     "workspace/__init__.py",
     "files/beneath.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from f0make.cli.reporters.log_excerpt import excerpt
 from f0make.cli.reporters.wording import step_line, summary_line
 from f0make.cli.streams import shown, shown_block
 from f0make.options import Event, Known
@@ -66,6 +65,8 @@ class Plain:
     def output(self, instance: str, log: str, failed: bool) -> None:
         """The end of a failed step's log; with ``verbose`` the whole log of every step."""
         if failed or self._verbose:
+            from f0make.cli.reporters.log_excerpt import excerpt
+
             lines = excerpt(shown(instance), log, None if self._verbose else 20)
             if lines:
                 self.line("\n".join(lines))

@@ -75,7 +75,7 @@ def test_an_unreadable_file_keeps_nobody_waiting(tmp_path: Path) -> None:
 def test_it_gives_up_when_the_run_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sparse(tmp_path / "a", BIG, "a")
     monkeypatch.setattr(
-        prehash.digest, "read_stable", lambda path: time.sleep(0.5) or (None, None, None, None)
+        prehash.content_digest, "read_stable", lambda path: time.sleep(0.5) or (None, None, None, None)
     )
     contents = Contents(str(tmp_path))
     with pytest.raises(Interrupted):

@@ -91,3 +91,13 @@ def test_what_has_not_arrived_is_named(transit: Transit, tmp_path: Path) -> None
     with pytest.raises(BlobMissing) as found:
         bring_home(bundle, outcome, transit)
     assert found.value.digest == outcome.outputs["a"]
+
+
+def test_what_is_written_in_pieces_lies_where_it_is_looked_for(transit: Transit) -> None:
+    digest = hashlib.sha256(b"large").hexdigest()
+    path, fd = transit.begin()
+    os.write(fd, b"large")
+    os.close(fd)
+    transit.adopt(path, digest)
+    assert transit.has(digest)
+    assert transit.read(digest) == b"large"

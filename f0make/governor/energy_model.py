@@ -27,6 +27,11 @@ class PowerModel:
     """Joules more for each CPU second."""
     source: str
 
+    @property
+    def idle_kwh(self) -> float:
+        """Energy of one second in which nothing runs, in kWh."""
+        return self.idle_watts / JOULES_PER_KWH
+
     def joules(self, seconds: float, cpu_seconds: float) -> float:
         """Energy of ``seconds`` in which ``cpu_seconds`` were spent."""
         return self.idle_watts * seconds + self.cpu_watts * cpu_seconds

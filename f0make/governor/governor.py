@@ -6,15 +6,15 @@ attempts by token, because the numbers of nodes change when the graph grows.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from f0make.governor import account, admit, machine_state, process_usage, react
+from f0make.governor import account, admit, react
 from f0make.governor.account import Account
 from f0make.governor.budget import Budget
-from f0make.governor.energy_model import JOULES_PER_KWH, PowerModel
+from f0make.governor.energy_model import PowerModel
+from f0make.governor.observation import LOOK_EVERY, Observation
 from f0make.governor.pausing import Pausing
 from f0make.governor.predict import Need, Predictor
 from f0make.governor.running_attempt import Running
@@ -25,13 +25,8 @@ if TYPE_CHECKING:
     from f0make.store.record_store import Store
     from f0make.worker.bundle import Outcome
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks at the machine while something is limited at every moment, and the longest that a step
-stays in front of a busy worker: what let it in must still hold when it starts."""
 _ENOUGH_TIME = 1.0
 """Seconds that must be left of the run's time for a step to wait in front of a busy worker."""
-BASE_EVERY = 2.0
-"""Seconds for which the memory of f0make itself is taken as known while steps are too short to be looked at."""
 _MOST_SHARE = 0.05
 """Share of one core that looking may take; a machine of many processes is looked at more seldom."""
 _SELDOM = 1.0
@@ -65,7 +60,6 @@ class Governor:
         self.predictor = Predictor(store.stats, store.step_stats, model.kwh)
         self.refused: dict[str, str] = {}
         """Instance -> the sum that it did not fit when it was asked about last."""
-        self._idle = model.idle_watts / JOULES_PER_KWH
         self.account = Account(model, intensity, budget.country, clock, patient=not budget.measure)
         self._began = began
         self._clock = clock
@@ -75,12 +69,7 @@ class Governor:
         """Those that run on this machine, which alone is limited at every moment."""
         self._needs: dict[str, Need] = {}
         self._started = 0
-        self._base_mem = 0
-        self._tree = process_usage.Tree()
-        self._looked = float("-inf")
-        self._machine_read = float("-inf")
-        self._load_average = 0.0
-        self._memory: machine_state.Memory | None = None
+        self._observed = Observation(budget, clock)
         self._next_look = 0.0
         self._scarce: bool | None = None
         self._pausing = Pausing(clock)
@@ -126,7 +115,7 @@ class Governor:
         if self.budget.sums:
             left, ahead = self._left()
             # The first one counts without idle power: then every run gets somewhere.
-            idle = self._idle if self._started else 0.0
+            idle = self.account.model.idle_kwh if self._started else 0.0
             name = admit.crosses_sum(left, need, self.intensity, idle, ahead)
             if name:
                 self.refused[instance.name] = name
@@ -134,7 +123,8 @@ class Governor:
             self.refused.pop(instance.name, None)
         if not self.budget.momentary or not self._here or not here:
             return True
-        return not admit.crosses_now(self.budget, need, self._load(beside), self.cores)
+        load = self._observed.predicted_load(self._here, self._pausing.placed, beside)
+        return not admit.crosses_now(self.budget, need, load, self.cores)
 
     def urgency(self, instance: Instance, level: float, unsettled: Callable[[], Iterable[Instance]]) -> float:
         """How early ``instance`` should go: ``level`` while the sums suffice for all, else the cheapest first.
@@ -191,7 +181,7 @@ class Governor:
             left.time = self.budget.time - (now - self._began)
         if self.budget.energy is not None or self.budget.carbon is not None:
             self.account.refresh()
-            kwh, live = self.account.kwh + self._idle * ahead, self.account.live
+            kwh, live = self.account.kwh + self.account.model.idle_kwh * ahead, self.account.live
             for running in self._running.values():
                 # A counter has seen what it took so far; the model counts it when it is over.
                 share = (now - running.began) / max(running.seconds, 1e-3) if live else 0.0
@@ -201,32 +191,6 @@ class Governor:
             if self.budget.carbon is not None:
                 left.carbon = self.budget.carbon - kwh * self.intensity
         return left, ahead
-
-    def _load(self, beside: int | None = None) -> admit.Load:
-        """What all that is under way will take, or those ``beside`` of it that take most."""
-        if self.budget.mem is not None and self._clock() - self._looked > BASE_EVERY:
-            self._look()
-        found = admit.Load(count=len(self._here), mem=self._base_mem)
-        now = self._clock()
-        if now - self._machine_read > LOOK_EVERY:
-            self._machine_read = now
-            self._load_average = machine_state.load()[0] if self.budget.load is not None else 0.0
-            self._memory = machine_state.memory() if self.budget.mem is not None else None
-        fresh, mem, growth, cores = 0, list[float](), list[float](), list[float]()
-        for running in self._here.values():
-            member = running.member
-            mem.append(max(member.mem, running.need.mem.value))
-            growth.append(max(0.0, running.need.mem.value - member.mem))
-            if member.paused is None:
-                cores.append(max(member.cores, running.need.cores.value))
-            fresh += now - running.began < 1.0
-        found.mem += admit.most(mem, beside)
-        found.cores = admit.most(cores, beside)
-        found.load = self._load_average + (fresh if beside is None else min(fresh, beside))
-        if self._memory is not None:
-            room = self._memory.available - react.reserve(self._memory.total)
-            found.room = room - admit.most(growth, beside)
-        return found
 
     # -- starting and ending -----------------------------------------------------------------------------
 
@@ -247,11 +211,11 @@ class Governor:
             self.account.open()
         limit = self.budget.mem
         if limit is not None:
-            self._look()
-            if self._base_mem > limit:
+            self._observed.measure(self._here, self._pausing.placed)
+            if self._observed.base_mem > limit:
                 self._note(
                     f"the memory limit ({size_text(limit)}) is less than f0make alone takes "
-                    f"({size_text(self._base_mem)}): one step runs at a time"
+                    f"({size_text(self._observed.base_mem)}): one step runs at a time"
                 )
 
     def forget(self, token: str) -> None:
@@ -342,18 +306,10 @@ class Governor:
             self._next_look = self._oldest() + LOOK_EVERY
             return
         spent = time.thread_time()
-        self._look(backend)
+        self._pausing.placed = backend.placed()
+        self._observed.measure(self._here, self._pausing.placed)
         members = [running.member for running in self._here.values()]
-        load, runnable = machine_state.load() if self.budget.load is not None else (0.0, 0)
-        memory = machine_state.memory() if self.budget.mem is not None else None
-        found = react.Machine(
-            self._tree.total_mem,
-            sum(member.cores for member in members if member.paused is None),
-            load,
-            runnable,
-            memory.available if memory is not None else None,
-            memory.total if memory is not None else 0,
-        )
+        found = self._observed.machine(members)
         for act, token in react.decide(members, found, self.budget, self.cores, now):
             running = self._running[token]
             said = self._pausing.do(act, running.member, backend)
@@ -362,7 +318,7 @@ class Governor:
                 self._note(f"{running.instance.name} {said}: {', '.join(reasons)}")
         if len(members) == 1 and "mem" in react.short_of(self.budget, found, self.cores):
             alone = next(iter(self._here.values()))
-            self._tell_too_large(alone, self._tree.total_mem - self._base_mem)
+            self._tell_too_large(alone, self._observed.total_mem - self._observed.base_mem)
         spent = time.thread_time() - spent
         self._next_look = self._clock() + min(_SELDOM, max(LOOK_EVERY, spent / _MOST_SHARE))
 
@@ -374,27 +330,6 @@ class Governor:
             self._note(
                 f"{name} alone takes {size_text(size)}, more than the memory limit ({size_text(limit)}); it goes on"
             )
-
-    def _look(self, backend: Any = None) -> None:
-        """Measure f0make's processes and divide them among the steps."""
-        before, was = self._looked, self._tree
-        self._tree = found = process_usage.tree(os.getpid(), self.budget.mem is not None)
-        self._looked = now = self._clock()
-        if backend is not None:
-            self._pausing.placed = backend.placed()
-        of_steps = 0
-        for token, running in self._here.items():
-            place = self._pausing.placed.get(token)
-            member = running.member
-            if place is None:
-                continue
-            pids = found.below(*place)
-            member.mem = found.mem_of(pids)
-            of_steps += member.mem
-            if member.paused is None and now - before > 0.05:
-                spent = sum(found.cpu.get(pid, 0.0) - was.cpu.get(pid, 0.0) for pid in pids)
-                member.cores = max(0.0, spent) / min(now - before, max(0.05, now - running.began))
-        self._base_mem = found.total_mem - of_steps
 
     # -- the end -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from f0make.governor import admit
 from f0make.governor.budget import Budget
 from f0make.governor.energy_model import PowerModel
-from f0make.governor.governor import LOOK_EVERY, Governor
+from f0make.governor.governor import Governor
+from f0make.governor.observation import LOOK_EVERY
 from f0make.model import Instance, Step
 from f0make.store.log_index import Stats
 from tests.support.f0 import F0

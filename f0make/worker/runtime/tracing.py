@@ -244,13 +244,17 @@ def tell_absent() -> None:
             continue
         for place in places:
             base = os.path.join(place, name.rpartition(".")[2])
-            if found.startswith((base + ".", base + "/")):
+            if found.startswith(base + "/"):
                 break
-            directory = os.path.join(base, "__init__.py") if os.path.isdir(base) else base
-            for path in (directory, base + ".py"):
+            # Of one directory a package comes before a module (importlib.machinery.FileFinder).
+            package = os.path.join(base, "__init__.py") if os.path.isdir(base) else base
+            is_here = found.startswith(base + ".")
+            for path in (package,) if is_here else (package, base + ".py"):
                 if not os.path.lexists(path) and path not in _told:
                     _told.add(path)
                     _say([path, "-"])
+            if is_here:
+                break
 
 
 def _origin(name: str) -> Any:

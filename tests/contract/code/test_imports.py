@@ -128,6 +128,19 @@ def test_a_module_that_appears_where_it_was_looked_for(f0: Traced) -> None:
     assert result(f0) == ("restored", "not here")
 
 
+@pytest.mark.parametrize("directory", ["not there", "there, and no package"])
+def test_a_package_that_appears_beside_the_module_that_was_found(f0: Traced, directory: str) -> None:
+    use(f0, "import importlib; value = importlib.import_module('plug_' + 'in').VALUE")
+    f0.write("plug_in.py", "VALUE = 'module'\n")
+    if directory != "not there":
+        f0.write("plug_in/readme.txt", "data")
+    assert result(f0) == ("ran", "module") and f0.run().states["use"] == "current"
+    f0.write("plug_in/__init__.py", "VALUE = 'package'\n")
+    assert result(f0) == ("ran", "package")
+    f0.remove("plug_in/__init__.py")
+    assert result(f0) == ("restored", "module")
+
+
 def test_code_beside_a_root_on_pythonpath(f0: Traced) -> None:
     root = f0.workspace.parent / "code"
     root.mkdir()

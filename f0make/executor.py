@@ -98,14 +98,16 @@ class Executor:
         """What is to be run, with the recipe where that had to be read (see `incremental.eligibility`)."""
         from f0make.incremental.eligibility import NeedsFullRun, full, partial
 
-        part = None
+        part = obstacle = None
         try:
             part = self._open_partial(path, targets, look)
-            way = partial(part.look.changed + part.look.appeared, part.look.kept["restless"])
-        except NeedsFullRun as why:
-            way = full(why)
-        if self.options.debug:
-            self.reporter.note(way)
+        except NeedsFullRun as error:
+            obstacle = error
+        if self.options.debug and obstacle is not None:
+            self.reporter.note(full(obstacle))
+        elif self.options.debug and part is not None:
+            found = part.look
+            self.reporter.note(partial(found.changed + found.appeared, found.kept["restless"]))
         if part is None:
             self._early.stop()
             whole = self._open_whole(path, targets)
@@ -115,14 +117,15 @@ class Executor:
 
     def _open_partial(self, path: str, targets: list[str], look: Look | None) -> PartialWorkset:
         """The part of the graph that the changes since the last run reach. Raises NeedsFullRun."""
-        from f0make.incremental.eligibility import NeedsFullRun, Reason, against_partial
+        from f0make.incremental import eligibility
+        from f0make.incremental.eligibility import NeedsFullRun
         from f0make.store import snapshot
 
-        against = against_partial(self.options)
+        against = eligibility.against_partial(self.options)
         if against is not None:
             raise NeedsFullRun(against)
         if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
-            raise NeedsFullRun(Reason.NO_SNAPSHOT)
+            raise NeedsFullRun(eligibility.NO_SNAPSHOT)
         from f0make.incremental.open_partial import look_for, open_partial
 
         if look is None:
@@ -132,7 +135,7 @@ class Executor:
         part = open_partial(self.options, self.workspace, look, self.reporter.note, self._open_again(path))
         if self._beyond_places(part):
             part.close()  # Whether it must run decides what is said before anything does: for that the whole is needed.
-            raise NeedsFullRun(Reason.PLACES)
+            raise NeedsFullRun(eligibility.PLACES)
         return part
 
     def _open_again(self, path: str) -> Callable[[list[str]], Workset]:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from f0make.engine.label_check import Places
     from f0make.governor.governor import Governor
     from f0make.options import Event, Reporter, RunOptions
+    from f0make.run_records import Settled
     from f0make.worker.bundle import Backend
-    from f0make.workset import Settled, Workset
+    from f0make.workset import Workset
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from f0make.options import RunOptions
 from f0make.recipe.confirmation import Confirmation
 from f0make.recipe_graph.graph_inputs import GraphInputs
 from f0make.recipe_graph.recipe_graph import RecipeGraph
+from f0make.run_records import RunResults, Selection, Settled
 from f0make.store import state_dir
 from f0make.store.instance_identity import recipe_of
-from f0make.workset import RunResults, Selection, Settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

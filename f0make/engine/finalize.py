@@ -10,7 +10,7 @@ from f0make.engine.decider import Kind
 from f0make.engine.node_state import State
 from f0make.errors import NO_ROOM, Exit, StateError
 from f0make.options import Event
-from f0make.workset import RunResults
+from f0make.run_records import RunResults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def hash_large_together(
-    session: Workset, jobs: int, tell: Callable[[str], None], stopped: Callable[[], bool] = lambda: False
+    workset: Workset, jobs: int, tell: Callable[[str], None], stopped: Callable[[], bool] = lambda: False
 ) -> None:
-    """Let the first large file of ``session`` that must be read bring all others with it (see `files.prehash`).
+    """Let the first large file of ``workset`` that must be read bring all others with it (see `files.prehash`).
 
     ``jobs`` threads hash; ``tell`` takes a line for a person, ``stopped`` says whether to give up.
     """
 
     def paths() -> Iterator[str]:
-        instances = session.graph.instances
-        for node in sorted(session.select().wanted):
+        instances = workset.graph.instances
+        for node in sorted(workset.select().wanted):
             if node < len(instances):
                 yield from instances[node].inputs
                 yield from (output.path for output in instances[node].outputs)
@@ -27,6 +27,6 @@ def hash_large_together(
     def hook(first: str) -> None:
         from f0make.files.prehash import Prehash
 
-        Prehash(session.contents, paths, jobs, tell, stopped)(first)
+        Prehash(workset.contents, paths, jobs, tell, stopped)(first)
 
-    session.contents.before_large = hook
+    workset.contents.before_large = hook

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from f0make import STATE, trail
 from f0make.files.content_digest import FileError
 from f0make.files.sha import sha256
-from f0make.incremental.eligibility import NeedsFullRun, Reason
+from f0make.incremental import eligibility
+from f0make.incremental.eligibility import NeedsFullRun
 from f0make.incremental.path_index import EVERYBODY, made, nodes
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def touched(
     for path in appeared:
         maker = compiled.index["temps"].get(path)
         if maker is None:
-            raise NeedsFullRun(Reason.APPEARED, path)
+            raise NeedsFullRun(eligibility.APPEARED, path)
         found.add(maker)
     for path in changed:
         place = compiled.place(path)
@@ -45,23 +46,23 @@ def touched(
         owners = compiled.owners[place]
         if EVERYBODY in owners:
             if not _same_for_everybody(compiled, path, place, contents, listings):
-                raise NeedsFullRun(Reason.GRAPH_INPUT, path)
+                raise NeedsFullRun(eligibility.GRAPH_INPUT, path)
             owners = [owner for owner in owners if owner != EVERYBODY]
             if not compiled.tokens[place]:
                 found |= nodes(owners)
             continue
         if not made(owners) and not compiled.tokens[place] and _leads_out_anew(compiled, path, contents):
             # What a new link in an input directory leads to may be made by another step.
-            raise NeedsFullRun(Reason.NEW_LINK, path)
+            raise NeedsFullRun(eligibility.NEW_LINK, path)
         try:
             token = contents.own(path)
         except FileError:
             token = ""
         if not made(owners) and (token is None or _another_kind(compiled, path, place, contents)):
             # An input that is gone is an error before anything runs; globs tell kinds apart.
-            raise NeedsFullRun(Reason.INPUT_GONE, path)
+            raise NeedsFullRun(eligibility.INPUT_GONE, path)
         if compiled.tokens[place][:1] == "@" and token != compiled.tokens[place] and not made(owners):
-            raise NeedsFullRun(Reason.NEW_LINK, path)  # what it leads to now may be made by another step
+            raise NeedsFullRun(eligibility.NEW_LINK, path)  # what it leads to now may be made by another step
         if token != (compiled.tokens[place] or None):
             found |= nodes(owners)
     return found

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from f0make.files.content_cache import Contents
 from f0make.files.stat_cache import Row
+from f0make.incremental import eligibility
 from f0make.incremental.affected import touched
-from f0make.incremental.eligibility import NeedsFullRun, Reason, against_log
-from f0make.incremental.load_part import load
+from f0make.incremental.eligibility import NeedsFullRun
 from f0make.incremental.missing_outputs import lost, readers_and_makers
 from f0make.incremental.packed_graph import Compiled
+from f0make.incremental.part_graph import load
 from f0make.incremental.partial_workset import PartialWorkset
 from f0make.store import snapshot, state_dir
 from f0make.store.record_store import Store
@@ -27,13 +28,13 @@ def look_for(options: RunOptions, workspace: str, recipe_path: str, targets: lis
     """What differs from the snapshot of the request. Raises NeedsFullRun where nothing can begin from one."""
     try:
         if state_dir.has_leftovers(workspace):
-            raise NeedsFullRun(Reason.KILLED_RUN)
+            raise NeedsFullRun(eligibility.KILLED_RUN)
         request = snapshot.request_of_run(options, recipe_path, targets)
         found = snapshot.look(request, workspace.rstrip("/") + "/") if request is not None else None
     except OSError as error:
-        raise NeedsFullRun(Reason.DAMAGED_SNAPSHOT, str(error)) from None
+        raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT, str(error)) from None
     if found is None:
-        raise NeedsFullRun(Reason.NO_SNAPSHOT)
+        raise NeedsFullRun(eligibility.NO_SNAPSHOT)
     return found
 
 
@@ -59,7 +60,7 @@ def open_partial(
         store = Store(workspace, recipe=compiled.kept["known_as"])
         part = _open(options, compiled, look, contents, store, open_whole)
     except OSError as error:
-        raise NeedsFullRun(Reason.DAMAGED_SNAPSHOT, str(error)) from None
+        raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT, str(error)) from None
     finally:
         if part is None and store is not None:
             store.close()
@@ -86,7 +87,9 @@ def _open(
     store: Store,
     open_whole: Callable[[list[str]], Workset],
 ) -> PartialWorkset:
-    against = against_log(store.damage, bool(store.open_begins()), store.holds(compiled.index["log"]))
+    against = eligibility.against_log(
+        store.damage, bool(store.open_begins()), store.holds(compiled.index["log"])
+    )
     if against is not None:
         raise NeedsFullRun(against)
     gone = {} if options.no_cache else lost(compiled, look.changed, store, contents.root)
@@ -97,7 +100,7 @@ def _open(
     while True:
         opened = load(compiled, first)
         if opened is None:
-            raise NeedsFullRun(Reason.DAMAGED_SNAPSHOT)
+            raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT)
         both = gone.keys() & set(opened[0])
         if not both:
             break

@@ -9,7 +9,8 @@ from bisect import bisect_left
 from io import FileIO
 
 from f0make.files import sealed_files
-from f0make.incremental.eligibility import NeedsFullRun, Reason
+from f0make.incremental import eligibility
+from f0make.incremental.eligibility import NeedsFullRun
 from f0make.incremental.pack_instance import Unpacker
 from f0make.incremental.packed_lists import Lists
 from f0make.incremental.string_table import Texts
@@ -64,11 +65,11 @@ class Compiled:
         Raises NeedsFullRun when nothing was, or not whole, and OSError, as does everything here that reads.
         """
         if kept["index"] is None:
-            raise NeedsFullRun(Reason.NO_GRAPH, kept["no_graph"])
+            raise NeedsFullRun(eligibility.NO_GRAPH, kept["no_graph"])
         offset, size = kept["index"]
         index = sealed_files.unseal(INDEX_MAGIC, snapshot.read_part(kept, offset, size, workspace))
         if index is None:
-            raise NeedsFullRun(Reason.DAMAGED_SNAPSHOT)
+            raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT)
         return cls(kept, paths, index, workspace)
 
     def __len__(self) -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from f0make.errors import StateError
-from f0make.incremental.kept_code import KeptCode, read_anew
-from f0make.incremental.load_part import Opened, load
 from f0make.incremental.missing_outputs import Lost, readers_and_makers
-from f0make.incremental.part_graph import PartGraph
+from f0make.incremental.part_graph import Opened, PartGraph, load
 from f0make.incremental.path_index import made
 from f0make.incremental.settled_rest import settled_rest
-from f0make.workset import Selection
+from f0make.run_records import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +20,10 @@ if TYPE_CHECKING:
     from f0make.files.stat_cache import Row
     from f0make.incremental.packed_graph import Compiled
     from f0make.model import Instance
+    from f0make.run_records import RunResults
     from f0make.store.record_store import Store
     from f0make.store.snapshot import Look
-    from f0make.workset import RunResults, StepCode, Workset
+    from f0make.workset import StepCode, Workset
     from f0make.workspace.workspace_files import Workspace
 
 
@@ -74,10 +73,13 @@ class PartialWorkset:
         self.graph = PartGraph(self.compiled, self.numbers, instances)
         self.settled = settled_rest(self.compiled, self.numbers, self._lost.keys() - set(self.numbers))
         by_name, codes = self.compiled.index["code"]
-        for instance in instances:
-            if instance.name in by_name:
-                digest, sources = codes[by_name[instance.name]]
-                self.code[instance.name] = KeptCode(digest, sources, self.workspace)
+        if by_name:
+            from f0make.incremental.kept_code import KeptCode
+
+            for instance in instances:
+                if instance.name in by_name:
+                    digest, sources = codes[by_name[instance.name]]
+                    self.code[instance.name] = KeptCode(digest, sources, self.workspace)
 
     @property
     def notes(self) -> list[str]:
@@ -108,6 +110,8 @@ class PartialWorkset:
         """
         known = self.code.get(instance.name)
         if known is not None and known.changed() is not None:
+            from f0make.incremental.kept_code import read_anew
+
             known = self.code[instance.name] = read_anew(self.workspace, instance)
         return known
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import stat
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from f0make.ascii_json import dumper
 from f0make.files import sealed_files
 from f0make.files.times_and_modes import RIGHTS, Marks
-from f0make.incremental import packed_lists
+from f0make.incremental import eligibility, packed_lists
 from f0make.incremental.affected import listing
-from f0make.incremental.eligibility import (
-    Reason,
-    against_graph,
-    against_recipe_graph,
-    against_recipe_snapshot,
-    against_snapshot,
-)
 from f0make.incremental.missing_outputs import may_come_back
 from f0make.incremental.pack_instance import pack
 from f0make.incremental.path_index import EVERYBODY, direct, made, owners_of
-from f0make.incremental.write_snapshot import Files, write
+from f0make.incremental.write_snapshot import Files, discovered_by, place_of, write
 from f0make.store import snapshot
 from f0make.store.snapshot import WRITER
 
@@ -32,11 +24,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from f0make.files.stat_cache import Row
-    from f0make.graph.build_graph import Graph
+    from f0make.incremental.eligibility import Reason
     from f0make.model import Instance, Recipe
     from f0make.options import RunOptions
     from f0make.recipe_graph.graph_inputs import GraphInputs
-    from f0make.workset import RunResults, StepCode, Workset
+    from f0make.run_records import RunResults
+    from f0make.workset import StepCode, Workset
 
 
 def save(
@@ -53,24 +46,28 @@ def save(
     Raises OSError when it cannot be written.
     """
     request = snapshot.request_of_run(options, recipe_path, list(targets))
-    against = against_snapshot(options) or against_recipe_snapshot(recipe, sealed_files.possible())
+    against = eligibility.against_snapshot(options) or eligibility.against_recipe_snapshot(
+        recipe, sealed_files.possible()
+    )
     if request is None or against is not None:
-        return against or Reason.BACKEND
+        return against or eligibility.BACKEND
     finished = _Finished(workset, inputs, results)
     rows = finished.rows()
     if rows is None:
-        return Reason.UNSURE
+        return eligibility.UNSURE
     present = {path: row for path, row in rows.items() if row[0]}
     paths = sorted(present)
     files = Files(paths, [present[path][0] for path in paths], [present[path][1] or "" for path in paths])
     index: dict[str, Any] | None = None
     data: list[bytes] = []
     uses_context = results.uses_context or bool(workset.setters)
-    against = against_graph(options) or against_recipe_graph(recipe, uses_context, bool(workset.store.damage))
+    against = eligibility.against_graph(options) or eligibility.against_recipe_graph(
+        recipe, uses_context, bool(workset.store.damage)
+    )
     try:
         packed = pack(finished.instances) if against is None else None
     except ValueError:
-        packed, against = None, Reason.UNPACKABLE
+        packed, against = None, eligibility.UNPACKABLE
     if packed is not None:
         steps, data = packed
         index = finished.index(steps, data, files)
@@ -85,7 +82,7 @@ def save(
         **files.head(),
         "absent": sorted(path for path, row in rows.items() if row[0] is None),
         "restless": bool(finished.always_dirty),
-        "no_graph": against.value if against is not None else "",
+        "no_graph": str(against or ""),
         "counts": {"current": len(finished.instances) - skipped, "skipped": skipped},
         "saved": finished.saved(),
         "recipe": recipe_path,
@@ -93,26 +90,6 @@ def save(
     }
     write(workset.workspace, head, finished.events(), index, data, files.tokens)
     return None
-
-
-def place_of(workspace: str, rows: Mapping[str, Row]) -> str:
-    """The real path of ``workspace`` where what ``rows`` say holds only there, else nothing.
-
-    That is so as soon as a link is absolute, or leads out of the workspace: from another place it leads elsewhere.
-    """
-    for path, row in rows.items():
-        if path[:1] == "/" or (
-            row[0] is not None and stat.S_ISLNK(row[0][4]) and _is_absolute(workspace, path)
-        ):
-            return os.path.realpath(workspace)
-    return ""
-
-
-def _is_absolute(workspace: str, link: str) -> bool:
-    try:
-        return os.readlink(os.path.join(workspace, link))[:1] == "/"
-    except OSError:
-        return True  # gone since: nothing is known of it
 
 
 class _Finished:
@@ -270,12 +247,3 @@ def _code(
                 listed.append((code.digest, dict(code.sources)))
             found[instance.name] = number
     return found, listed
-
-
-def discovered_by(results: RunResults, graph: Graph, node: int) -> Collection[str]:
-    """The paths that the present result of ``node`` discovered."""
-    record = results.record(node)
-    if record is None:
-        return results.discovered.get(graph.instances[node].name, ())
-    found: Collection[str] = record.get("discovered", ())
-    return found

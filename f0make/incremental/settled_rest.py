@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from f0make.run_records import Settled
 from f0make.store.snapshot import events_of
-from f0make.workset import Settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

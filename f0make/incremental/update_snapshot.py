@@ -13,8 +13,7 @@ from f0make.files import sealed_files
 from f0make.files.atomic_write import write_atomic
 from f0make.incremental.affected import listing
 from f0make.incremental.path_index import EVERYBODY, direct, owners_of
-from f0make.incremental.save_snapshot import discovered_by, place_of
-from f0make.incremental.write_snapshot import Files, write
+from f0make.incremental.write_snapshot import Files, discovered_by, place_of, write
 from f0make.store import snapshot
 from f0make.store.snapshot import CHUNK, PATCH, PATCH_MAGIC, PLAIN
 
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
     from f0make.files.stat_cache import Row
     from f0make.graph.build_graph import Graph
     from f0make.incremental.packed_graph import Compiled
+    from f0make.run_records import RunResults, Settled
     from f0make.store.record_store import Store
     from f0make.store.snapshot import Look
-    from f0make.workset import RunResults, Settled
 
 WORTH_A_FILE = 32
 """Chunks of signatures in a patch, from which the whole snapshot is written again: every look reads the patch."""

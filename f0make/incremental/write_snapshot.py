@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Mapping
 
 from f0make.fast_dataclass import dataclass, field
 from f0make.files import sealed_files
@@ -17,6 +18,10 @@ from f0make.store.snapshot import CHUNK, MAGIC, PATCH, PLAIN, SIZE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from f0make.files.stat_cache import Row
+    from f0make.graph.build_graph import Graph
+    from f0make.run_records import RunResults
 
 KEPT = 16
 """Snapshots kept; each kind of request (recipe, targets, overrides) has its own."""
@@ -44,6 +49,35 @@ class Files:
     def index(self) -> dict[str, Any]:
         """What attributing a change takes."""
         return {"owners": packed_lists.pack(self.owners)}
+
+
+def place_of(workspace: str, rows: Mapping[str, Row]) -> str:
+    """The real path of ``workspace`` where what ``rows`` say holds only there, else nothing.
+
+    That is so as soon as a link is absolute, or leads out of the workspace: from another place it leads elsewhere.
+    """
+    for path, row in rows.items():
+        if path[:1] == "/" or (
+            row[0] is not None and stat.S_ISLNK(row[0][4]) and _is_absolute(workspace, path)
+        ):
+            return os.path.realpath(workspace)
+    return ""
+
+
+def _is_absolute(workspace: str, link: str) -> bool:
+    try:
+        return os.readlink(os.path.join(workspace, link))[:1] == "/"
+    except OSError:
+        return True  # gone since: nothing is known of it
+
+
+def discovered_by(results: RunResults, graph: Graph, node: int) -> Collection[str]:
+    """The paths that the present result of ``node`` discovered."""
+    record = results.record(node)
+    if record is None:
+        return results.discovered.get(graph.instances[node].name, ())
+    found: Collection[str] = record.get("discovered", ())
+    return found
 
 
 def write(

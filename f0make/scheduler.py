@@ -213,7 +213,6 @@ class Scheduler:
         name a ``country``. Simulates the very rules of a run. Raises CycleError for steps that need each other
         and ValueError for an unknown dependency, country or a wrong size.
         """
-        from f0make.dependency_graph import DependencyGraph
         from f0make.graph.graph_order import dependents, topological
         from f0make.recipe.scalars import to_country, to_resource
 
@@ -226,15 +225,7 @@ class Scheduler:
             return {name: float(to_resource(name, str(value))) for name, value in given.items()}
 
         listed = list(steps)
-        number = {step["name"]: n for n, step in enumerate(listed)}
-        graph = DependencyGraph()
-        for step in listed:
-            for name in step.get("depends_on", ()):
-                if name not in number:
-                    raise ValueError(f"step {step['name']!r} depends on {name!r}, which is no step")
-            graph.add_task(step["name"], step.get("depends_on", ()))
-        graph.check()
-        needs = [[number[name] for name in step.get("depends_on", ())] for step in listed]
+        needs = _needs(listed)
         needed_by = dependents(needs)
         seconds = [float(step.get("seconds") or DEFAULT_SECONDS) for step in listed]
         levels = bottom_levels(needed_by, topological(needs), seconds)
@@ -271,14 +262,10 @@ class Scheduler:
                 waiting[other] -= 1
                 if not waiting[other]:
                     push(other)
+        cpu_seconds = [seconds[n] * demands[n].cpu for n in range(len(listed))]
+        kwh = _energy(now, cpu_seconds, [step.get("energy_kwh") for step in listed])
         from f0make.electricity.intensity import intensity
-        from f0make.governor import energy_model
 
-        power = energy_model.here()
-        kwh = power.joules(now, 0.0) / energy_model.JOULES_PER_KWH
-        for n, step in enumerate(listed):
-            known = step.get("energy_kwh")
-            kwh += power.kwh(seconds[n] * demands[n].cpu) if known is None else float(known)
         return Schedule(slots, now, kwh, kwh * intensity(country))
 
     def monitor(self) -> dict[str, float | int | None]:
@@ -302,3 +289,29 @@ class Scheduler:
         cores = spent / max(now - before[0], 1e-3)
         metered = self.so_far(cores) if self.so_far is not None else {"power_w": None, "energy_kwh": None}
         return {"cpu": 100 * cores, "mem": tree.total_mem, "running": self.running, **metered}
+
+
+def _needs(steps: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """For each of ``steps`` the numbers of those that it depends on. Raises CycleError and ValueError."""
+    from f0make.dependency_graph import DependencyGraph
+
+    number = {step["name"]: n for n, step in enumerate(steps)}
+    graph = DependencyGraph()
+    for step in steps:
+        for name in step.get("depends_on", ()):
+            if name not in number:
+                raise ValueError(f"step {step['name']!r} depends on {name!r}, which is no step")
+        graph.add_task(step["name"], step.get("depends_on", ()))
+    graph.check()
+    return [[number[name] for name in step.get("depends_on", ())] for step in steps]
+
+
+def _energy(seconds: float, cpu_seconds: Iterable[float], known: Iterable[Any]) -> float:
+    """The kWh of this machine idling for ``seconds``, and of each step: as ``known``, else by its CPU seconds."""
+    from f0make.governor import energy_model
+
+    power = energy_model.here()
+    kwh = power.joules(seconds, 0.0) / energy_model.JOULES_PER_KWH
+    for cpu, measured in zip(cpu_seconds, known, strict=True):
+        kwh += power.kwh(cpu) if measured is None else float(measured)
+    return kwh

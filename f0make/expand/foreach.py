@@ -63,7 +63,7 @@ class ForeachExpander:
             if values is None:
                 return None
             if not values and entry.kind == "glob" and entry.after is None and not entry.optional:
-                self.state.empty_foreach = (f"{entry.key}.glob", str(entry.values[0]))
+                self.state.unmatched.foreach = (f"{entry.key}.glob", str(entry.values[0]))
             elif not values:
                 self.state.warn(
                     OUTPUTS, f"step {step.name}: {_source(entry)} gives nothing, so it has no instances"
@@ -225,7 +225,7 @@ class ForeachExpander:
         try:
             for path in self.match(glob):
                 if path in self.facts.dangling:
-                    self.state.dangling.append((key, path))
+                    self.state.unmatched.dangling.append((key, path))
                 values = glob.match(path)
                 if values is not None:
                     found.add(tuple(values[name] for name in entry.variables))

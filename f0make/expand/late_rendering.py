@@ -22,28 +22,28 @@ def render_late(state: StepState, renderer: Renderer) -> None:
     """Render the last fields of every instance of a step. Raises IsPending."""
     plan = state.plan
     state.begin(LATE)
-    if not plan.late and plan.constants.get("depfile") is None and not plan.unkeyed:
+    if not plan.late and plan.constants.get("depfile") is None and not plan.uses.unkeyed:
         return
     shared: dict[str, Any] | None = None
     for instance in state.instances:
-        scope = renderer.full_scope(state, instance, 1) if plan.varying or shared is None else {}
+        scope = renderer.full_scope(state, instance, 1) if plan.uses.varying or shared is None else {}
         if shared is None:
             shared = {}
-            for field in plan.shared:
+            for field in plan.uses.shared:
                 _render(state, None, field.attribute, field.render, scope, shared)
             renderer.charge(size_of(shared))
         for attribute, value in shared.items():
             setattr(instance, attribute, value)
-        if plan.varying:
+        if plan.uses.varying:
             own: dict[str, Any] = {}
-            for field in plan.varying:
+            for field in plan.uses.varying:
                 _render(state, instance, field.attribute, field.render, scope, own)
             weight = 0
             for attribute, value in own.items():
                 setattr(instance, attribute, value)
                 weight += TEXT + len(value) if type(value) is str else size_of(value)
             renderer.charge(weight)
-        if plan.keyed or plan.unkeyed:
+        if plan.uses.keyed or plan.uses.unkeyed:
             _key(state, instance, scope or renderer.full_scope(state, instance, 1))
         if instance.depfile is not None:
             _check_depfile(state, instance, renderer.paths)
@@ -56,15 +56,15 @@ def _key(state: StepState, instance: Instance, scope: Scope) -> None:
     plan = state.plan
     keyed: dict[str, Any] = {}
     try:
-        if plan.unkeyed:
-            templates = {name: plan.env[name] for name in plan.unkeyed}
+        if plan.uses.unkeyed:
+            templates = {name: plan.env[name] for name in plan.uses.unkeyed}
             keyed["env"] = {
-                name: key_text(template, [to_text] * len(template.pieces()), scope, plan.unkeyed)
+                name: key_text(template, [to_text] * len(template.pieces()), scope, plan.uses.unkeyed)
                 for name, template in templates.items()
             }
-        for field in plan.keyed:
+        for field in plan.uses.keyed:
             assert field.key is not None
-            value = field.key(scope, plan.unkeyed)
+            value = field.key(scope, plan.uses.unkeyed)
             if field.attribute == "args":
                 plain = instance.args
                 value = {name: item for name, item in value.items() if item != plain.get(name)}
@@ -116,9 +116,9 @@ def rerender(
     Inputs, outputs and variables stay. Raises TemplateError.
     """
     plan = state.plan
-    early = "attempt" in plan.early_names
-    granted = cpus is not None and "resources" in plan.early_names | plan.late_names
-    if not early and "attempt" not in plan.late_names and not granted:
+    early = "attempt" in plan.uses.early_names
+    granted = cpus is not None and "resources" in plan.uses.early_names | plan.uses.late_names
+    if not early and "attempt" not in plan.uses.late_names and not granted:
         return instance
     changed = copy.copy(instance)
     if early or granted:

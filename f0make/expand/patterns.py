@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from f0make.allowance import INSTANCE, PATH
-from f0make.expand.declared_paths import PathError
-from f0make.expand.globs import capture
 from f0make.expand.instance_names import instance_name, parse_instance_name
 from f0make.expand.missing_need import IsPending, NeedsStage
+from f0make.expand.pattern_rules import Rule, rules_of
 from f0make.expand.problem_collector import full_key
 from f0make.expand.requested_instances import Asks
 from f0make.expand.stages import Stages
 from f0make.expand.step_state import OUTPUTS, StepState
 from f0make.fast_dataclass import dataclass
-from f0make.lazy_re import later
 from f0make.model import Instance
 from f0make.regex.bounded import Unbounded
-from f0make.regex.captures import Captures
 from f0make.template.render_text import TemplateError
-from f0make.template.template_values import BROKEN, Broken, to_text
+from f0make.template.template_values import BROKEN, Broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,18 +29,6 @@ MAX_ATTEMPTS = 2_000
 
 PATTERN = "pattern"
 """The account of the candidates: each resolver makes its own."""
-
-_VARIABLE = later("\0([A-Za-z_][A-Za-z0-9_]*)\0")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One output of a pattern step for one combination of its `foreach`, and the paths that it stands for."""
-
-    state: StepState
-    variables: dict[str, Any]
-    captures: Captures
-    directory: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +53,7 @@ class Resolver:
         stages.allowance.release(PATTERN)
         self.waiting: dict[str, str] = {}
         """Files that cannot be judged yet -> the step that must finish first."""
-        self.rules = [rule for state in stages.states.values() for rule in self._rules(state)]
+        self.rules = [rule for state in stages.states.values() for rule in rules_of(stages, state)]
         self.chosen: dict[str, Instance] = {}
         """Pattern instances that are wanted, by name."""
         self._known: dict[str, Found] = {}
@@ -82,70 +66,6 @@ class Resolver:
         """Candidates that may still be looked at for the file in question."""
         self._exhausted = 0
         """Files for which that was not enough; each makes it less for the next."""
-
-    def _rules(self, state: StepState) -> list[Rule]:
-        if not state.plan.pattern or state.after is not None or state.plan.broken or not state.combinations:
-            return []
-        if not self._same_variables(state):
-            return []
-        rules: list[Rule] = []
-        for variables in state.combinations:
-            scope = {**self.stages.renderer.base, **variables}
-            plan = state.plan
-            if "env" in plan.output_names or "resources" in plan.output_names:
-                early = self.stages.renderer.new(plan, plan.step.name, variables)
-                self.stages.renderer.early(state, early, scope)
-            for output in plan.outputs:
-                try:
-                    rules.append(self._rule(state, variables, output.template, scope))
-                except TemplateError as error:
-                    state.problems[OUTPUTS].template(plan.step, error)
-                except re.error as error:
-                    message = f"a wildcard in it is no regular expression: {error}"
-                    state.problems[OUTPUTS].at(plan.step, output.decl.key, message)
-                except Broken:
-                    pass
-        return rules
-
-    def _same_variables(self, state: StepState) -> bool:
-        """Every output must hold every wildcard; one that does not could be made by any instance."""
-        good = True
-        for output in state.plan.outputs:
-            held = {p.bare for p in output.template.pieces()} if output.template else set()
-            missing = [name for name in state.plan.wildcards if name not in held]
-            if missing:
-                good = False
-                state.problems[OUTPUTS].at(
-                    state.plan.step,
-                    output.decl.key,
-                    f"this output of a pattern step lacks ${{{{ {missing[0]} }}}}, which another one holds",
-                    "all outputs of a pattern step hold the same variables",
-                )
-        return good
-
-    def _rule(
-        self, state: StepState, variables: dict[str, Any], template: Any, scope: dict[str, Any]
-    ) -> Rule:
-        wildcards = self.stages.recipe.wildcards
-        text = []
-        for part in template.parts:
-            if isinstance(part, str):
-                text.append(part)
-            elif part.bare in state.plan.wildcards:
-                text.append(capture(part.bare))
-            elif not part.names.isdisjoint(state.plan.wildcards):
-                raise TemplateError(
-                    template, part.offset, "a wildcard must stand alone in an output", "as ${{ name }}"
-                )
-            else:
-                text.append(template.convert(part, scope, to_text))
-        try:
-            path, directory = self.stages.paths.output(_VARIABLE.sub("\1\\1\1", "".join(text)))
-        except PathError as error:
-            raise template.fail(error.message, error.hint) from None
-        pieces = path.split("\1")
-        captures = Captures([re.escape(text) for text in pieces[::2]], pieces[1::2], wildcards)
-        return Rule(state, variables, captures, directory)
 
     def want(self, paths: Iterable[str]) -> None:
         """Choose the pattern instances that ``paths`` need, and those that these need."""

@@ -61,7 +61,7 @@ class Renderer:
     def scope(self, plan: StepPlan, instance: Instance) -> dict[str, Any]:
         """What an instance's templates see before anything of it is rendered."""
         scope = {**self.base, **instance.variables}
-        if plan.uses_step:
+        if plan.uses.uses_step:
             scope["step"] = {"name": plan.step.name, "instance": instance.name}
         return scope
 
@@ -83,7 +83,7 @@ class Renderer:
             return
         problems = state.problems[OUTPUTS]
         scope["attempt"] = attempt
-        order = (self._resources, self._env) if plan.resources_first else (self._env, self._resources)
+        order = (self._resources, self._env) if plan.uses.resources_first else (self._env, self._resources)
         for render in order:
             render(state, instance, scope, problems)
         del scope["attempt"]
@@ -96,8 +96,8 @@ class Renderer:
         if not plan.env_templates:
             instance.env = scope["env"] = plan.env
             return
-        shared = self._cpus is None and not plan.env_varies
-        if shared and "env" in state.early and "attempt" not in plan.early_names:
+        shared = self._cpus is None and not plan.uses.env_varies
+        if shared and "env" in state.early and "attempt" not in plan.uses.early_names:
             instance.env = scope["env"] = state.early["env"]
             if "env" in state.broken_early:
                 state.break_part(instance.name, "env", state.first_reason)
@@ -127,7 +127,11 @@ class Renderer:
             instance.resources = plan.resources
             scope["resources"] = self._shown(plan.resources)
             return
-        if not plan.resources_vary and "resources" in state.early and "attempt" not in plan.early_names:
+        if (
+            not plan.uses.resources_vary
+            and "resources" in state.early
+            and "attempt" not in plan.uses.early_names
+        ):
             instance.resources = state.early["resources"]
             scope["resources"] = self._shown(instance.resources)
             if "resources" in state.broken_early:
@@ -235,7 +239,7 @@ class Renderer:
                 state.break_part(instance.name, "glob")
                 if not state.plan.pattern:
                     text = plan.template.render(scope) if plan.template else plan.decl.text
-                    state.empty.setdefault(instance.name, []).append((plan.decl.key, text))
+                    state.unmatched.inputs.setdefault(instance.name, []).append((plan.decl.key, text))
             self.charge(EDGE * len(new) if len(new) > 1 else PATH + len(new[0]) if new else 0)
             found += new
             if plan.decl.group is not None:
@@ -299,7 +303,7 @@ class Renderer:
         self.restore_early(state, instance, scope)
         scope["attempt"] = attempt
         broken = state.broken_parts.get(instance.name, ()) if state.broken_parts else ()
-        names = state.plan.late_names
+        names = state.plan.uses.late_names
         if "inputs" in names:
             scope["inputs"] = BROKEN if "inputs" in broken else own_paths(instance, INPUTS)
         if "outputs" in names:

@@ -209,7 +209,7 @@ class Stages:
     def combinations(self, state: StepState) -> list[dict[str, Any]]:
         """The variables of the step's `foreach`; none where it is at fault (reported)."""
         scope = dict(self.renderer.base)
-        if state.plan.foreach_names_env:
+        if state.plan.uses.foreach_names_env:
             scope["env"] = Environment(state.plan.env, scope)
         orphans = state.orphans[OUTPUTS]
 
@@ -235,8 +235,8 @@ class Stages:
         combinations = self.combinations(state)
         if (
             combinations == before[0]
-            and not plan.asks_steps
-            and not plan.inputs_first
+            and not plan.uses.asks_steps
+            and not plan.uses.inputs_first
             and before[1] is not None
         ):
             problems.absorb(before[1])
@@ -251,7 +251,7 @@ class Stages:
         instances: list[Instance] = []
         seen: set[str] = set()
         charge = self.allowance.charge
-        if plan.inputs_first:
+        if plan.uses.inputs_first:
             state.begin(INPUTS)
         for variables in combinations:
             name = instance_name(plan.step.name, variables)
@@ -264,7 +264,7 @@ class Stages:
             instance = self.renderer.new(plan, name, variables)
             scope = self.renderer.scope(plan, instance)
             self.renderer.early(state, instance, scope)
-            if plan.inputs_first:
+            if plan.uses.inputs_first:
                 self.renderer.inputs(state, instance, scope)
                 scope["inputs"] = self.renderer.inputs_view(state, instance)
             self.renderer.outputs(state, instance, scope)
@@ -275,7 +275,7 @@ class Stages:
             instances.append(instance)
         state.instances = instances
         state.combinations = combinations
-        state.done |= {OUTPUTS, INPUTS} if plan.inputs_first else {OUTPUTS}
+        state.done |= {OUTPUTS, INPUTS} if plan.uses.inputs_first else {OUTPUTS}
         self._changed(state)
 
     def _pattern_stage(self, state: StepState) -> None:
@@ -321,4 +321,4 @@ class Stages:
 
 def _outputs_vary(state: StepState) -> bool:
     plan: StepPlan = state.plan
-    return plan.globs_foreach or plan.asks_steps or (plan.inputs_first and plan.globs_inputs)
+    return plan.globs_foreach or plan.uses.asks_steps or (plan.uses.inputs_first and plan.globs_inputs)

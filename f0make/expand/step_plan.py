@@ -8,6 +8,7 @@ from f0make.expand.declared_paths import PathError, Paths
 from f0make.expand.fields import compile_late, compile_map, has_template
 from f0make.expand.globs import has_glob
 from f0make.expand.problem_collector import Problems
+from f0make.expand.step_uses import StepUses
 from f0make.model import PathDecl, Step
 from f0make.template.render_text import Template, TemplateError
 from f0make.template.run_text import Command
@@ -59,7 +60,18 @@ class StepPlan:
         self.late = late.fields
         self._constant_paths(paths)
         self._check_names()
-        self._find_dependence()
+        self.globs_inputs = any(p.glob for p in self.inputs)
+        self.globs_foreach = any(entry.kind == "glob" for entry in step.foreach)
+        self.constant_inputs = all(p.template is None and not p.glob for p in self.inputs)
+        self.uses = StepUses(
+            (*self.variables, *self.wildcards),
+            " ".join(str(entry.values) for entry in step.foreach),
+            self.env,
+            self.resources,
+            [p.template for p in self.inputs],
+            [*(p.template for p in self.outputs), *(t for m in self.flags.values() for t in m.values())],
+            self.late,
+        )
 
     def compile(self, text: str, key: str) -> Template | None:
         """The template of ``text``; None, and a problem, when it is none."""
@@ -133,62 +145,6 @@ class StepPlan:
         for template in templates:
             for error in template.unknown(known):
                 self._problems.template(self.step, error)
-
-    def _find_dependence(self) -> None:
-        """Work out which fields differ between instances, and which stages need which names."""
-        env = _names(self.env.values())
-        resources = _names(self.resources.values())
-        own = {*self.variables, *self.wildcards, "step"}
-        self.resources_first = "resources" in env
-        self.env_varies = bool(env & own) or ("resources" in env and bool(resources & own))
-        self.resources_vary = bool(resources & own) or ("env" in resources and self.env_varies)
-        self.early_names = env | resources
-        self.input_names = _names(p.template for p in self.inputs)
-        flags = [t for m in self.flags.values() for t in m.values()]
-        self.output_names = _names([*(p.template for p in self.outputs), *flags])
-        self.inputs_first = "inputs" in self.output_names
-        self.globs_inputs = any(p.glob for p in self.inputs)
-        self.globs_foreach = any(entry.kind == "glob" for entry in self.step.foreach)
-        varying = {*own, "inputs", "outputs"}
-        if self.env_varies:
-            varying.add("env")
-        if self.resources_vary:
-            varying.add("resources")
-        self.varying = [f for f in self.late if f.names & varying]
-        self.shared = [f for f in self.late if not f.names & varying]
-        self.late_names: frozenset[str] = frozenset().union(*(f.names for f in self.late))
-        """What the fields that are rendered last use."""
-        self.constant_inputs = all(p.template is None and not p.glob for p in self.inputs)
-        foreach = " ".join(str(entry.values) for entry in self.step.foreach)
-        templated = has_template(foreach)
-        self.foreach_names_env = templated and "env" in foreach
-        self.asks_steps = "steps" in (self.early_names | self.input_names | self.output_names) or (
-            templated and "steps" in foreach
-        )
-        """Whether the instances depend on those of other steps by `steps.NAME`."""
-        self.unkeyed = self._unkeyed()
-        """Variables of `env` whose values come from `resources`, which are no part of the key."""
-        touched = {"resources", "env"} if self.unkeyed else {"resources"}
-        self.keyed = [f for f in self.late if f.key is not None and f.names & touched]
-        """Fields that may stand in the key in another way than they are rendered."""
-        self.uses_step = "step" in (self.early_names | self.input_names | self.output_names | self.late_names)
-
-    def _unkeyed(self) -> frozenset[str]:
-        templates = {name: value for name, value in self.env.items() if isinstance(value, Template)}
-        if "resources" not in self.early_names or not templates:
-            return frozenset()
-        from f0make.template.keyed import uses_resources
-
-        found: frozenset[str] = frozenset()
-        while True:
-            more = frozenset(name for name, value in templates.items() if uses_resources(value, found))
-            if more == found:
-                return found
-            found = more
-
-
-def _names(values: Iterable[object]) -> frozenset[str]:
-    return frozenset().union(*(v.names for v in values if isinstance(v, Template)))
 
 
 def _flags(decl: PathDecl) -> dict[str, object]:

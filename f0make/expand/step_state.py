@@ -16,6 +16,20 @@ INPUTS = "inputs"
 LATE = "late"
 
 
+class Unmatched:
+    """Globs of a step that match nothing although they must match something, and links that lead nowhere."""
+
+    __slots__ = ("dangling", "foreach", "inputs")
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, list[tuple[str, str]]] = {}
+        """Instance name -> (key, text) of each such glob of its inputs."""
+        self.foreach: tuple[str, str] | None = None
+        """(key, text) of such a `glob:` of `foreach`."""
+        self.dangling: list[tuple[str, str]] = []
+        """(key, path) of each link to nothing that a `glob:` of `foreach` gives."""
+
+
 class StepState:
     """A step's plan, its instances so far, and what each stage had to say."""
 
@@ -41,12 +55,7 @@ class StepState:
         """Inputs and their names where all instances share them."""
         self.globs: dict[str, Glob] = {}
         """Every glob that was matched for this step."""
-        self.empty: dict[str, list[tuple[str, str]]] = {}
-        """Instance name -> (key, text) of each of its inputs' globs that matches nothing and must match something."""
-        self.empty_foreach: tuple[str, str] | None = None
-        """(key, text) of a `glob:` of `foreach` that matches nothing and must match something."""
-        self.dangling: list[tuple[str, str]] = []
-        """(key, path) of each link to nothing that a `glob:` of `foreach` gives."""
+        self.unmatched = Unmatched()
         self._recipe = recipe
         self.problems: dict[str, Problems] = {}
         self.warnings: dict[str, dict[str, None]] = {}
@@ -62,9 +71,9 @@ class StepState:
         self.orphans[stage] = {}
         self.matches = {}
         if stage == INPUTS:
-            self.empty = {}
+            self.unmatched.inputs = {}
         elif stage == OUTPUTS:
-            self.empty_foreach, self.dangling = None, []
+            self.unmatched.foreach, self.unmatched.dangling = None, []
         return self.problems[stage]
 
     def warn(self, stage: str, text: str) -> None:

@@ -34,12 +34,16 @@ def unmatched(
         state = states[name]
         if state.after is not None:
             continue
-        if state.empty_foreach is not None and not waiting.grown(state):
-            key, text = state.empty_foreach
+        if state.unmatched.foreach is not None and not waiting.grown(state):
+            key, text = state.unmatched.foreach
             message = f"no file matches the glob {text!r}, so {name} has no instances"
             problems.append(_problem(state, key, message, OPTIONAL))
-        inputs = {path for instance in state.instances for path in instance.inputs} if state.dangling else ()
-        for key, path in state.dangling:
+        inputs = (
+            {path for instance in state.instances for path in instance.inputs}
+            if state.unmatched.dangling
+            else ()
+        )
+        for key, path in state.unmatched.dangling:
             trail = dangling[path]
             if path not in inputs and (trail.target is None or not graph.is_made(trail.target)):
                 where = "which is not there and no step makes it" if trail.missing else "in a circle"
@@ -51,17 +55,17 @@ def unmatched(
 def unmatched_inputs(expansion: Expansion, graph: Graph, wanted: set[int]) -> list[tuple[str, Problem]]:
     """(instance, problem) of each input of the ``wanted`` instances that is a glob and gives nothing."""
     stages = expansion.stages
-    if stages is None or not any(state.empty for state in stages.states.values()):
+    if stages is None or not any(state.unmatched.inputs for state in stages.states.values()):
         return []
     found: list[tuple[str, Problem]] = []
     waiting = Waiting(stages)
     for index in sorted(i for i in wanted if i < len(graph.instances)):
         instance = graph.instances[index]
         state = stages.states[instance.step.name]
-        if instance.name not in state.empty or instance.step.type == "gather" or not instance.when:
+        if instance.name not in state.unmatched.inputs or instance.step.type == "gather" or not instance.when:
             continue
         if not waiting.grown(state):
-            for key, text in state.empty[instance.name]:
+            for key, text in state.unmatched.inputs[instance.name]:
                 message = f"no file matches the input {text!r} of {instance.name}"
                 found.append((instance.name, _problem(state, key, message, OPTIONAL)))
     return found

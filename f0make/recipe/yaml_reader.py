@@ -160,32 +160,20 @@ class _Builder:
                 ):
                     node = self._marked(event, node)
             elif kind is SequenceStartEvent or kind is MappingStartEvent:
-                start = event.start_mark
-                if event.anchor is not None or event.tag is not None:
-                    self._marked(event, None)
-                if event.flow_style:
-                    node = self._flow(event)
-                elif len(stack) + (top is not None) >= self._deepest:
-                    self._report(start, f"nested more than {MAX_DEPTH} levels deep")
-                    node = self._skip_reported(start)
-                else:
-                    line = start.line + 1 + offset
-                    container: Items | Entries = (
-                        Items([], line, start.column + 1, line)
-                        if kind is SequenceStartEvent
-                        else Entries({}, line, start.column + 1, line)
-                    )
+                node = self._container(event, kind is SequenceStartEvent, len(stack) + (top is not None))
+                if type(node) is Items or type(node) is Entries:
                     if type(top) is Entries and key is None:
-                        self._report(start, "a key must be text", "a list or a map cannot be a key")
+                        self._report(
+                            event.start_mark, "a key must be text", "a list or a map cannot be a key"
+                        )
                     if top is not None:
                         stack.append(top)
                         keys.append(key)
-                    top, key = container, None
+                    top, key = node, None
                     continue
             elif kind is AliasEvent:
-                name = event.anchor
                 self._report(
-                    event.start_mark, f"`*{name}` would be a YAML alias, which is not allowed", _QUOTE
+                    event.start_mark, f"`*{event.anchor}` would be a YAML alias, which is not allowed", _QUOTE
                 )
                 node = _broken(event, offset)
             else:  # the end of a list or map
@@ -208,6 +196,19 @@ class _Builder:
                     key = None
                 else:
                     key = node if type(node) is Text else Broken(*node.mark)
+
+    def _container(self, event: Any, is_list: bool, depth: int) -> Node:
+        """The empty list or map that ``event`` begins inside ``depth`` others; Broken, read past, where it may not stand."""
+        start = event.start_mark
+        if event.anchor is not None or event.tag is not None:
+            self._marked(event, None)
+        if event.flow_style:
+            return self._flow(event)
+        if depth >= self._deepest:
+            self._report(start, f"nested more than {MAX_DEPTH} levels deep")
+            return self._skip_reported(start)
+        line, column = start.line + 1 + self._offset, start.column + 1
+        return Items([], line, column, line) if is_list else Entries({}, line, column, line)
 
     def _entry(self, top: Entries, key: Text | Broken, node: Node) -> None:
         top.last = max(key.last, node.last)

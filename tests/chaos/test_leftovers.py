@@ -180,7 +180,7 @@ def test_nothing_is_looked_at_after_an_orderly_end(tmp_path: Path, monkeypatch: 
     def never() -> None:
         raise AssertionError("processes were looked at")
 
-    monkeypatch.setattr(process_journal.host, "everyone", never)
+    monkeypatch.setattr(process_journal.system, "everyone", never)
     assert kill_leftovers(str(tmp_path)) == 0
 
 

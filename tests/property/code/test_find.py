@@ -86,7 +86,7 @@ def test_search_roots_start_with_the_workspace_and_end_with_f0make_itself(tmp_pa
         str(tmp_path), ["", str(tmp_path / "site"), str(tmp_path / "link"), "/no/such/place"]
     )
     assert found[:2] == roots(tmp_path, tmp_path / "site")
-    assert (Path(found[-1]) / "f0make" / "code" / "find.py").is_file()
+    assert (Path(found[-1]) / "f0make" / "code" / "find_module.py").is_file()
     assert len(found) == 3
 
 

@@ -264,7 +264,7 @@ def test_later_starts_import_nothing_of_shivs_and_no_zip(place: Place) -> None:
     (place.workspace / "recipe.yaml").write_text("steps:\n  - name: a\n    outputs: a\n    run: echo > a\n")
     place("run", "recipe.yaml", PYTHONDONTWRITEBYTECODE="1")
     place("run", "recipe.yaml", PYTHONDONTWRITEBYTECODE="1")
-    for name in ("__pycache__/fast", "__pycache__/entry", "state/__pycache__/snapshot"):
+    for name in ("__pycache__/noop", "__pycache__/entry", "store/__pycache__/snapshot"):
         assert list(place.root.glob(f"*/site-packages/f0make/{name}.*.pyc"))
     done = place("run", "recipe.yaml", python=[str(place.python), "-X", "importtime"])
     imported = {

@@ -6,7 +6,7 @@
 #   make fuzz   the fuzzers, FUZZ seconds each (default: 600), and ten times the examples, from seeds that a failure names
 #   make storm  kills and broken hosts, STORM rounds of each (default: 100), from seeds that a failure names
 #   make coverage   the tests, and which lines no test runs
-#   make check  format, lint, types
+#   make check  format, lint, types, and that imports go one way only
 #   make tables the tables of docs/ that come from f0make's own, written anew
 #   make zipapp dist/f0make.pyz: one file, to copy to a machine that has Python only (make zipapp-energy: with CodeCarbon)
 #   make lock   the newest versions into the lock files that make test, make check and make zipapp go by
@@ -55,6 +55,7 @@ check: $(VENV)/.developing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 tables: $(VENV)/.developing
 	$(BIN)/python -m tests.support.doc_tables

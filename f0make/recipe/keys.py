@@ -45,7 +45,7 @@ class Key:
     default: Any = None
     """What holds in a step without it, converted; lists and maps are copied."""
     render: str = NEVER
-    """When templates in it are rendered."""
+    """When templates in it are rendered; a key without a field of its own is rendered late or never."""
     rendered: Callable[[str], Any] | None = None
     """What makes a value of the text that a template comes to; None: what makes one of written text."""
     part: str = ""

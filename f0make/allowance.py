@@ -71,7 +71,7 @@ place = Place()
 
 
 class Allowance:
-    """What one expansion may still hold. Whoever makes many of something calls `charge`."""
+    """What one expansion may still hold. Code that makes many of something calls `charge`."""
 
     __slots__ = ("_account", "_before", "_left", "_most", "_settled", "_taken", "_wheres")
 

@@ -31,7 +31,7 @@ class Address:
 
     @property
     def exposed(self) -> bool:
-        """Whether commands and results would cross a network as plain text, from and to anybody who connects."""
+        """Whether commands and results would cross a network as plain text, from and to any process that connects."""
         return bool(self.url) and not self.url.startswith("tls://") and not _loopback(self.host)
 
 

@@ -99,7 +99,7 @@ class Context:
         self.reads: dict[str, Any] = {}
         """Key -> value seen at the first read of each key that was there; see also ALL_KEYS."""
         self.missing_reads: list[str] = []
-        """Keys asked for in vain."""
+        """Keys asked for and missing."""
         self.writes: list[dict[str, Any]] = []
         """Every `set` in order: {"key", "value", "who", "when"}."""
 

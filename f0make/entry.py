@@ -94,7 +94,7 @@ def _main(argv: list[str]) -> int:
 
 
 def _leave(code: int) -> None:
-    """End without taking apart a graph of 100,000 objects piece by piece, unless somebody still listens."""
+    """End without taking apart a graph of 100,000 objects piece by piece, unless another thread still runs."""
     import atexit
     import os
     import threading

@@ -1,6 +1,6 @@
 """A forked child that finds something out on another core and says it through a pipe.
 
-It has everything that this process had, changes nothing, and ends by itself, also when nobody listens any
+It has everything that this process had, changes nothing, and ends by itself, also when no process listens any
 more. Imports nothing but built-in modules.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_FILES = 4_096
-"""Descriptors that a child closes at most: nobody shall wait for it to close one."""
+"""Descriptors that a child closes at most: no process shall wait for it to close one."""
 
 _alive: list[Offshoot] = []
 """Those that have not been waited for."""
@@ -64,7 +64,7 @@ class Offshoot:
         return b"".join(parts)
 
     def end(self) -> None:
-        """Nobody wants to know any more."""
+        """End the child: its answer is not needed any more."""
         try:
             os.kill(self._pid, 9)
         except ProcessLookupError:
@@ -77,11 +77,11 @@ class Offshoot:
         try:
             os.waitpid(self._pid, 0)
         except ChildProcessError:
-            pass  # somebody who waits for any process was faster
+            pass  # another wait for any process was faster
 
 
 def end_all() -> None:
-    """End those that nobody has asked for what they found: the run ended first."""
+    """End those whose answers were not asked for: the run ended first."""
     while _alive:
         _alive[-1].end()
 

@@ -39,7 +39,7 @@ def look(argv: Sequence[str]) -> snapshot.Look | bool:
     try:
         if here is not None:
             os.chdir(values["workspace"])
-        if not values.get("trust") and state_dir.stranger("."):
+        if not values.get("trust") and state_dir.foreign_path("."):
             return False
         lock = _try_lock()
         seen = snapshot.look(request) if lock >= 0 else None
@@ -64,7 +64,7 @@ def look(argv: Sequence[str]) -> snapshot.Look | bool:
 
 
 def _try_lock() -> int:
-    """The workspace's lock while we look, -1 when somebody has it or it does not exist yet."""
+    """The workspace's lock while we look, -1 when another process has it or it does not exist yet."""
     try:
         import fcntl
     except ImportError:
@@ -123,7 +123,7 @@ def _quoted(text: str) -> str:
 
 
 def _note_run(payload: str) -> None:
-    """Append to the history (format: docs/design.md); a history that cannot be written stops nobody."""
+    """Append to the history (format: docs/design.md); a history that cannot be written stops no run."""
     body = f"run {payload}".encode("ascii", "backslashreplace")
     try:
         fd = open_regular(os.path.join(STATE, "runs.log"), os.O_WRONLY | os.O_APPEND)

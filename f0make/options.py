@@ -87,7 +87,7 @@ class RunOptions:
 
 
 class Reporter(Protocol):
-    """Somebody who wants to know how a run goes. Called from the scheduler's thread only."""
+    """A listener to the course of a run. Called from the scheduler's thread only."""
 
     def start(self, event: Event) -> None:
         """The run begins; ``event`` has `event`, `recipe`, `run`, `instances` (how many), `jobs`."""

@@ -20,7 +20,7 @@ _FEW = 100
 
 
 class Early:
-    """What ``open_local`` opens for so many slots as ``jobs`` says, if somebody expects steps here."""
+    """What ``open_local`` opens for so many slots as ``jobs`` says, if steps are expected here."""
 
     def __init__(
         self, options: RunOptions, jobs: Callable[[], int], open_local: Callable[[int], LocalBackend]

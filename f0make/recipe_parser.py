@@ -25,7 +25,7 @@ class LoadedRecipe(dict[str, Any]):
 
     @property
     def changed(self) -> bool:
-        """Whether somebody has changed the maps since they were loaded."""
+        """Whether the maps were changed since they were loaded."""
         return self != self._as_loaded
 
 

@@ -1,4 +1,4 @@
-"""Reading a file that somebody else named: a regular file of bounded size, or one clear reason why not.
+"""Read a file that a recipe or its data named: a regular file of bounded size, or one clear reason why not.
 
 A FIFO, a device or a socket in the place of a recipe, a table or a module is refused without being opened: opening some
 of them blocks, or has an effect.

@@ -78,7 +78,7 @@ class Secrets:
         return {name: self.value(name) for name in instance.step.secrets}
 
     def parts(self, instance: Instance) -> dict[str, Any]:
-        """What they are in the key of ``instance``: nobody without the key can try values. Raises UsageError."""
+        """What they are in the key of ``instance``: values cannot be tried without the key. Raises UsageError."""
         return {f"secret.{name}": self._digest(name) for name in instance.step.secrets}
 
     def _digest(self, name: str) -> str:

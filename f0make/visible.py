@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, as a person may be shown it.
+"""Show foreign text to a person.
 
 Everything foreign (names, values, logs, errors) that goes to a terminal, a page or a drawing goes through here. What would
 move a cursor, set a clipboard, hide or reorder text is written out: `\\x1b`, `\\u202e`. That is every control character (C0,

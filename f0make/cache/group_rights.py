@@ -34,7 +34,7 @@ class Rights:
     def directory(self, path: str) -> int:
         """A descriptor (for the caller to close) of the directory ``path`` of the cache, made where it is missing.
 
-        Whoever may write there, too, may put a link in the place of a directory at any moment: none is followed. Raises
+        Other writers may put a link in the place of a directory at any moment: none is followed. Raises
         InTheWay and OSError.
         """
         made: list[str] = []

@@ -21,14 +21,14 @@ class InUse:
     def hold(self, create: bool) -> None:
         """Mark the cache as used; does nothing where locks do not work (trimming then keeps recent blobs).
 
-        Without ``create`` nothing is written: a cache that nobody ever wrote to is not marked.
+        Without ``create`` nothing is written: a cache that was never written to is not marked.
         """
         if self._fd is None and (create or not self._tried):
             self._tried = True
             self._lock(alone=False, flags=os.O_RDWR | os.O_CREAT if create else os.O_RDONLY)
 
     def alone(self) -> bool:
-        """Try to be the only one; False when somebody uses the cache or nobody can know."""
+        """Try to be the only one; False when the cache is in use, or that cannot be known."""
         return self._lock(alone=True, flags=os.O_RDWR | os.O_CREAT)
 
     def release(self) -> None:
@@ -55,11 +55,11 @@ class InUse:
             except PermissionError:  # another user made it: reading is enough for a lock
                 fd = os.open(self._path, flags & ~(os.O_RDWR | os.O_CREAT))
         except FileNotFoundError:
-            return alone and not os.access(os.path.dirname(self._path), os.W_OK)  # nobody could ever mark it
+            return alone and not os.access(os.path.dirname(self._path), os.W_OK)  # none could ever mark it
         except OSError:
             return False
         try:
-            # Whoever trims holds it for moments only, and goes on without it; a user may wait for that.
+            # Trimming holds it for moments only, and goes on without it; a user may wait for that.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
         except OSError:
             os.close(fd)

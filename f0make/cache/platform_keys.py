@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 IMPLIED = frozenset({"parts", "inputs"})
-"""Fields of a record that its key is the digest of: who finds the record knows them, and nobody else needs to.
+"""Fields of a record that its key is the digest of: known where the record is found, needed nowhere else.
 
 They hold what `--set`, `env` and command lines say in clear.
 """
@@ -69,9 +69,9 @@ class ForPlatform:
         return found
 
     @property
-    def for_everybody(self) -> bool:
-        """Whether everybody who may ask may read all of it."""
-        return self.shared.for_everybody
+    def unrestricted(self) -> bool:
+        """Whether all who may ask may read all of it."""
+        return self.shared.unrestricted
 
     def find(self, key: str) -> Sequence[dict[str, Any]] | None:
         """As `SharedRecords.find`."""

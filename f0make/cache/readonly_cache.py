@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ReadOnlyCache:
     """The records and blobs in ``directory``, with ``own`` for what is brought here (``look_only``: nothing is)."""
 
-    for_everybody = False
+    unrestricted = False
 
     def __init__(self, directory: str, own: Blobs, look_only: bool) -> None:
         self._records = ActionCache(directory)

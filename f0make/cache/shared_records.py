@@ -37,7 +37,7 @@ _MOST_BYTES = 64 << 20
 class SharedRecords(Protocol):
     """Records that others made: in a directory (answers at once), or on a server (answers later)."""
 
-    for_everybody: bool
+    unrestricted: bool
     """Whether all who can ask for a blob get it; else the rights of its file decide."""
 
     def find(self, key: str) -> Sequence[dict[str, Any]] | None:
@@ -76,7 +76,7 @@ class SharedRecords(Protocol):
 class ActionCache:
     """The records in ``directory``/ac. Safe for any number of processes."""
 
-    for_everybody = False
+    unrestricted = False
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -152,7 +152,7 @@ def read_record(path: str, key: str | None = None) -> dict[str, Any] | None:
 
 
 def foreign_record(data: bytes, key: str | None = None) -> dict[str, Any] | None:
-    """The record (of ``key``) that somebody wrote as the line ``data``; None when it has not the form of one."""
+    """The record (of ``key``) in the foreign line ``data``; None when it has not the form of one."""
     found = log_lines.decode(data)
     if found is None or found[0] != "record" or not valid_record(found[1]):
         return None

@@ -59,7 +59,7 @@ def _guarded(argv: list[str], debug: bool, look: Look | None) -> int:
         )
         return int(Exit.USAGE if argv[:1] != ["run"] else Exit.FAILED)
     except BrokenPipeError:
-        streams.mute(sys.stdout)  # whoever read this has seen enough
+        streams.mute(sys.stdout)  # the reader has seen enough
         return int(Exit.OK)
     except Exception as error:
         if debug:
@@ -137,12 +137,12 @@ def complain(error: F0makeError) -> None:
 
 
 def _short(line: str) -> str:
-    """A line of an error without the middle of what somebody gave as thousands of characters."""
+    """A line of an error without the middle of a text of thousands of characters in it."""
     return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 300]} … {line[-300:]}"
 
 
 def complain_of(error: Exception, debug: bool) -> None:
-    """One line for an ``error`` that nobody foresaw."""
+    """One line for an unforeseen ``error``."""
     if isinstance(error, OSError) and error.errno is not None:
         name = f"{error.filename}: " if error.filename is not None else ""
         text = f"f0make: {name}{error.strerror}"

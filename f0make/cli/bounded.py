@@ -1,7 +1,7 @@
 """Verbs that only look end in bounded time and memory, whatever they look at.
 
-What they read (a recipe, its tables, the state that came with a workspace) may be anybody's. Single things are bounded where they are
-done; here the sum of all is, by the kernel: a timer of processor time, and a limit on what the process may allocate. So nobody has to
+What they read (a recipe, its tables, the state that came with a workspace) is not trusted. Single things are bounded where they are
+done; here the sum of all is, by the kernel: a timer of processor time, and a limit on what the process may allocate. So no code has to
 count, and nothing that is added later can be forgotten. Nothing is written by these verbs, so they may be interrupted anywhere.
 """
 
@@ -66,7 +66,7 @@ def _timed(seconds: float) -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGPROF, interrupt)
-    except ValueError:  # not the main thread: then somebody else has it in hand how long this may take
+    except ValueError:  # not the main thread: then the caller bounds how long this may take
         yield
         return
     signal.setitimer(signal.ITIMER_PROF, seconds, AGAIN)

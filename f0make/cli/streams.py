@@ -87,7 +87,7 @@ def mute(stream: TextIO) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of a verb that also changes something: it goes on when nobody reads any more (`| head -1`)."""
+    """Print a line of a verb that also changes something: it goes on when its output is not read any more (`| head -1`)."""
     try:
         print(text)
         sys.stdout.flush()

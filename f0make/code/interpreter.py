@@ -1,6 +1,6 @@
 """Which interpreter a python step runs in, and where that one finds modules, read from its files alone.
 
-Nothing is executed: `validate` and `plan` ask here, too, of a workspace whose `.venv` may be anybody's.
+Nothing is executed: `validate` and `plan` ask here, too, of a workspace whose `.venv` is not trusted.
 """
 
 from __future__ import annotations

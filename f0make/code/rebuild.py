@@ -4,7 +4,7 @@
 ``{"!frozenset": […]}``, dates, times and decimal numbers as text, a member
 of an enum as ``{"!enum": [module, name, value]}``, a map whose keys are not all text as ``{"!dict": [[key, value], …]}``. A map of the
 user's that looks like one of these is kept as ``{"!map": {…}}``. So keys, records and bundles hold plain
-values, and whoever calls the step needs no knowledge of its annotations. Read by the interpreter of each step: nothing
+values, and the caller of the step needs no knowledge of its annotations. Read by the interpreter of each step: nothing
 is imported that a workspace could shadow, but where a value asks for it.
 """
 

@@ -291,7 +291,7 @@ class Attempts:
                 if key in foreign:
                     return unseen(key, foreign[key])
         for path in self._discovered(attempt, outcome, inputs):
-            maker = run.graph.stranger(node, path)
+            maker = run.graph.unrelated_maker(node, path)
             if maker is not None:
                 return f"it reads {path}, which {maker} makes: add {path} to its inputs"
         if attempt.bundle.host or run.elsewhere:
@@ -340,7 +340,7 @@ class Attempts:
     def _for_others(self, record: dict[str, Any]) -> bool:
         """Whether the shared cache may have the result: on a server everybody would read what is not for others."""
         shared = self._run.decider.shared
-        if not record.get("modes") or shared is None or not shared.for_everybody:
+        if not record.get("modes") or shared is None or not shared.unrestricted:
             return True
         from f0make.files import times_and_modes
         from f0make.workspace import umask

@@ -177,7 +177,7 @@ class Decider:
     def _unforeseen(self, index: int, path: str) -> str | None:
         """Why the input ``path`` must not be read: what it leads to is made by a step that need not be done yet."""
         for name in self.session.contents.via(path):
-            maker = self.session.graph.stranger(index, name)
+            maker = self.session.graph.unrelated_maker(index, name)
             if maker is not None:
                 return f"input {path} leads to {name}, which {maker} makes: add {name} to its inputs"
         return None

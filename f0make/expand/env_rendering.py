@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_DEPTH = 60
-"""Variables of which each is made from the next: as many as Python's stack has room for, whoever calls."""
+"""Variables of which each is made from the next: as many as Python's stack has room for below any caller."""
 
 
 class Environment(dict[str, str]):

@@ -14,7 +14,7 @@ from f0make.model import Recipe, Step
 def template_problems(recipe: Recipe, workspace: str, faults: Sequence[Problem]) -> list[Problem]:
     """Broken expressions and unknown names in ``recipe.faulty``, of which ``faults`` have been reported.
 
-    Nothing is evaluated. A step with a fault in its `foreach` is passed over: nobody knows its variables.
+    Nothing is evaluated. A step with a fault in its `foreach` is passed over: its variables are unknown.
     """
     problems = Problems(recipe)
     paths = Paths(workspace, recipe.files)

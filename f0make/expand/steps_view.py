@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Answers(Protocol):
-    """Whoever knows the instances of every step."""
+    """A source of the instances of every step."""
 
     def is_pattern(self, name: str) -> bool:
         """Whether the step ``name`` is a pattern step."""

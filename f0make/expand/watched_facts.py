@@ -1,4 +1,4 @@
-"""Facts of the disk that remember which paths were asked for in vain."""
+"""Facts of the disk that remember which paths were asked for and are missing."""
 
 from __future__ import annotations
 

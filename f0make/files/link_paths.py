@@ -76,7 +76,7 @@ class Passing:
                     trail = follow(self._root, link)
                 except OSError:
                     continue  # reading the input says so
-                # An output that is, or that somebody has replaced by, a link is passed.
+                # An output that is, or was replaced by, a link is passed.
                 found.update((name, None) for name in trail.links[1:] if _is_made(name, made))
                 name = trail.end or trail.target
                 if name is None or any(f"{one}/".startswith(os.path.join(root, name, "")) for one in tops):

@@ -1,4 +1,4 @@
-"""Opening what others may have put there: regular files only, no link followed, nobody kept waiting."""
+"""Open what others may have put there: regular files only, no link followed, no waiting."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def seal(magic: bytes, value: Any) -> bytes:
 
 
 def unseal(magic: bytes, data: bytes) -> Any:
-    """What `seal` was given; None when ``data`` is of another kind, damaged, or sealed by somebody else."""
+    """What `seal` was given; None when ``data`` is of another kind, damaged, or sealed by another user."""
     start = len(magic) + _DIGEST
     if data[: len(magic)] != magic or len(data) <= start or user_key.key() is None:
         return None

@@ -15,7 +15,7 @@ _PAIRS = 5
 _CLOSE = 500_000
 """ns; a coarse clock's stamps are equal or at least 1 ms apart, so closer ones come from a fine one."""
 _exact: dict[int, bool] = {}
-"""Device -> whether its stamps tell any two changes apart between which somebody has looked."""
+"""Device -> whether its stamps tell any two changes apart between which the file was looked at."""
 _COARSE = getattr(time, "CLOCK_REALTIME_COARSE", None)
 _TICK = 20_000_000
 """ns; the longest tick of a kernel that stamps files with a coarse clock is 10 ms (CONFIG_HZ=100)."""
@@ -47,7 +47,7 @@ def granularity(stamp_ns: int) -> int:
 def is_racy(sig: Signature, clock: int) -> bool:
     """Whether a write after ``clock`` (ns, taken before the stat and the read) could leave ``sig`` as it is.
 
-    Only the ctime counts, because anybody can set the mtime. A file system without ctime (0) is always racy.
+    Only the ctime counts, because any program can set the mtime. A file system without ctime (0) is always racy.
     """
     ctime = sig[2]
     return ctime <= 0 or ctime + granularity(ctime) > clock
@@ -66,7 +66,7 @@ def wait_for_tick(ctime_ns: int, limit: float = 0.03) -> bool:
 def probe(fd: int) -> None:
     """Find out, once for each device, whether the stamps of its files are exact; ``fd`` is an open file of ours.
 
-    Linux 6.13 and later keep their stamps coarse until somebody looks at one: the next change of that file then
+    Linux 6.13 and later keep their stamps coarse until one is looked at: the next change of that file then
     gets a fine one ("multigrain timestamps"). That is proved here by changes closer together than any two
     coarse stamps can be.
     """

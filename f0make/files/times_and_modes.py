@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     """``times`` or ``modes`` of a record."""
 
 RIGHTS = 0o777
-"""What is kept of a file's mode: an identity (setuid, setgid) comes from nobody but the person."""
+"""What is kept of a file's mode: an identity (setuid, setgid) comes from the user alone."""
 DIRECTORY_RIGHTS = 0o3777
 """What is kept of a directory's mode: setgid and sticky only say what becomes of the files in it."""
 _FOR_OTHERS = 0o004
@@ -92,7 +92,7 @@ def private_blobs(
 
 
 def tamed(record: Mapping[str, Any], umask: int) -> Mapping[str, Any]:
-    """``record``, which somebody else made, without rights to write that the ``umask`` gives to nobody here."""
+    """``record``, made elsewhere, without rights to write that the ``umask`` withholds here."""
     modes = record.get("modes")
     if not modes:
         return record

@@ -1,7 +1,7 @@
 """The secret that binds what f0make derives and keeps (snapshots, indexes, signatures) to the user who runs it.
 
-It lies in the user's configuration directory and is made once. Whoever does not have it, such as the author of a clone that
-brought a `.f0make` along, cannot write anything there that would be believed. Without it (no HOME, or one that
+It lies in the user's configuration directory and is made once. Without it, the author of a clone that
+brought a `.f0make` along cannot write anything there that would be believed. Without it (no HOME, or one that
 is read-only) nothing derived is kept: it is made again in memory. Imports built-in modules only.
 """
 
@@ -87,7 +87,7 @@ def _make(path: str) -> bytes | None:
 
 def _owned(directory: str) -> bool:
     """Whether ``directory``, or the nearest one above it that exists, is this user's: as root through `sudo` one must not
-    leave a file in somebody else's home."""
+    leave a file in another user's home."""
     if not hasattr(os, "geteuid"):
         return True
     while not os.path.exists(directory):

@@ -11,7 +11,7 @@ watch f0make then find that it is gone and end themselves and their steps."""
 
 
 def _inherited() -> list[int]:
-    """Descriptors that a child would get: somebody may wait for the other end of one to be closed."""
+    """Descriptors that a child would get: another process may wait for the other end of one to be closed."""
     found = []
     for name in os.listdir("/dev/fd"):
         try:

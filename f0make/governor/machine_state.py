@@ -21,7 +21,7 @@ class Memory(NamedTuple):
 
 
 def memory() -> Memory | None:
-    """What can still be had, and of how much; None where nobody tells."""
+    """What can still be had, and of how much; None where the system does not tell."""
     found = _machine_memory()
     for group in _groups():
         left = _left_in(*group)
@@ -77,7 +77,7 @@ def _groups() -> tuple[tuple[str, str, str, str], ...]:
 
 
 def _left_in(directory: str, limit: str, use: str, cache: str) -> Memory | None:
-    """What is left of a group's limit; None without one. File pages that nobody needs count as left."""
+    """What is left of a group's limit; None without one. Reclaimable file pages count as left."""
     try:
         with open(f"{directory}/{limit}", encoding="ascii") as file:
             text = file.read().strip()
@@ -112,7 +112,7 @@ def load() -> tuple[float, int]:
 
 
 def busy() -> float | None:
-    """CPU seconds that all of the machine's processes have spent since boot, None where nobody tells."""
+    """CPU seconds that all of the machine's processes have spent since boot, None where the system does not tell."""
     try:
         with open(f"{PROC}/stat", "rb", buffering=0) as file:
             fields = file.read(256).split(b"\n", 1)[0].split()

@@ -95,7 +95,7 @@ class Graph:
         """Whether instances make something in ``directory`` (".": the workspace), at any depth."""
         return directory in self._holders or (directory == "." and bool(self.producer))
 
-    def stranger(self, index: int, path: str) -> str | None:
+    def unrelated_maker(self, index: int, path: str) -> str | None:
         """The instance that makes ``path`` and that ``index`` does not need, directly or not; None: there is none."""
         maker = self.producer_of(path)
         if maker is None or maker in self.closure([index]):

@@ -67,11 +67,11 @@ class PartGraph(Graph):
         """Whether an instance makes ``path``, be it one of these or another."""
         return super().is_made(path) or bool(self._makers(path))
 
-    def stranger(self, index: int, path: str) -> str | None:
+    def unrelated_maker(self, index: int, path: str) -> str | None:
         """The instance that makes ``path`` and that ``index`` does not need, directly or not."""
         makers = self._makers(path)
         if not makers:
-            return super().stranger(index, path)
+            return super().unrelated_maker(index, path)
         needs = inverse(self._compiled.needed_by)
         above, stack = {self._numbers[index]}, [self._numbers[index]]
         while stack:

@@ -24,7 +24,7 @@ def import_strictyaml() -> None:
     try:
         import_module("strictyaml")
     finally:
-        # Whoever else imports it gets the real one, which then takes this one's place.
+        # Any other import gets the real one, which then takes this one's place.
         del sys.modules[_DATES]
 
 

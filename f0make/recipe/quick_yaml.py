@@ -1,7 +1,7 @@
 """Importing PyYAML without compiling what only its parser in Python needs: a third of the time of its import.
 
 libyaml reads recipes; but the module compiles a regular expression over all of Unicode, and one for each kind
-of implicit type, when it is imported. Here they are compiled when somebody uses them.
+of implicit type, when it is imported. Here they are compiled when they are used.
 """
 
 from __future__ import annotations

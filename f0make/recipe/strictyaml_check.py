@@ -70,7 +70,7 @@ class Opinions:
         return [answer for answer in answers if answer is not None]
 
     def drop(self) -> None:
-        """Nobody wants to know any more."""
+        """End the check: its answer is not needed any more."""
         if self._other is not None:
             self._other.end()
             self._other = None

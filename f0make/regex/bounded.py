@@ -1,4 +1,4 @@
-"""A regular expression that is matched in bounded time, whoever wrote it.
+"""A regular expression of any author, matched in bounded time.
 
 `re` goes back and tries again, which takes no time for most expressions and for ever for a few. How many steps it
 may need is bounded from above by the expression's tree and the length of the text (`tree.work`): where that is

@@ -147,8 +147,8 @@ def has_leftovers(workspace: str) -> bool:
     return os.path.isdir(run) and bool(os.listdir(run))
 
 
-def stranger(workspace: str) -> str | None:
-    """The path, ``workspace`` or its `.f0make`, that belongs to somebody else; None when both are this user's.
+def foreign_path(workspace: str) -> str | None:
+    """The path, ``workspace`` or its `.f0make`, that belongs to another user; None when both are this user's.
 
     root has what root has, and what the user has who became root with `sudo`. Raises OSError when there is no such
     workspace.
@@ -163,11 +163,11 @@ def stranger(workspace: str) -> str | None:
 
 
 def check_owner(workspace: str, trust: bool) -> None:
-    """Raise UsageError when the workspace or its state is somebody else's, unless the user has said to ``trust`` it."""
+    """Raise UsageError when the workspace or its state is another user's, unless the user has said to ``trust`` it."""
     try:
-        found = None if trust else stranger(workspace)
+        found = None if trust else foreign_path(workspace)
     except OSError:
-        return  # whoever uses it says what is wrong
+        return  # its use says what is wrong
     if found is not None:
         from f0make.errors import UsageError
 

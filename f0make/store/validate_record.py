@@ -138,7 +138,7 @@ def wrong_result(result: Mapping[str, Any]) -> str:
 
 
 def wrong_context(reads: Any, missing: Any, writes: Any) -> str:
-    """Which of what a step read from the context, asked for in vain and wrote has another form; empty: none."""
+    """Which of what a step read from the context, missed there and wrote has another form; empty: none."""
     if type(reads) is not dict or not valid_texts(missing):
         return "reads"
     return "" if type(writes) is list and all(map(_is_write, writes)) else "writes"

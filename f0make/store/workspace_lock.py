@@ -83,7 +83,7 @@ class WorkspaceLock:
         return state_dir.path_of(self.workspace, "lock")
 
     def _same_file(self, fd: int) -> bool:
-        """False when the lock file was removed meanwhile: a lock on it would exclude nobody."""
+        """False when the lock file was removed meanwhile: a lock on it would exclude no process."""
         try:
             found = os.stat(self._path)
         except OSError:
@@ -121,7 +121,7 @@ class WorkspaceLock:
 def read_owner(workspace: str) -> dict[str, Any] | None:
     """Who took the lock last ({"pid", "host", "started", "argv"}), whether held or not; None when unknown.
 
-    Of the arguments only the verb is kept: what was given to it may be meant for nobody else.
+    Of the arguments only the verb is kept: what was given to it may be private.
     """
     try:
         fd = open_regular(state_dir.path_of(workspace, "lock"))

@@ -1,6 +1,6 @@
 """Many files put back from blobs at once, by several processes.
 
-Whoever is free takes the next piece of the work from a pipe that all share; the helpers say what they have done
+A free process takes the next piece of the work from a pipe that all share; the helpers say what they have done
 through one of their own each. Every blob is verified before a file has its name.
 """
 
@@ -33,7 +33,7 @@ _MOST_PROCESSES = 4
 _PIECE = 64
 """Groups of files in a piece of the work, at least."""
 _MOST_PIECES = 8_000
-"""So many numbers fit into a pipe that nobody reads yet."""
+"""So many numbers fit into a pipe that is not read yet."""
 _NUMBER = struct.Struct("=I")
 _HEAD = struct.Struct("=II")
 """Number of a piece, and how many bytes tell of it."""
@@ -102,7 +102,7 @@ def _take(work: int) -> int | None:
 
 
 class _Helper:
-    """A process that does pieces, too; it shares the workspace's lock, so nobody else begins before it has ended."""
+    """A process that does pieces, too; it shares the workspace's lock, so no other run begins before it has ended."""
 
     def __init__(
         self, workspace: Workspace, pieces: Sequence[Sequence[Group]], blobs: Blobs, work: int

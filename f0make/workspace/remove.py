@@ -1,4 +1,4 @@
-"""Removing files and trees by descriptors: no link is followed, whoever swaps one in meanwhile.
+"""Remove files and trees by descriptors: no link is followed, also none that is swapped in meanwhile.
 
 Standard library only, and readable by Python 3.9.
 """

@@ -28,7 +28,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS
 _count = itertools.count(1)
 
 Written = dict[str, "tuple[Signature, bool]"]
-"""Path of each regular file that was written -> its signature, and whether nobody can have changed it since the last byte,
+"""Path of each regular file that was written -> its signature, and whether it cannot have changed since the last byte,
 nor can without changing that."""
 
 

@@ -14,7 +14,7 @@ _LOOPBACK = ("localhost", "127.", "::1")
 
 
 def authorization(address: Address, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The value of the header `Authorization` (None: nobody in particular), and what a person should know.
+    """The value of the header `Authorization` (None: anonymous), and what a person should know.
 
     Raises UsageError for a variable that cannot be sent.
     """

@@ -29,7 +29,7 @@ MOST_HOPS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 1 << 17
 _REST = 64 << 10
-"""Bytes; a body that nobody wanted is read up to this size to save the connection."""
+"""Bytes; an unwanted body is read up to this size to save the connection."""
 
 Body: TypeAlias = "bytes | Callable[[], Iterable[bytes]]"
 """What a PUT sends: bytes, or what makes them (once more for every try)."""
@@ -263,7 +263,7 @@ class Client:
                 stale = isinstance(error, (ConnectionError, http.client.RemoteDisconnected))
                 if fresh or expired or not stale or isinstance(error, Unreachable):
                     raise trouble from None
-                continue  # the server had closed a connection that nobody was using
+                continue  # the server had closed an idle connection
             except BaseException:
                 line.close()
                 raise

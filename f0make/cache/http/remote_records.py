@@ -1,6 +1,6 @@
 """The records and blobs of a cache server for one run: asked for in the background, answered when they come.
 
-Whoever decides asks; while the answer is on its way he gets None, and decides something else. What is found
+The decider asks; while the answer is on its way it gets None, and decides something else. What is found
 lands in the local blob store, verified; what is made is sent in the background.
 """
 
@@ -42,7 +42,7 @@ class RemoteCache:
     All methods are for one thread, but for what the pools run.
     """
 
-    for_everybody = True
+    unrestricted = True
 
     def __init__(self, server: Server, blobs: Blobs, look_only: bool = False) -> None:
         self.server = server
@@ -194,7 +194,7 @@ class RemoteCache:
                 self._outstanding -= size
 
     def _put_action(self, key: str, own: OutputFile, record: Record, sizes: dict[str, int | None]) -> None:
-        """Put ``own`` before the records that others left under ``key``; again if somebody did so meanwhile."""
+        """Put ``own`` before the records that others left under ``key``; again if another client did so meanwhile."""
         discovers = any(record.get(name) for name in DISCOVERIES)
         there = self.server.action(key)
         for _ in range(MOST_TRIES):

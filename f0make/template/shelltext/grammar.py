@@ -1,4 +1,4 @@
-"""Shell text as commands: where each begins, what its words are, which of them somebody evaluates once more. Pure."""
+"""Shell text as commands: where each begins, what its words are, which of them are evaluated once more. Pure."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ class Reader(Conditions):
     # What is evaluated once more
 
     def _judge(self, command: _Simple) -> None:
-        """Refuse the values of ``command`` that stand in a text which somebody evaluates."""
+        """Refuse the values of ``command`` that stand in a text which is evaluated once more."""
         if not command.words:
             return
         words = command.words

@@ -1,4 +1,4 @@
-"""Which words of a command somebody evaluates once more: `sh -c`, `ssh`, the programs of awk and others. Pure."""
+"""Which words of a command are evaluated once more: `sh -c`, `ssh`, the programs of awk and others. Pure."""
 
 from __future__ import annotations
 

@@ -161,8 +161,8 @@ class Executor:
         import_module("f0make.run_driver")
 
     def _open_whole(self, path: str, targets: list[str]) -> Session:
+        from f0make.backends.local.process_journal import kill_leftovers
         from f0make.session import Session
-        from f0make.worker.process_journal import kill_leftovers
 
         kill_leftovers(self.workspace)
         session = Session.open(
@@ -335,8 +335,8 @@ class Executor:
         return Fleet(hosts, patience_of(self.options), local, self.workspace)
 
     def _local(self, jobs: int) -> LocalBackend:
+        from f0make.backends.local.jobserver.token_pool import Jobserver, open_jobserver
         from f0make.backends.local.local_backend import LocalBackend
-        from f0make.worker.jobserver.token_pool import Jobserver, open_jobserver
 
         def jobserver() -> Jobserver | None:
             return open_jobserver(os.environ.get("MAKEFLAGS", ""), jobs, self.reporter.note)
@@ -375,7 +375,7 @@ class Executor:
         for text in workset.notes:
             self.reporter.note(text)
         if self.options.strict or self.options.audit:
-            from f0make.worker.guard.probe import obstacle
+            from f0make.backends.local.guard_probe import obstacle
 
             option, reason = "--strict" if self.options.strict else "--audit", obstacle()
             if reason is not None:

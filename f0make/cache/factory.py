@@ -82,7 +82,7 @@ def _open_server(given: str, workspace: str, options: RunOptions, note: Note, cr
     if blobs is None:
         return None, None
     from f0make.cache.credential_variables import held
-    from f0make.cache.http.http_factory import open_cache
+    from f0make.cache.http.remote_records import open_cache
     from f0make.cache.platform_keys import ForPlatform
 
     remote = open_cache(given, {**os.environ, **held}, blobs, options.cache_readonly, look_only=not create)

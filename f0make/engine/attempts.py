@@ -14,9 +14,9 @@ from f0make.fast_dataclass import dataclass, field
 from f0make.files.sha import sha256
 from f0make.model import Instance
 from f0make.plan.decide import ABSENT, SETTLES
+from f0make.store.log_names import log_name
 from f0make.store.validate_record import valid_discovery, valid_place
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.log_names import log_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,16 +188,18 @@ class Attempts:
         bundle.python = found.path if found.declared or not bundle.host else ""
 
     def _pack(self, bundle: Bundle, inputs: Mapping[str, str]) -> None:
-        from f0make.worker.agent import manifest
+        from f0make.backends import bundle_sources
 
         session = self._run.session
         code = session.code.get(bundle.instance)
-        manifest.fill(bundle, inputs, session.contents, code.sources if code is not None else {})
+        bundle_sources.fill(bundle, inputs, session.contents, code.sources if code is not None else {})
 
     def _keep_here(self, bundle: Bundle) -> None:
-        from f0make.worker.agent import manifest
+        from f0make.backends import bundle_sources
 
-        bundle.stays = manifest.stays(bundle, self._run.session.store.made.get, self._run.session.contents)
+        bundle.stays = bundle_sources.stays(
+            bundle, self._run.session.store.made.get, self._run.session.contents
+        )
 
     def discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
         """Put aside what the attempt left, and close it in the log.

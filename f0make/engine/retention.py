@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from f0make import STATE
-from f0make.worker.log_names import attempt_log, log_name
+from f0make.store.log_names import attempt_log, log_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

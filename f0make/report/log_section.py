@@ -10,7 +10,7 @@ from typing import NamedTuple
 from f0make import STATE
 from f0make.files.open_regular import open_regular
 from f0make.report.run_facts import Row
-from f0make.worker.log_names import log_name
+from f0make.store.log_names import log_name
 
 EACH, EACH_FAILED, ALL = 4_000, 32_000, 1_000_000
 """Bytes of one log, of that of a failed instance, and of all logs of a page."""

@@ -16,7 +16,7 @@ from f0make.files import signature
 from f0make.worker import collect, process, system
 from f0make.worker.bundle import Bundle, Outcome
 from f0make.worker.mask_secrets import Mask, MaskedLog
-from f0make.worker.process_journal import RUN
+from f0make.worker.run_marks import RUN
 from f0make.worker.shell_command import CommandError, default_shell, launch
 from f0make.worker.step_log import StepLog
 from f0make.worker.terminate import signal_name

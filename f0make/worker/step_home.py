@@ -9,7 +9,7 @@ import zipfile
 
 import f0make
 
-_NEEDED = ("f0make/__init__.py", "f0make/ascii_json.py", "f0make/context.py", "f0make/code/rebuild.py")
+_RUNTIME = "f0make/worker/runtime/"
 
 
 def _archive() -> zipfile.ZipFile:
@@ -36,11 +36,20 @@ class Home:
         return self._main
 
     def _unpack(self, scratch: str) -> str:
+        from f0make.worker.static_imports import closure
+
         self._unpacked = tempfile.mkdtemp(prefix="python-", dir=scratch or None)
         source = _archive()
-        for name in source.namelist():
-            if name in _NEEDED or name.startswith(("f0make/worker/runtime/", "scriptlets/")):
-                source.extract(name, self._unpacked)
+        names = source.namelist()
+
+        def read(name: str) -> bytes | None:
+            return source.read(name) if name in names else None
+
+        runtime = closure(
+            (name for name in names if name.startswith(_RUNTIME) and name.endswith(".py")), read
+        )
+        for name in [*runtime, *(name for name in names if name.startswith("scriptlets/"))]:
+            source.extract(name, self._unpacked)
         return os.path.join(self._unpacked, "f0make", "worker", "runtime", "main.py")
 
     def close(self) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from f0make.worker import process_journal, system
-from f0make.worker.process_journal import kill_leftovers, marker, workspace_id
+from f0make.backends.local import process_journal
+from f0make.backends.local.process_journal import kill_leftovers
+from f0make.worker import system
+from f0make.worker.run_marks import marker, workspace_id
 from tests.support.execution_support import Lab, alive, pid_in, run_files, until
 
 DRIVER = """
@@ -155,7 +157,7 @@ def test_it_never_ends_itself_or_its_ancestors(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     inner = (
         f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
-        "from f0make.worker.process_journal import kill_leftovers\n"
+        "from f0make.backends.local.process_journal import kill_leftovers\n"
         "print(kill_leftovers(sys.argv[1]), flush=True)\n"
     )
     (tmp_path / "inner.py").write_text(inner)

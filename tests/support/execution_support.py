@@ -12,9 +12,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from f0make.backends.local import forkserver
+from f0make.backends.local.jobserver.token_pool import Jobserver
 from f0make.backends.local.local_backend import LocalBackend
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.jobserver.token_pool import Jobserver
 
 
 def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:

@@ -23,7 +23,7 @@ from f0make.cache.blob_files import CacheUnusable
 from f0make.cache.blobs import BlobError
 from f0make.errors import NO_ROOM, F0makeError, UnreachableError
 from f0make.files.content_digest import FileError
-from f0make.worker import frames, process_journal
+from f0make.worker import frames, run_marks
 from f0make.worker.agent.wire_format import Garbled
 from f0make.worker.bundle import Bundle, Outcome
 from f0make.worker.cluster import child_stores, step_process
@@ -98,9 +98,9 @@ class EngineBackend:
         self._wake: Callable[[None], None] = done  # type: ignore[assignment]
         """Has whoever takes outcomes look at `notes`, `slots` and `failure`."""
         self._exchange.open()
-        own = process_journal.marker(self._workspace, os.environ.get(process_journal.VARIABLE, ""))
+        own = run_marks.marker(self._workspace, os.environ.get(run_marks.VARIABLE, ""))
         self._setup = child_stores.Setup(
-            {process_journal.VARIABLE: own},
+            {run_marks.VARIABLE: own},
             self._exchange.cache,
             self._exchange.directory,
             self._exchange.probe,

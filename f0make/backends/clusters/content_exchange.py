@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from f0make import STATE
+from f0make.backends import bundle_sources
 from f0make.backends.ssh import fetch_results
 from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.worker.agent import manifest, outcome_digests
@@ -86,15 +87,15 @@ class Exchange:
     def send(self, bundle: Bundle) -> None:
         """Put everything that ``bundle`` needs where workers find it. Raises CannotSend, and OSError (no space)."""
         try:
-            sources = manifest.sources(bundle)
+            sources = bundle_sources.sources(bundle)
             for digest, source in sources.items():
                 if digest not in self._known:
                     self._give(digest, source)
                     self._known.add(digest)
-        except manifest.InputGone as error:
+        except bundle_sources.InputGone as error:
             raise CannotSend(f"its input {error} is gone") from None
 
-    def _give(self, digest: str, source: manifest.Source) -> None:
+    def _give(self, digest: str, source: bundle_sources.Source) -> None:
         from f0make.cache.blob_files import CacheUnusable
         from f0make.cache.blobs import BlobError
 

@@ -9,26 +9,7 @@ from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
-from f0make.backends.ssh.agent_zip import archive
-
-MORE = (
-    *("worker/cluster/__init__.py", "worker/cluster/step_process.py", "worker/cluster/child_stores.py"),
-    *("worker/frames.py", "worker/agent/outcome_digests.py"),
-    *(
-        "cache/http/__init__.py",
-        "cache/http/action_result.py",
-        "cache/http/server_address.py",
-        "cache/http/http_client.py",
-    ),
-    *(
-        "cache/http/credentials.py",
-        "cache/http/request_deadline.py",
-        "cache/http/http_factory.py",
-        "cache/http/request_threads.py",
-    ),
-    *("cache/http/remote_store.py", "cache/http/http_errors.py"),
-)
-"""What a child needs beside the modules that run steps on hosts: also standard library only, read by Python 3.9."""
+from f0make.backends.shipped_code import archive
 
 
 @cache
@@ -47,6 +28,6 @@ def module() -> tuple[str, str]:
     from hashlib import sha256
 
     source = files("f0make.worker.cluster").joinpath("worker_main.py").read_text(encoding="utf-8")
-    packed = b85encode(archive(MORE)[1]).decode("ascii")
+    packed = b85encode(archive()[1]).decode("ascii")
     source += f'\n\nfrom base64 import b85decode  # noqa: E402\n\nARCHIVE = b85decode("{packed}")\n'
     return f"f0make_worker_{sha256(source.encode()).hexdigest()[:16]}", source

@@ -9,10 +9,10 @@ import time
 from importlib import import_module
 
 from f0make.backends.local import loky_worker_main
+from f0make.backends.local.jobserver.token_io import Purse, Token
 from f0make.backends.local.shared_slots import Board
+from f0make.backends.local.worker_settings import Settings
 from f0make.worker import frames, system
-from f0make.worker.jobserver.token_io import Purse, Token
-from f0make.worker.worker_settings import Settings
 
 _SOON_NEEDED = ("hashlib", "resource")
 _PATIENCE = 5.0

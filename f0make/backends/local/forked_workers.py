@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterable, Sequence
 
 from f0make.backends.local.forkserver import ForkServer
+from f0make.backends.local.jobserver.token_io import Token
 from f0make.backends.local.shared_slots import PLACES
 from f0make.backends.local.slot import Slot
+from f0make.backends.local.worker_settings import Settings
 from f0make.worker import frames, system
 from f0make.worker.bundle import Bundle
-from f0make.worker.jobserver.token_io import Token
-from f0make.worker.worker_settings import Settings
 
 _GONE = 10.0
 """Seconds for a process that has closed its files to be gone."""

@@ -11,17 +11,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from f0make.backends.local import forkserver
+from f0make.backends.local import forkserver, process_journal
 from f0make.backends.local.slot import Slot
 from f0make.backends.local.worker_pool import Crew
+from f0make.backends.local.worker_settings import Settings
 from f0make.errors import StateError
-from f0make.worker import inherited_environ, process_journal, system, terminate
+from f0make.worker import inherited_environ, run_marks, system, terminate
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.worker_settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.worker.jobserver.token_pool import Jobserver
+    from f0make.backends.local.jobserver.token_pool import Jobserver
 
 _LEAVE = 0.8
 """Seconds that idle workers get to end in order."""
@@ -58,7 +58,7 @@ class LocalBackend:
         self._open_jobserver = jobserver
         self._watched: tuple[int, ...] = ()
         """Where a token of the jobserver is waited for, while there is none."""
-        self._directory = os.path.join(workspace, process_journal.RUN)
+        self._directory = os.path.join(workspace, run_marks.RUN)
         self.ahead = jobs
         """Bundles that may well be submitted beyond ``slots``."""
         self.careful = False
@@ -98,11 +98,9 @@ class LocalBackend:
     def _open(self, expected: int = 0) -> None:
         try:
             os.makedirs(self._directory, exist_ok=True)
-            self._own = process_journal.workspace_id(self._workspace)
-            inherited_marker = os.fsdecode(self._environ.get(os.fsencode(process_journal.VARIABLE), b""))
-            self._variables = {
-                process_journal.VARIABLE: process_journal.marker(self._workspace, inherited_marker)
-            }
+            self._own = run_marks.workspace_id(self._workspace)
+            inherited_marker = os.fsdecode(self._environ.get(os.fsencode(run_marks.VARIABLE), b""))
+            self._variables = {run_marks.VARIABLE: run_marks.marker(self._workspace, inherited_marker)}
         except OSError as error:
             raise StateError(
                 f"{error.filename or self._directory} cannot be used: {error.strerror}"

@@ -10,10 +10,10 @@ from typing import Any
 
 from f0make.backends.local.loky_worker_main import enter, serve
 from f0make.backends.local.slot import Slot
+from f0make.backends.local.worker_settings import Settings
 from f0make.fast_dataclass import replace
 from f0make.worker import frames, system
 from f0make.worker.bundle import Bundle
-from f0make.worker.worker_settings import Settings
 
 _LAST_WAIT = 0.5
 """Seconds for a killed worker to be gone."""

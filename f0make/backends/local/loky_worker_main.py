@@ -14,10 +14,12 @@ import sys
 import threading
 from collections.abc import Callable
 
-from f0make.worker import frames, process_journal, system, terminate
+from f0make.backends.local import process_journal
+from f0make.backends.local.worker_settings import Settings
+from f0make.worker import frames, system, terminate
 from f0make.worker.process import default_signals
+from f0make.worker.run_marks import RUN
 from f0make.worker.runner import Runner
-from f0make.worker.worker_settings import Settings
 
 SAMPLE_EVERY = 0.1
 """Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""
@@ -47,9 +49,7 @@ def enter(settings: Settings, line: socket.socket) -> None:
     os.environb.update(settings.environ)
     sys.dont_write_bytecode = True
     system.set_reaper()
-    journal = process_journal.Journal(
-        os.path.join(settings.workspace, process_journal.RUN), "worker", settings.since
-    )
+    journal = process_journal.Journal(os.path.join(settings.workspace, RUN), "worker", settings.since)
     current.line = line
     threading.Thread(target=_watch, args=(settings.parent,), name="watch", daemon=True).start()
     current.runner = Runner(settings.workspace, settings.environ, journal.group)

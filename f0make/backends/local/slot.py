@@ -7,9 +7,10 @@ import signal
 import socket
 import time
 
-from f0make.worker import frames, process_journal, terminate
+from f0make.backends.local import process_journal
+from f0make.backends.local.jobserver.token_io import Token
+from f0make.worker import frames, terminate
 from f0make.worker.bundle import Bundle
-from f0make.worker.jobserver.token_io import Token
 
 
 class Slot:

@@ -8,19 +8,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from f0make.backends.local import process_journal
 from f0make.backends.local.crash_report import Obituaries
 from f0make.backends.local.forked_workers import ForkedPool, ForkedSlot
 from f0make.backends.local.forkserver import ForkServer
 from f0make.backends.local.slot import Slot
-from f0make.worker import frames, process_journal, system
+from f0make.backends.local.worker_settings import Settings
+from f0make.worker import frames, system
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.worker_settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from f0make.backends.local.jobserver.token_pool import Jobserver
     from f0make.backends.local.loky_slot import LokySlot
-    from f0make.worker.jobserver.token_pool import Jobserver
-    from f0make.worker.resource_trackers import Trackers
+    from f0make.backends.local.resource_trackers import Trackers
 
 _STARTS = 3
 """How many workers in a row may fail to start before their bundles are given back."""
@@ -176,7 +177,7 @@ class Crew:
 
     def _new_loky(self) -> LokySlot:
         from f0make.backends.local.loky_slot import LokySlot
-        from f0make.worker.resource_trackers import Trackers
+        from f0make.backends.local.resource_trackers import Trackers
 
         if self._trackers is None:
             self._trackers = Trackers()

@@ -7,13 +7,14 @@ from collections import Counter
 from contextlib import suppress
 from itertools import chain
 
+from f0make.backends import escaping_links
 from f0make.backends.ssh import fetch_results
 from f0make.backends.ssh.staging_store import Transit
 from f0make.cache.blob_files import CacheUnusable
 from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.files.times_and_modes import private_blobs
 from f0make.worker import collect
-from f0make.worker.agent import escaping_links, outcome_digests
+from f0make.worker.agent import outcome_digests
 from f0make.worker.bundle import Bundle, Outcome
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from f0make.backends.bundle_sources import InputGone
 from f0make.backends.local.local_backend import LocalBackend
 from f0make.backends.ssh.bootstrap import NotStarted
 from f0make.backends.ssh.check_answers import Prints
@@ -30,13 +31,12 @@ from f0make.backends.ssh.staging_store import Transit
 from f0make.cache.blob_files import CacheUnusable
 from f0make.cache.blobs import BlobError
 from f0make.files.content_digest import FileError
-from f0make.worker import process_journal, system
+from f0make.worker import system
 from f0make.worker.agent import wire_format
-from f0make.worker.agent.manifest import InputGone
 from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.run_marks import TRANSIT
 from f0make.workspace.remove import remove_path
 
-TRANSIT = os.path.join(process_journal.RUN, process_journal.TRANSIT)
 _STOP = 2.0
 """Seconds beyond the grace for hosts to say that everything has ended, and for their agents to be gone."""
 _VAIN = 10

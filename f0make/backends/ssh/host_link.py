@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from f0make.backends import bundle_sources
+from f0make.backends.shipped_code import archive
 from f0make.backends.ssh import bootstrap, check_answers
 from f0make.backends.ssh.agent_channel import Channel
-from f0make.backends.ssh.agent_zip import archive
 from f0make.backends.ssh.connection import Connection, Unreachable, reason_of
 from f0make.backends.ssh.host import Host, Patience
 from f0make.backends.ssh.staging_store import Transit
 from f0make.cache.blobs import Blobs
 from f0make.cache.credential_variables import PRIVATE
-from f0make.worker.agent import manifest, outcome_digests, send, wire_format
+from f0make.worker.agent import outcome_digests, send, wire_format
 from f0make.worker.agent.receive import Intake
 from f0make.worker.bundle import Bundle, Outcome
-from f0make.worker.process_journal import VARIABLE
+from f0make.worker.run_marks import VARIABLE
 
 _BEATS = 4
 """Heartbeats in the length of a lease."""
@@ -48,7 +49,7 @@ class Pending:
     """A bundle that the host has."""
 
     bundle: Bundle
-    sources: dict[str, manifest.Source]
+    sources: dict[str, bundle_sources.Source]
     outcome: Outcome | None = None
     lacking: set[str] = field(default_factory=set)
     """Digests of its results that are not here yet."""
@@ -150,10 +151,10 @@ class Link:
 
     def submit(self, bundle: Bundle) -> None:
         """Send ``bundle``. Raises needs.InputGone, also when the host was lost meanwhile."""
-        pending = Pending(bundle, manifest.sources(bundle))
+        pending = Pending(bundle, bundle_sources.sources(bundle))
         with self._lock:
             if self._forgotten:
-                raise manifest.InputGone(f"{self.host.name} is lost")
+                raise bundle_sources.InputGone(f"{self.host.name} is lost")
             self._pending[bundle.token] = pending
             for digest in pending.sources:
                 self._offers[digest] = self._offers.get(digest, 0) + _SENDINGS
@@ -295,7 +296,7 @@ class Link:
     def _send(self, digests: list[str], careful: bool = False) -> None:
         """The agent wants contents: from wherever a bundle that needs them says that they lie."""
         with self._lock:
-            known: dict[str, manifest.Source] = {}
+            known: dict[str, bundle_sources.Source] = {}
             for pending in self._pending.values():
                 known.update(pending.sources)
         lost: list[str] = [digest for digest in digests if digest not in known]

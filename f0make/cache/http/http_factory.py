@@ -1,20 +1,15 @@
-"""From `--cache http(s)://…` to a cache that can be asked. Connects to nothing yet."""
+"""From `--cache http(s)://…` to a server that can be asked. Connects to nothing yet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from f0make import __version__
-from f0make.cache.blobs import Blobs
 from f0make.cache.http.credentials import authorization
 from f0make.cache.http.http_client import TIMEOUT, Client
 from f0make.cache.http.remote_store import Server
 from f0make.cache.http.server_address import parse_address
 from f0make.errors import UsageError
-
-if TYPE_CHECKING:
-    from f0make.cache.http.remote_records import RemoteCache
 
 PATIENCE = "F0MAKE_CACHE_TIMEOUT"
 """Variable with the seconds after which an answer counts as none (default: `client.TIMEOUT`)."""
@@ -31,15 +26,6 @@ def open_server(text: str, environ: Mapping[str, str], readonly: bool = False) -
     if note is not None:
         server.say("login", note)
     return server
-
-
-def open_cache(
-    text: str, environ: Mapping[str, str], blobs: Blobs, readonly: bool, look_only: bool
-) -> RemoteCache:
-    """The cache at the address ``text`` with ``blobs`` as its local tier. Raises UsageError."""
-    from f0make.cache.http.remote_records import RemoteCache
-
-    return RemoteCache(open_server(text, environ, readonly or look_only), blobs, look_only)
 
 
 def _patience(environ: Mapping[str, str]) -> float:

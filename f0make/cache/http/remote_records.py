@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from f0make.cache.blobs import Blobs
 from f0make.cache.http.action_result import RECORDS, OutputFile
+from f0make.cache.http.http_factory import open_server
 from f0make.cache.http.remote_store import MOST_BYTES, Server
 from f0make.cache.http.request_threads import Pool, together
 from f0make.cache.shared_records import MOST_VARIANTS, foreign_record
@@ -227,3 +228,10 @@ def _outputs(record: Record, sizes: dict[str, int | None]) -> list[OutputFile]:
             for digest in blobs_of(entry, None):
                 found.append(OutputFile(name, digest, sizes[digest] or 0, entry.endswith("x")))
     return found
+
+
+def open_cache(
+    text: str, environ: Mapping[str, str], blobs: Blobs, readonly: bool, look_only: bool
+) -> RemoteCache:
+    """The cache at the address ``text`` with ``blobs`` as its local tier. Raises UsageError."""
+    return RemoteCache(open_server(text, environ, readonly or look_only), blobs, look_only)

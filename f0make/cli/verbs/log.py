@@ -13,7 +13,7 @@ from f0make.errors import UsageError
 from f0make.files.open_regular import open_regular
 from f0make.options import RunOptions
 from f0make.store.instance_identity import recipe_of
-from f0make.worker.log_names import attempt_log, log_name
+from f0make.store.log_names import attempt_log, log_name
 
 _PIECE = 1 << 20
 """Bytes of a log that are held at one time: a step may have printed gigabytes."""

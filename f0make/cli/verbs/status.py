@@ -13,7 +13,7 @@ from f0make.cli.streams import shown
 from f0make.cli.verbs.lookback import clock, known_recipes, last_run, runs, say_which
 from f0make.options import RunOptions
 from f0make.store.instance_identity import recipe_of
-from f0make.worker.log_names import log_name
+from f0make.store.log_names import log_name
 
 LISTED = ("failed", "cancelled", "skipped")
 """States that deserve a line each; of the others the numbers say enough."""

@@ -27,7 +27,7 @@ from f0make.worker.agent.message_writer import Writer
 from f0make.worker.agent.receive import Intake
 from f0make.worker.bundle import Bundle, Outcome
 from f0make.worker.cores import usable_cores
-from f0make.worker.process_journal import VARIABLE
+from f0make.worker.run_marks import VARIABLE
 from f0make.workspace.remove import remove_path
 
 _READ = 256 << 10

@@ -11,7 +11,7 @@ from typing import Any
 
 from f0make.worker import system, terminate
 from f0make.worker.cores import usable_cores
-from f0make.worker.process_journal import VARIABLE
+from f0make.worker.run_marks import VARIABLE
 from f0make.workspace.remove import remove_path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from f0make.fast_dataclass import dataclass, field
 
 SYSTEM = (
     *(

@@ -13,7 +13,7 @@ import socket
 import stat
 import struct
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from f0make import STATE
 from f0make.worker.guard import seccomp
@@ -43,8 +43,7 @@ MOST_ABSENT = 1000
 """Names looked for in vain that are kept of one step."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stray:
+class Stray(NamedTuple):
     """A file that the recipe does not declare for the step."""
 
     path: str

@@ -5,7 +5,7 @@ Numbers: asm/unistd_64.h (x86_64) and asm-generic/unistd.h (aarch64).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from f0make.fast_dataclass import dataclass
 
 READ, CHANGE, CREATE, MAKE_DIRECTORY = "read", "change", "create", "mkdir"
 OPEN, OPEN_HOW = "open", "openat2"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from f0make.engine import retention
-from f0make.worker.log_names import attempt_log, log_name
+from f0make.store.log_names import attempt_log, log_name
 from tests.support.contract_tools import Traced
 from tests.support.f0 import F0, command
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from f0make.worker.guard.probe import obstacle
+from f0make.backends.local.guard_probe import obstacle
 from tests.support.contract_tools import wait_for
 from tests.support.f0 import F0, command, interrupt
 from tests.support.paths import PROJECT

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from f0make.worker.jobserver.makeflags import Fifo, Pipe, for_steps, offered
-from f0make.worker.jobserver.token_pool import Jobserver, open_jobserver
+from f0make.backends.local.jobserver.makeflags import Fifo, Pipe, for_steps, offered
+from f0make.backends.local.jobserver.token_pool import Jobserver, open_jobserver
 from tests.support.execution_support import Lab
 from tests.support.f0 import F0, command, interrupt
 

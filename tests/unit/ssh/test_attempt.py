@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from f0make.backends import bundle_sources
 from f0make.backends.ssh import fetch_results
 from f0make.cache.blobs import BlobMissing, Blobs
 from f0make.code.code_digest import CodeBase
@@ -52,11 +53,11 @@ class Places:
         if bundle.module:
             code = CodeBase(str(self.here), [str(self.here)], {})
             sources = code.facts(bundle.module, bundle.function or "").sources
-        manifest.fill(bundle, tokens, contents, sources)
+        bundle_sources.fill(bundle, tokens, contents, sources)
         return bundle
 
     def send(self, bundle: Bundle) -> None:
-        for digest, source in manifest.sources(bundle).items():
+        for digest, source in bundle_sources.sources(bundle).items():
             if isinstance(source, bytes):
                 assert self.store.add_bytes(source) == digest
             else:

@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Callable
 
-from f0make.worker.jobserver.makeflags import Fifo, Pipe, for_steps, offered
-from f0make.worker.jobserver.token_io import Purse
+from f0make.backends.local.jobserver.makeflags import Fifo, Pipe, for_steps, offered
+from f0make.backends.local.jobserver.token_io import Purse
 
 MOST = 4096
 """Slots in one pool; a pipe may hold as little as one page, and writing to a full one would wait for ever."""

@@ -10,16 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from f0make import STATE
 from f0make.errors import StateError
 from f0make.fast_dataclass import dataclass
 from f0make.worker import step_log, system, terminate
-
-RUN = os.path.join(STATE, "run")
-TRANSIT = "transit"
-"""Directory in it for what hosts have sent, until it is where it belongs."""
-VARIABLE = "F0MAKE_WORKSPACE"
-"""Environment variable of every process of a step; holds the ids of the workspaces it works for, ``:`` between."""
+from f0make.worker.run_marks import RUN, TRANSIT, VARIABLE, workspace_id
 
 _UNFINISHED = ("restore-", ".f0make-")
 """How the names begin of what was being restored when its run was killed (`workspace.restore`)."""
@@ -29,19 +23,6 @@ _STEP = 48
 """Bytes of the fixed-size line that names the current process group."""
 _SLACK = 1
 """Ticks by which a start time may lie outside of the interval in which the process was started."""
-
-
-def workspace_id(workspace: str) -> str:
-    """Identifies a workspace wherever it is moved on its file system: device and inode in hex. Raises OSError."""
-    st = os.stat(workspace)
-    return f"{st.st_dev:x}.{st.st_ino:x}"
-
-
-def marker(workspace: str, inherited: str) -> str:
-    """Value of F0MAKE_WORKSPACE for steps of ``workspace`` when f0make itself was started with ``inherited``."""
-    own = workspace_id(workspace)
-    parts = [part for part in inherited.split(":") if part]
-    return ":".join(parts if own in parts else [*parts, own])
 
 
 class Journal:
@@ -118,7 +99,7 @@ def kill_leftovers(workspace: str) -> int:
     except OSError:
         return 0
     for name in names:
-        if name == TRANSIT or name.startswith(_UNFINISHED):
+        if name == os.path.basename(TRANSIT) or name.startswith(_UNFINISHED):
             from f0make.workspace.remove import remove_path
 
             remove_path(os.path.join(directory, name))

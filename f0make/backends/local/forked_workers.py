@@ -7,8 +7,6 @@ whoever is free first gets it: nothing waits behind a long step.
 from __future__ import annotations
 
 import itertools
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -31,6 +29,7 @@ class ForkedSlot(Slot):
     """A forked worker. Raises OSError when it cannot be started."""
 
     runs_python = False
+    tends_token = True
 
     def __init__(self, pool: ForkedPool, settings: Settings, place: int) -> None:
         super().__init__()
@@ -76,9 +75,7 @@ class ForkedSlot(Slot):
 
     def died(self) -> int | None:
         """Wait for the worker, which is gone; its exit code (negative: signal), None if unknown."""
-        if not self.pid or not system.wait_exit(self.pid, _GONE):
-            return None
-        return self._reap()
+        return self.collect(_GONE, kill=False)
 
     def close(self) -> None:
         """Let go of the worker, which ends when the queue is closed."""
@@ -86,20 +83,7 @@ class ForkedSlot(Slot):
 
     def join(self, until: float) -> None:
         """After `close`: wait for the worker to end, until the monotonic time ``until``, then kill it."""
-        if not self.pid:
-            return
-        try:
-            if not system.wait_exit(self.pid, max(0.0, until - time.monotonic())):
-                system.kill(self.pid, signal.SIGKILL)
-        except ChildProcessError:
-            return
-        self._reap()
-
-    def _reap(self) -> int | None:
-        try:
-            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        except ChildProcessError:
-            return None
+        self.collect(until - time.monotonic())
 
 
 class ForkedPool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from f0make.backends.local import forkserver, process_journal
 from f0make.backends.local.slot import Slot
-from f0make.backends.local.worker_pool import Crew
+from f0make.backends.local.worker_pool import WorkerPool
 from f0make.backends.local.worker_settings import Settings
 from f0make.errors import StateError
 from f0make.worker import inherited_environ, run_marks, system, terminate
@@ -115,7 +115,7 @@ class LocalBackend:
             environ[b"MAKEFLAGS"], kept = os.fsencode(jobserver.makeflags), jobserver.inherited
             self._tokens = jobserver.watched
         settings = Settings(self._workspace, environ, os.getpid(), self._since, kept, self.careful)
-        self._crew = Crew(
+        self._pool = WorkerPool(
             self._jobs,
             settings,
             self._variables,
@@ -123,8 +123,8 @@ class LocalBackend:
             lambda outcome: self._done(outcome),
             jobserver,
         )
-        self._crew.expected = expected
-        self._early = self._crew.add_slots() if expected else []
+        self._pool.workers.expected = expected
+        self._early = self._pool.add_slots() if expected else []
         self._is_open = True
 
     def _start_thread(self) -> None:
@@ -140,8 +140,8 @@ class LocalBackend:
         """Queue ``bundle``; returns at once. After `stop` its outcome is ``lost``."""
         with self._lock:
             if self._stopped:
-                self._crew.lose(bundle, "the run has ended")
-            elif not self._crew.submit(bundle):
+                self._pool.lose(bundle, "the run has ended")
+            elif not self._pool.submit(bundle):
                 self._ring()
 
     def kill(self, token: str) -> None:
@@ -151,23 +151,23 @@ class LocalBackend:
     def go_on(self) -> None:
         """What is queued may start although a step has failed; to be called once for each that did."""
         with self._lock:
-            self._crew.go_on()
+            self._pool.go_on()
         self._ring()
 
     def recall(self) -> None:
         """Start nothing more; the outcome of what was queued is ``lost``."""
         with self._lock:
-            self._crew.end(_ENDED)
+            self._pool.end(_ENDED)
 
     def withdraw(self) -> None:
         """Take back what waits for a busy worker: its outcome is ``lost``. What is submitted later starts as ever."""
         with self._lock:
-            self._crew.withdraw(_WITHDRAWN)
+            self._pool.withdraw(_WITHDRAWN)
 
     def placed(self) -> dict[str, tuple[int, bool]]:
         """Token of each running attempt -> its worker's process id, and whether the step runs inside of it."""
         with self._lock:
-            running = [(slot.bundle, slot.pid) for slot in self._crew.slots]
+            running = [(slot.bundle, slot.pid) for slot in self._pool.slots]
         return {bundle.token: (pid, False) for bundle, pid in running if bundle and pid}
 
     def stop(self, grace: float) -> None:
@@ -205,7 +205,7 @@ class LocalBackend:
             private = system.private_cwd()
             if private:
                 os.chdir("/")
-            self._crew.importing = inherited_environ.for_workers(self._environ, safe_path=not private)
+            self._pool.workers.importing = inherited_environ.for_workers(self._environ, safe_path=not private)
             with selectors.DefaultSelector() as self._selector:
                 self._selector.register(self._bell_in, selectors.EVENT_READ, None)
                 for slot in self._early:
@@ -216,7 +216,7 @@ class LocalBackend:
         except BaseException as error:
             with self._lock:
                 self._stopped = True
-                self._crew.give_up(f"{type(error).__name__}: {error} (an error in f0make itself)")
+                self._pool.give_up(f"{type(error).__name__}: {error} (an error in f0make itself)")
             raise
         finally:
             self._bell_in.close()
@@ -224,26 +224,26 @@ class LocalBackend:
 
     def _loop(self) -> float:
         while True:
-            ready = self._selector.select(self._crew.patience())
+            ready = self._selector.select(self._pool.patience())
             with self._lock:
                 for key, _ in ready:
                     if key.data is None:
                         self._bell_in.recv(4096)
                         self._rung = False
                     elif key.data is _TOKEN:
-                        self._crew.tokens_there()
+                        self._pool.tokens_there()
                     else:
                         self._hear(key.data)
                 while self._told:
                     about = self._told.popleft()
                     if isinstance(about, float):
                         return about
-                    self._crew.kill(about)
-                self._crew.keep_time()
-                self._crew.hand_out()
-                for slot in self._crew.add_slots():
+                    self._pool.kill(about)
+                self._pool.keep_time()
+                self._pool.hand_out()
+                for slot in self._pool.add_slots():
                     self._selector.register(slot.line, selectors.EVENT_READ, slot)
-                self._watch_tokens(self._crew.starved)
+                self._watch_tokens(self._pool.tokens.starved)
 
     def _watch_tokens(self, whether: bool) -> None:
         """Wait for tokens of the jobserver beside everything else, or no more."""
@@ -263,30 +263,30 @@ class LocalBackend:
         except ConnectionError:
             data = b""
         if data:
-            self._crew.take_in(slot, data)
+            self._pool.take_in(slot, data)
             return
         self._selector.unregister(slot.line)
-        self._crew.died(slot, self._own, self._directory)
+        self._pool.died(slot, self._own, self._directory)
 
     # The end.
 
     def _end(self, grace: float) -> None:
         self._stopped = True
         self._watch_tokens(False)
-        crew = self._crew
-        busy = crew.end(_ENDED) or any(slot.bundle is not None for slot in crew.slots)
+        pool = self._pool
+        busy = pool.end(_ENDED) or any(slot.bundle is not None for slot in pool.slots)
         if busy:
             self._end_steps(grace)
         until = time.monotonic() + _LEAVE
-        for slot in crew.slots:
+        for slot in pool.slots:
             self._selector.unregister(slot.line)
-        crew.dismiss(until)
-        pids = crew.pids
+        pool.dismiss(until)
+        pids = pool.workers.pids
         if busy:
             process_journal.end_orphans(set(), self._own, self._since, set(pids))
-        crew.give_up("the run ended before it was finished")
+        pool.give_up("the run ended before it was finished")
         process_journal.forget(self._directory, pids)
-        crew.close()
+        pool.close()
         self._journal.remove()
         if not self._was_reaper:
             system.set_reaper(False)
@@ -296,13 +296,13 @@ class LocalBackend:
 
         def find() -> list[int]:
             self._listen(0)
-            slots = self._crew.slots
+            slots = self._pool.slots
             return list(terminate.descendants([s.pid for s in slots if s.pid]))
 
         terminate.end(find, grace, 0.7)
         # What ended by itself may still be on its way as an outcome.
         until = time.monotonic() + 0.2
-        while any(s.bundle is not None and s.ready for s in self._crew.slots) and time.monotonic() < until:
+        while any(s.bundle is not None and s.ready for s in self._pool.slots) and time.monotonic() < until:
             self._listen(0.02)
 
     def _listen(self, seconds: float) -> None:

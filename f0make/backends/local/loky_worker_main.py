@@ -11,18 +11,14 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 
 from f0make.backends.local import process_journal
 from f0make.backends.local.worker_settings import Settings
-from f0make.worker import frames, system, terminate
-from f0make.worker.process import default_signals
+from f0make.worker import frames, system
 from f0make.worker.run_marks import RUN
 from f0make.worker.runner import Runner
-
-SAMPLE_EVERY = 0.1
-"""Seconds between two looks at the memory of a running step (one costs about 50 microseconds)."""
+from f0make.worker.watchdog import Watchdog, set_signals
 
 
 class _Worker:
@@ -51,7 +47,7 @@ def enter(settings: Settings, line: socket.socket) -> None:
     system.set_reaper()
     journal = process_journal.Journal(os.path.join(settings.workspace, RUN), "worker", settings.since)
     current.line = line
-    threading.Thread(target=_watch, args=(settings.parent,), name="watch", daemon=True).start()
+    Watchdog(settings.parent, _sample, leave=_leave).start()
     current.runner = Runner(settings.workspace, settings.environ, journal.group)
 
 
@@ -77,8 +73,7 @@ def _detach() -> None:
         pass
     # A Ctrl-C that came before the new session waits, blocked; ignoring it for a moment discards it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, terminate.stay)
-    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
+    set_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -117,15 +112,9 @@ def _close_on_exec() -> None:
                 continue
 
 
-def _watch(parent: int) -> None:
-    """When f0make is gone, whatever took it, end the step that runs here and this process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    system.watch(parent, _sample, SAMPLE_EVERY)
-    me = os.getpid()
-    terminate.end(lambda: terminate.descendants([me]), 0.0)
+def _leave() -> None:
     if current.orphaned is not None:
         current.orphaned()
-    os._exit(1)
 
 
 def _sample() -> None:

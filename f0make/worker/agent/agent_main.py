@@ -277,7 +277,7 @@ class Agent:
     def _died(self, worker: Worker) -> None:
         self._selector.unregister(worker.line)
         self._workers.remove(worker)
-        bundle, outcome = worker.bundle, worker.bury()
+        bundle, outcome = worker.bundle, worker.reap()
         reap.end_orphans(self._workers)
         if bundle is not None:
             self._known.difference_update(self._loans.back(bundle))

@@ -8,7 +8,6 @@ from f0make.files.content_digest import blob_of
 from f0make.worker.bundle import Bundle, Token
 
 
-
 def digests(bundle: Bundle) -> dict[str, None]:
     """The digests of everything that ``bundle`` needs, in order."""
     found: dict[str, None] = {}

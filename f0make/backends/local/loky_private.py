@@ -1,4 +1,12 @@
-"""The resource trackers that multiprocessing and loky start beside their workers: quiet, and gone at the end."""
+"""What f0make needs of loky and of multiprocessing beyond their public interfaces; nothing else of f0make's names it.
+
+- loky flushes `sys.stdout` and `sys.stderr` before each start of a worker. f0make starts workers in a thread of its own; a
+  reader that has gone away (``f0make … | head``), a full disk or a closed stream must not keep steps from running, and
+  neither library has a switch for it: `QuietContext`.
+- Both start a resource tracker beside the workers. It inherits the environment of that moment, prints warnings after
+  `kill -9`, and ends some time after f0make. Nothing that f0make has started may be left when it ends, and public names
+  start a tracker only (`ensure_running`): `Trackers`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +14,61 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from multiprocessing import resource_tracker, util
+from multiprocessing.reduction import DupFd
+from operator import methodcaller
 from typing import Any
+
+from loky.backend import resource_tracker as loky_tracker
+from loky.backend.context import LokyContext
+from loky.backend.popen_loky_posix import Popen
+from loky.backend.process import LokyProcess
+from loky.backend.synchronize import SemLock
 
 from f0make.worker import system
 
 
+class _QuietPopen(Popen):  # type: ignore[misc]
+    # The worker is started as ``python -m`` of the class's module.
+    __module__ = Popen.__module__
+
+    def __init__(self, process: Any) -> None:
+        self.returncode = None
+        self._fds: list[int] = []
+        self._launch(process)
+
+
+class _QuietProcess(LokyProcess):  # type: ignore[misc]
+    """A loky worker that is started without flushing anything."""
+
+    @staticmethod
+    def _Popen(process: Any) -> _QuietPopen:
+        return _QuietPopen(process)
+
+
+class QuietContext(LokyContext):  # type: ignore[misc]
+    """The context to give to one executor; ``started`` are the processes that this has made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[_QuietProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> _QuietProcess:
+        """A process of the context: the name and its arguments are those of `multiprocessing`."""
+        process = _QuietProcess(*args, **options)
+        self.started.append(process)
+        return process
+
+
+class Descriptor(int):
+    """A file descriptor that goes along to a worker, where it is a plain number, the same as here."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return methodcaller("detach"), (DupFd(int(self)),)
+
+
 def _trackers() -> list[Any]:
-    from multiprocessing import resource_tracker as standard
-
-    from loky.backend import resource_tracker as lokys
-
-    return [lokys._resource_tracker, standard._resource_tracker]
+    return [loky_tracker._resource_tracker, resource_tracker._resource_tracker]
 
 
 _deaf: dict[int, int] = {}
@@ -91,10 +143,6 @@ def _hear_again(tracker: Any) -> None:
 
 def _unlink_semaphores() -> None:
     """Release loky's semaphores now: one released after its tracker has ended would start a new tracker."""
-    from multiprocessing import util
-
-    from loky.backend.synchronize import SemLock
-
     registry: dict[Any, Any] = getattr(util, "_finalizer_registry", {})
     for finalizer in list(registry.values()):
         if getattr(finalizer, "_callback", None) is SemLock._cleanup:

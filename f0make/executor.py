@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from f0make.errors import Problem, RecipeError, UsageError
@@ -117,41 +117,32 @@ class Executor:
 
     def _open_partial(self, path: str, targets: list[str], look: Look | None) -> PartialWorkset:
         """The part of the graph that the changes since the last run reach. Raises NeedsFullRun."""
-        from f0make.incremental import eligibility
-        from f0make.incremental.eligibility import NeedsFullRun
+        from f0make.incremental.eligibility import NO_SNAPSHOT, NeedsFullRun, against_partial
         from f0make.store import snapshot
 
-        against = eligibility.against_partial(self.options)
+        against = against_partial(self.options)
+        if against is None and not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
+            against = NO_SNAPSHOT
         if against is not None:
             raise NeedsFullRun(against)
-        if not os.path.isdir(os.path.join(self.workspace, snapshot.DIRECTORY)):
-            raise NeedsFullRun(eligibility.NO_SNAPSHOT)
-        from f0make.incremental.open_partial import look_for, open_partial
-
-        if look is None:
-            look = look_for(self.options, self.workspace, path, targets)
-        if look.unfinished:
-            self._go_ahead()
-        part = open_partial(self.options, self.workspace, look, self.reporter.note, self._open_again(path))
-        if self._beyond_places(part):
-            part.close()  # Whether it must run decides what is said before anything does: for that the whole is needed.
-            raise NeedsFullRun(eligibility.PLACES)
-        return part
-
-    def _open_again(self, path: str) -> Callable[[list[str]], Workset]:
-        """A function that opens the recipe for targets after all, while a run over a part goes on."""
+        from f0make.incremental.open_partial import open_partial
 
         def open_whole(targets: list[str]) -> Workset:
             from f0make.session import Session
 
             return Session.open(path, self.options, targets=targets)
 
-        return open_whole
-
-    def _beyond_places(self, part: PartialWorkset) -> bool:
-        """Whether one of the instances that changes reach asks for a place that there is not."""
-        asking = [instance for instance in part.graph.instances if instance.runs_on]
-        return bool(asking) and any(map(self.places().refusal, asking))
+        return open_partial(
+            self.options,
+            self.workspace,
+            path,
+            targets,
+            look,
+            note=self.reporter.note,
+            go_ahead=self._go_ahead,
+            refuses=lambda instance: self.places().refusal(instance),
+            open_whole=open_whole,
+        )
 
     def _go_ahead(self) -> None:
         """While other processes look for more changes: have a worker come up, and read the rest of the program."""

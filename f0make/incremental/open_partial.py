@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from f0make.files.content_cache import Contents
-from f0make.files.stat_cache import Row
 from f0make.incremental import eligibility
 from f0make.incremental.affected import touched
 from f0make.incremental.eligibility import NeedsFullRun
@@ -19,12 +18,58 @@ from f0make.store.record_store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.files.stat_cache import Row
+    from f0make.model import Instance
     from f0make.options import RunOptions
     from f0make.store.snapshot import Look
     from f0make.workset import Workset
 
 
-def look_for(options: RunOptions, workspace: str, recipe_path: str, targets: list[str]) -> Look:
+def open_partial(
+    options: RunOptions,
+    workspace: str,
+    recipe_path: str,
+    targets: list[str],
+    look: Look | None,
+    *,
+    note: Callable[[str], None],
+    go_ahead: Callable[[], None],
+    refuses: Callable[[Instance], object],
+    open_whole: Callable[[list[str]], Workset],
+) -> PartialWorkset:
+    """The part of the request's graph that the changes since its snapshot reach; ``look`` is what is known of them.
+
+    ``options`` are such that a part may do (`eligibility.against_partial`).
+
+    ``note`` takes a line for a person; ``go_ahead`` is called where other processes look for more changes meanwhile;
+    ``refuses`` says whether no place takes an instance, given one that asks for labels; ``open_whole`` opens the
+    recipe for targets. Raises NeedsFullRun when the full way must tell.
+    """
+    if look is None:
+        look = _look(options, workspace, recipe_path, targets)
+    if look.unfinished:
+        go_ahead()
+    store = None
+    part = None
+    try:
+        compiled = Compiled.read(look.kept, look.paths, workspace.rstrip("/") + "/")
+        contents = Contents(workspace)
+        contents.older = compiled.row
+        contents.before_large = _together(contents, look, note)
+        store = Store(workspace, recipe=compiled.kept["known_as"])
+        part = _open(options, compiled, look, contents, store, open_whole)
+    except OSError as error:
+        raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT, str(error)) from None
+    finally:
+        if part is None and store is not None:
+            store.close()
+    if any(instance.runs_on and refuses(instance) for instance in part.graph.instances):
+        # Whether it must run decides what is said before anything does: for that the whole is needed.
+        part.close()
+        raise NeedsFullRun(eligibility.PLACES)
+    return part
+
+
+def _look(options: RunOptions, workspace: str, recipe_path: str, targets: list[str]) -> Look:
     """What differs from the snapshot of the request. Raises NeedsFullRun where nothing can begin from one."""
     try:
         if state_dir.has_leftovers(workspace):
@@ -36,35 +81,6 @@ def look_for(options: RunOptions, workspace: str, recipe_path: str, targets: lis
     if found is None:
         raise NeedsFullRun(eligibility.NO_SNAPSHOT)
     return found
-
-
-def open_partial(
-    options: RunOptions,
-    workspace: str,
-    look: Look,
-    tell: Callable[[str], None],
-    open_whole: Callable[[list[str]], Workset],
-) -> PartialWorkset:
-    """The part of the request's graph that the changes in ``look`` reach.
-
-    ``tell`` takes a line for a person about what is being waited for; ``open_whole`` opens the recipe for targets.
-    Raises NeedsFullRun when the full way must tell.
-    """
-    store = None
-    part = None
-    try:
-        compiled = Compiled.read(look.kept, look.paths, workspace.rstrip("/") + "/")
-        contents = Contents(workspace)
-        contents.older = compiled.row
-        contents.before_large = _together(contents, look, tell)
-        store = Store(workspace, recipe=compiled.kept["known_as"])
-        part = _open(options, compiled, look, contents, store, open_whole)
-    except OSError as error:
-        raise NeedsFullRun(eligibility.DAMAGED_SNAPSHOT, str(error)) from None
-    finally:
-        if part is None and store is not None:
-            store.close()
-    return part
 
 
 def _together(contents: Contents, look: Look, tell: Callable[[str], None]) -> Callable[[str], None]:

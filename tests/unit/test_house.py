@@ -22,7 +22,6 @@ EXCEPTIONS = {
     "f0make/options.py RunOptions": DATA,
     "f0make/worker/bundle.py Bundle": DATA,
     "f0make/worker/bundle.py Outcome": DATA,
-    "f0make/executor.py": IN_WORK,
     "f0make/engine/run.py": IN_WORK,
     "f0make/engine/run.py Run": IN_WORK,
     "f0make/engine/run.py Run.__init__": IN_WORK,

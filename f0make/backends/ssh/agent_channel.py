@@ -15,8 +15,8 @@ from f0make.backends.ssh.lean_paramiko import paramiko
 
 _READ = 16 << 20
 """Bytes; as many as a host may send ahead, because paramiko moves all that is left in its buffer after each read."""
-_ROOM = 1 << 20
-"""Bytes that were taken before the sending thread is told."""
+_ROOM = 2 << 20
+"""Bytes that were taken before the other end is told that it may send as many again."""
 _LOOK = 0.1
 """Seconds after which a sending thread that may send no contents looks whether the other end may."""
 _TAIL = 4000
@@ -155,16 +155,20 @@ class Channel:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Let the other end send as much as was taken, once that is worth a message."""
+        """Let the other end send as much as was taken, once that is worth a message.
+
+        paramiko does so in `Channel.recv` alone, which copies, and has no public name for it by itself.
+        """
         with self._more:
+            if self._taken < _ROOM:
+                return
             taken, self._taken = self._taken, 0
         channel: Any = self._channel
-        room = channel._check_add_window(taken)
-        if room:
+        if not (channel.closed or channel.eof_received):
             message = paramiko.Message()
             message.add_byte(paramiko.common.cMSG_CHANNEL_WINDOW_ADJUST)
             message.add_int(channel.remote_chanid)
-            message.add_int(room)
+            message.add_int(taken)
             self.connection.transport._send_user_message(message)
 
     def _sender(self, beat: bytes, every: float) -> None:

@@ -1,6 +1,6 @@
 """What a module of f0make's leads to: the modules that it imports, read from its text without executing it.
 
-By expressions over lines rather than a syntax tree, which takes fifty times as long for as many files; a test holds
+By expressions over lines rather than a syntax tree, which takes twenty times as long; a test holds
 that both find the same.
 """
 

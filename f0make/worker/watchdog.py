@@ -6,7 +6,9 @@ The same on this machine, on hosts and in clusters: the signals of a worker, and
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import threading
 from collections.abc import Callable
 
@@ -26,8 +28,9 @@ def set_signals() -> None:
 class Watchdog:
     """Looks on from a thread of its own: ``sample`` is called every `EVERY` seconds.
 
-    When ``parent``, which must be the parent of this process, is gone, whatever took it: every process of the step gets
-    TERM, KILL after ``grace`` seconds, then ``leave`` is called, and this process ends.
+    When ``parent``, which must be the parent of this process, is gone, whatever took it, or the other end of ``line`` is
+    closed, if there is one: every process of the step gets TERM, KILL after ``grace`` seconds, then ``leave`` is called,
+    and this process ends.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class Watchdog:
         sample: Callable[[], None],
         grace: float = 0.0,
         leave: Callable[[], None] | None = None,
+        line: socket.socket | None = None,
     ) -> None:
         self._parent = parent
         self._sample = sample
         self._grace = grace
         self._leave = leave
+        self._line = line
 
     def start(self) -> None:
         """Begin; once for each process."""
@@ -53,7 +58,13 @@ class Watchdog:
 
     def wait(self) -> None:
         """Return when nobody waits for this worker any more; sample meanwhile."""
-        system.watch(self._parent, self._sample, EVERY)
+        if self._line is None:
+            system.watch(self._parent, self._sample, EVERY)
+            return
+        poll = select.poll()
+        poll.register(self._line, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else select.POLLHUP)
+        while os.getppid() == self._parent and not poll.poll(EVERY * 1000):
+            self._sample()
 
     def _watch(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))

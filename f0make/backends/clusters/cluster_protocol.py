@@ -13,14 +13,14 @@ class Job:
 
     token: str
     task: bytes
-    """What `glue.run` takes."""
+    """What `worker_main.run` takes."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """What the step declares, by f0make's names; `Cluster.submit` passes on what its workers offer."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """What came of a job: the ``answer`` of `glue`, or None and ``why`` there is none (no fault of the step)."""
+    """What came of a job: the ``answer`` of `worker_main`, or None and ``why`` there is none (no fault of the step)."""
 
     token: str
     answer: bytes | None = None
@@ -60,7 +60,7 @@ class Cluster(Protocol):
         ...
 
     def probe(self, path: str, text: str, answer: Callable[[int], str]) -> dict[str, tuple[int, str]]:
-        """Have workers look for a file (see `glue.probe`): worker -> (number of its answer, "" or why not)."""
+        """Have workers look for a file (see `worker_main.probe`): worker -> (number of its answer, "" or why not)."""
         ...
 
     def exclude(self, worker: str) -> None:

@@ -1,6 +1,6 @@
 """A process of f0make's own below an engine's worker: runs bundles one after the other, each in a private directory.
 
-It is started by `glue` from the archive. Its socket closes when the step is not wanted any more or the worker has
+It is started by `worker_main` from the archive. Its socket closes when the step is not wanted any more or the worker has
 died: then it ends the step, every process of it, and itself. Standard library only, and readable by Python 3.9.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import select
 import shutil
 import signal
 import socket
@@ -19,25 +18,22 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from f0make.cache.blobs import BlobError
-from f0make.worker import frames, system, terminate
+from f0make.worker import frames, system
 from f0make.worker.agent.remote_attempt import run_attempt
 from f0make.worker.agent.sandbox import Workplace
 from f0make.worker.bundle import Bundle
 from f0make.worker.cluster.child_stores import Setup, TwoStores, Unseen
-from f0make.worker.process import default_signals
 from f0make.worker.runner import Runner
+from f0make.worker.terminate import TERM_GRACE
+from f0make.worker.watchdog import Watchdog, set_signals
 
 SETUP, BLIND, MISSING, UNFIT, ENDED, DIED, BYE = b"S", b"U", b"M", b"N", b"X", b"D", b"Q"
 """Kinds of messages beside those of `worker.frames`: how to work (comes first); the stores are not seen here,
-and why; a digest that they do not have. `glue` makes the rest: no such process can be started there, and why; nobody
+and why; a digest that they do not have. `worker_main` makes the rest: no such process can be started there, and why; nobody
 waits for the step any more; this process ended under it, and how; the worker needs this process no more."""
 
-LOOK = 0.1
-"""Seconds between two looks at the step's memory and time (one costs about 50 microseconds)."""
 DYING = 0.3
 """Seconds until a worker whose socket has closed is dead, if it is about to be."""
-GRACE = 2.0
-"""Seconds between TERM and KILL."""
 
 INHERITED = (b"PATH", b"HOME", b"USER")
 """What steps inherit of a worker's environment."""
@@ -49,7 +45,7 @@ class Child:
     def __init__(self, line: socket.socket, parent: int, place: str, home: str) -> None:
         self._line = line
         self._parent = parent
-        """The part of this process that waits (see `glue`)."""
+        """The part of this process that waits (see `worker_main`)."""
         above = system.facts(parent)
         self._worker = above[1] if above is not None else 0
         self._place = place
@@ -57,7 +53,7 @@ class Child:
         self._kept = Workplace(place)
         self._sending = threading.Lock()
         self._runner: Optional[Runner] = None  # noqa: UP045 - Python 3.9
-        self._bundle: Optional[Bundle] = None  # noqa: UP045 - Python 3.9
+        self._watchdog: Optional[Watchdog] = None  # noqa: UP045 - Python 3.9
 
     def serve(self) -> None:
         """Run bundles until the other end is closed."""
@@ -68,7 +64,10 @@ class Child:
         setup = Setup(*messages.pop(0)[1])
         environ = environment(setup.variables)
         self._runner = Runner(self._place, environ)
-        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        self._watchdog = Watchdog(
+            self._parent, self._runner.sample, TERM_GRACE, self._nobody_waits, self._line
+        )
+        self._watchdog.start()
         self._send(frames.READY, os.getpid())
         stores: Optional[TwoStores] = None  # noqa: UP045 - Python 3.9
         while messages is not None:
@@ -89,12 +88,12 @@ class Child:
         """End with all that is left."""
         if self._runner is not None:
             self._runner.close()
-        self._end_step()
+        if self._watchdog is not None:
+            self._watchdog.end_step()
         self._leave(0)
 
     def _one(self, bundle: Bundle, stores: TwoStores, environ: Mapping[bytes, bytes]) -> None:
         assert self._runner is not None
-        self._bundle = bundle
         store = stores.keeping(bundle.store is not None)
         try:
             outcome = run_attempt(bundle, self._place, store, environ, self._runner, self._kept)
@@ -102,24 +101,15 @@ class Child:
         except BlobError as error:
             self._send(MISSING, error.digest)
             return
-        finally:
-            self._bundle = None
         self._send(frames.OUTCOME, outcome)
 
     def _send(self, kind: bytes, about: Any) -> None:
         with self._sending:
             self._line.sendall(frames.json_frame(kind, about))
 
-    # The thread that looks on.
+    # The end.
 
-    def _watch(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        poll = select.poll()
-        poll.register(self._line, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else select.POLLHUP)
-        while os.getppid() == self._parent and not poll.poll(LOOK * 1000):
-            if self._runner is not None:
-                self._runner.sample()
-        self._end_step()
+    def _nobody_waits(self) -> None:
         self._look_for_orphan()
         self._leave(1)
 
@@ -128,10 +118,6 @@ class Child:
         until = time.monotonic() + seconds
         while not self._orphaned() and time.monotonic() < until:
             time.sleep(0.02)
-
-    def _end_step(self) -> None:
-        """TERM to every process of the step, KILL after a while."""
-        terminate.end(lambda: terminate.descendants([os.getpid()]), GRACE)
 
     def _orphaned(self) -> bool:
         """Whether the worker is dead, which is the parent of the parent."""
@@ -167,8 +153,7 @@ def main(argv: list[str]) -> None:
     line = socket.socket(fileno=fd)
     line.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, terminate.stay)
-    default_signals((signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
+    set_signals()
     sys.path[:] = [entry for entry in sys.path if entry not in ("", place)]
     sys.argv[:] = ["f0make"]
     system.set_reaper()

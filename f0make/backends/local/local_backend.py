@@ -224,7 +224,7 @@ class LocalBackend:
 
     def _loop(self) -> float:
         while True:
-            ready = self._selector.select(self._pool.patience())
+            ready = self._selector.select(self._pool.workers.patience())
             with self._lock:
                 for key, _ in ready:
                     if key.data is None:
@@ -239,7 +239,7 @@ class LocalBackend:
                     if isinstance(about, float):
                         return about
                     self._pool.kill(about)
-                self._pool.keep_time()
+                self._pool.workers.keep_time()
                 self._pool.hand_out()
                 for slot in self._pool.add_slots():
                     self._selector.register(slot.line, selectors.EVENT_READ, slot)

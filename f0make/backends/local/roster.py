@@ -102,6 +102,16 @@ class Roster:
         slot.close()
         self._retired.append(slot)
 
+    def patience(self) -> float | None:
+        """Seconds until the next deadline, None when there is none."""
+        times = [slot.kill_at for slot in self.slots if slot.kill_at is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def keep_time(self) -> None:
+        """Kill what was told to end and has not."""
+        for slot in self.slots:
+            slot.keep_time(time.monotonic())
+
     def dismiss(self, until: float) -> None:
         """Let every worker end, and kill those that are there at the monotonic time ``until``."""
         if self._forks is not None:

@@ -235,16 +235,6 @@ class WorkerPool:
 
     # Steps and workers that end before their time.
 
-    def patience(self) -> float | None:
-        """Seconds until the next deadline, None when there is none."""
-        times = [slot.kill_at for slot in self.slots if slot.kill_at is not None]
-        return max(0.0, min(times) - time.monotonic()) if times else None
-
-    def keep_time(self) -> None:
-        """Kill what was told to end and has not."""
-        for slot in self.slots:
-            slot.keep_time(time.monotonic())
-
     def kill(self, token: str) -> None:
         """End the attempt ``token``, wherever it is."""
         if self._forks is not None:

@@ -107,7 +107,7 @@ class Executor:
             self.reporter.note(full(obstacle))
         elif self.options.debug and part is not None:
             found = part.look
-            self.reporter.note(partial(found.changed + found.appeared, found.kept["restless"]))
+            self.reporter.note(partial(found.changed + found.appeared, found.kept["always_dirty"]))
         if part is None:
             self._early.stop()
             whole = self._open_whole(path, targets)

@@ -34,7 +34,7 @@ def touched(
     Directories that globs listed and that hold the same names go into ``listings`` with their new rows. Raises
     NeedsFullRun when the graph may be another.
     """
-    found: set[int] = set(compiled.index["restless"])
+    found: set[int] = set(compiled.index["always_dirty"])
     for path in appeared:
         maker = compiled.index["temps"].get(path)
         if maker is None:

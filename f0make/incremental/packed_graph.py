@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from f0make.files.stat_cache import Row
     from f0make.model import Instance
 
-INDEX_MAGIC = b"f0make compiled 6 " + sys.byteorder.encode() + b"\n"
+INDEX_MAGIC = b"f0make compiled 7 " + sys.byteorder.encode() + b"\n"
 _WORTH_A_TABLE = 500
 """Searches among the paths, each some microseconds, that cost as much as a table of 10,000 paths."""
 

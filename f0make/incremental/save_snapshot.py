@@ -81,7 +81,7 @@ def save(
         "place": place_of(workset.workspace, rows),
         **files.head(),
         "absent": sorted(path for path, row in rows.items() if row[0] is None),
-        "restless": bool(finished.always_dirty),
+        "always_dirty": bool(finished.always_dirty),
         "no_graph": str(against or ""),
         "counts": {"current": len(finished.instances) - skipped, "skipped": skipped},
         "saved": finished.saved(),
@@ -155,7 +155,7 @@ class _Finished:
             "names": "\0".join(i.name for i in instances),
             "temps": {o.path: k for k, i in enumerate(instances) for o in i.outputs if o.temp},
             "skipped": self.skipped,
-            "restless": self.always_dirty,
+            "always_dirty": self.always_dirty,
             "listings": {
                 path.removeprefix(self._root): listing(os.path.join(workset.workspace, path))
                 for path in self._inputs.directories

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from f0make.options import RunOptions
 
-MAGIC = b"f0make snapshot 5\n"
-PATCH_MAGIC = b"f0make snapshot patch 5\n"
+MAGIC = b"f0make snapshot 6\n"
+PATCH_MAGIC = b"f0make snapshot patch 6\n"
 DIRECTORY = os.path.join(STATE, "snapshots")
 PATCH = ".new"
 """What the name of a patch (few signatures that replace those of its snapshot) ends in."""
@@ -66,7 +66,7 @@ class Look:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the answer still stands."""
-        return not (self._comparison.different or self.appeared or self.kept["restless"])
+        return not (self._comparison.different or self.appeared or self.kept["always_dirty"])
 
     @property
     def changed(self) -> list[str]:

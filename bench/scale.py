@@ -17,14 +17,14 @@ import resource
 import shutil
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
+from f0make.backends.base import BareBackend, Capabilities, Tell
+from f0make.engine.assemble import Means, assemble
 from f0make.engine.label_check import Places
-from f0make.engine.run import Run
 from f0make.files.content_cache import Contents
 from f0make.files.signature import Signature
+from f0make.governor.base import NullGovernor
 from f0make.options import RunOptions, Silent
 from f0make.session import Session
 from f0make.worker.bundle import Bundle, Outcome
@@ -76,33 +76,37 @@ class ImaginedContents(Contents):
         return row[0] if row is not None else None
 
 
-class Pretending:
+class Pretending(BareBackend):
     """A backend whose workers are done at once; they answer when `WORKERS` are busy, or the loop has nothing else."""
 
+    capabilities = Capabilities()
     slots = WORKERS
 
-    def __init__(self) -> None:
-        self.most = 0
-        self._busy: deque[str] = deque()
-        self._outputs: dict[str, list[str]] = {}
-        self._done: Callable[[Outcome], None] | None = None
-
-    def start(self, done: Callable[[Outcome], None]) -> None:
+    def start(self, tell: Tell) -> None:
         """Remember whom to tell."""
-        self._done = done
+        self._tell = tell
 
     def submit(self, bundle: Bundle) -> None:
         """A worker takes ``bundle``, and is done with it."""
-        assert self._done is not None
         outcome = Outcome(bundle.token, True, exit_code=0, started=time.time(), stored=True, host="worker")
         outcome.seconds = outcome.cpu_seconds = 1.0
         for number, (path, _) in enumerate(bundle.outputs):
             outcome.outputs[path] = hashlib.sha256(path.encode()).hexdigest()
             outcome.signatures[path] = (number, 1, 1, number + 1, 0o100644, 2)
-        self._done(outcome)
+        self._tell(outcome)
 
     def kill(self, token: str) -> None:
         """Nothing runs."""
+
+    def go_on(self) -> None:
+        """Nothing fails."""
+
+    def recall(self) -> None:
+        """Nothing waits."""
+
+    def placed(self) -> dict[str, tuple[int, bool]]:
+        """Nothing runs."""
+        return {}
 
     def stop(self, grace: float) -> None:
         """Nothing runs."""
@@ -124,18 +128,17 @@ def simulate(shape: str, size: int, place: Path, profile: bool = False) -> dict[
     session.contents = ImaginedContents(str(place))
     opened, graph = time.perf_counter(), memory()
     backend = Pretending()
-    run = Run(
-        session,
-        options,
-        Silent(),
+    means = Means(
         run_id="simulated",
         jobs=WORKERS,
+        hosts=(),
         backend=lambda: backend,
+        places=Places,
         blobs=None,
         shared=None,
-        fingerprints=lambda instance: [],
-        places=Places,
+        governor=NullGovernor(),
     )
+    run = assemble(session, options, Silent(), means)
     run.outputs.clear = _clear  # type: ignore[method-assign]
     cpu, start = time.process_time(), time.perf_counter()
     profiler = cProfile.Profile() if profile else contextlib.nullcontext()
@@ -143,8 +146,9 @@ def simulate(shape: str, size: int, place: Path, profile: bool = False) -> dict[
         run.run()
     ended = time.perf_counter()
     spent = time.process_time() - cpu
-    ran = sum(run.counts.values())
-    assert ran == size and set(run.steps.values()) == {"ran"}, run.counts
+    results = run.state.results
+    ran = sum(results.counts.values())
+    assert ran == size and set(results.steps.values()) == {"ran"}, results.counts
     session.close()
     if isinstance(profiler, cProfile.Profile):
         pstats.Stats(profiler).sort_stats("tottime").print_stats(35)

@@ -18,13 +18,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from f0make.backends.base import Backend
     from f0make.backends.local.local_backend import LocalBackend
     from f0make.backends.ssh.host import Host
     from f0make.cache.blobs import Blobs
     from f0make.cache.platform_keys import ForPlatform
     from f0make.engine.label_check import Places
+    from f0make.governor.base import Governing
     from f0make.governor.budget import Budget
-    from f0make.governor.governor import Governor
     from f0make.graph.build_graph import Graph
     from f0make.incremental.partial_workset import PartialWorkset
     from f0make.model import Recipe
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from f0make.session import Session
     from f0make.store.record_store import Store
     from f0make.store.snapshot import Look
-    from f0make.worker.bundle import Backend
     from f0make.workset import Workset
 
 
@@ -334,11 +334,13 @@ class Executor:
 
         return LocalBackend(jobs, self.workspace, jobserver=jobserver)
 
-    def _governor(self, store: Store, recipe: Recipe | None, jobs: int, began: float) -> Governor | None:
-        """What keeps the run inside its budget, None when there is none. Starts nothing yet."""
+    def _governor(self, store: Store, recipe: Recipe | None, jobs: int, began: float) -> Governing:
+        """What keeps the run inside its budget. Starts nothing yet."""
         budget = self.budget(recipe)
         if budget is None:
-            return None
+            from f0make.governor.base import NullGovernor
+
+            return NullGovernor()
         from f0make.electricity.intensity import intensity
         from f0make.governor import energy_model
         from f0make.governor.governor import Governor
@@ -372,16 +374,17 @@ class Executor:
             if reason is not None:
                 raise UsageError(f"{option} cannot watch steps here: {reason}")
         blobs, shared = self._caches(create=True)
-        governor = self._governor(workset.store, recipe, jobs, began)
-        from f0make.run_driver import Means, drive
+        from f0make.engine.assemble import Means
+        from f0make.run_driver import drive
 
         means = Means(
+            run_id=time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}",
             places=self.places,
             jobs=jobs,
             hosts=hosts,
             blobs=blobs,
             shared=shared,
-            governor=governor,
+            governor=self._governor(workset.store, recipe, jobs, began),
             backend=lambda: self._early.backend or self._backend(jobs, hosts, blobs),
         )
         return drive(workset, self.options, self.reporter, recipe_path, targets, means, began)

@@ -7,6 +7,7 @@ from f0make.fast_dataclass import Protocol, dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
 
 
@@ -86,8 +87,25 @@ class RunOptions:
         return self.extra.get(option, OPTIONS[option].default)
 
 
+class Known(Protocol):
+    """Instances that nothing has changed for."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        ...
+
+    def lines(self) -> list[str]:
+        """Their `step` events, as JSON."""
+        ...
+
+
 class Reporter(Protocol):
-    """A listener to the course of a run. Called from the scheduler's thread only."""
+    """A listener to the course of a run. Called from the engine's thread only."""
+
+    def watch(self, monitor: Callable[[], Mapping[str, Any]]) -> None:
+        """``monitor`` tells, at any time from now on, what the run uses (see `Scheduler.monitor`)."""
+        ...
 
     def start(self, event: Event) -> None:
         """The run begins; ``event`` has `event`, `recipe`, `run`, `instances` (how many), `jobs`."""
@@ -99,6 +117,10 @@ class Reporter(Protocol):
 
     def step(self, event: Event) -> None:
         """An instance's state is decided and its record is safe (see docs/cli.md for the fields)."""
+        ...
+
+    def known(self, rest: Known) -> None:
+        """The same of all instances at once that nothing has changed for."""
         ...
 
     def host(self, event: Event) -> None:
@@ -117,22 +139,16 @@ class Reporter(Protocol):
         """The run is over."""
         ...
 
-
-class Known(Protocol):
-    """Instances that nothing has changed for. A reporter with a method ``known`` is told of all at once."""
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-        ...
-
-    def lines(self) -> list[str]:
-        """Their `step` events, as JSON."""
+    def stop(self) -> None:
+        """Nothing more will be told, however the run has ended. May be called more than once."""
         ...
 
 
 class Silent:
-    """The reporter of a caller that looks at the result only."""
+    """The reporter of a caller that looks at the result only, and the base of those that hear of a part."""
+
+    def watch(self, monitor: Callable[[], Mapping[str, Any]]) -> None:
+        """Nothing."""
 
     def start(self, event: Event) -> None:
         """Nothing."""
@@ -142,6 +158,13 @@ class Silent:
 
     def step(self, event: Event) -> None:
         """Nothing."""
+
+    def known(self, rest: Known) -> None:
+        """Each by itself."""
+        from json import loads
+
+        for line in rest.lines():
+            self.step(loads(line))
 
     def host(self, event: Event) -> None:
         """Nothing."""
@@ -153,4 +176,7 @@ class Silent:
         """Nothing."""
 
     def summary(self, event: Event) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
         """Nothing."""

@@ -1,50 +1,28 @@
-"""One run over a workset: what is told at its start, the loop, and what is kept at its end."""
+"""One run over an opened session: what is told at its start, the loop, and what is kept at its end."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from f0make.engine.assemble import assemble
 from f0make.engine.finalize import exit_code_of, save, summary_of
-from f0make.engine.fingerprints import Taken
 from f0make.engine.large_files import hash_large_together
-from f0make.engine.node_state import State
-from f0make.engine.run import Run
-from f0make.fast_dataclass import dataclass
 from f0make.result import RunResult
 from f0make.store.instance_identity import UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from f0make.backends.ssh.host import Host
-    from f0make.cache.blobs import Blobs
-    from f0make.cache.platform_keys import ForPlatform
-    from f0make.engine.label_check import Places
-    from f0make.governor.governor import Governor
+    from f0make.engine.assemble import Means
+    from f0make.engine.output_files import Outputs
+    from f0make.engine.run import Run
+    from f0make.engine.run_state import RunState
     from f0make.options import Event, Reporter, RunOptions
-    from f0make.run_records import Settled
-    from f0make.worker.bundle import Backend
     from f0make.workset import Workset
-
-
-@dataclass(slots=True)
-class Means:
-    """What a run has to work with."""
-
-    places: Callable[[], Places]
-    """Tells where steps may run."""
-    jobs: int
-    hosts: Sequence[Host]
-    backend: Callable[[], Backend]
-    """Makes it, when something must run."""
-    blobs: Blobs | None
-    shared: ForPlatform | None
-    governor: Governor | None
 
 
 def drive(
@@ -56,7 +34,7 @@ def drive(
     means: Means,
     began: float,
 ) -> RunResult:
-    """Bring ``targets`` of ``session`` up to date; ``began`` is monotonic.
+    """Bring ``targets`` of the recipe that ``session`` has opened up to date; ``began`` is monotonic.
 
     Raises RecipeError when strictyaml refuses the recipe after all, and what the state, the backend or a budget
     cannot bear.
@@ -64,107 +42,91 @@ def drive(
     session.confirm()
     started = time.time()
     told = len(session.store.damage)
-    run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f"-{os.getpid()}"
-    run = Run(
-        session,
-        options,
-        reporter,
-        run_id=run_id,
-        jobs=means.jobs,
-        backend=means.backend,
-        blobs=means.blobs,
-        shared=means.shared,
-        fingerprints=Taken(session.workspace, dict(os.environ)),
-        governor=means.governor,
-        hosts=means.hosts,
-        places=means.places,
-    )
-    watch = getattr(reporter, "watch", None)
-    if watch is not None:
-        watch(run.scheduler.monitor)
-    _tell_start(run, recipe_path, means.jobs)
+    run = assemble(session, options, reporter, means)
+    state = run.state
+    reporter.watch(state.ready.scheduler.monitor)
+    _tell_start(state, session, reporter, recipe_path, means)
     try:
-        hash_large_together(session, means.jobs, reporter.note, lambda: bool(run.interrupted))
+        hash_large_together(session, means.jobs, reporter.note, lambda: state.interrupted)
         with _signals(run):
-            _take_over(session, run)
-            _clean_up_crash(session, run)
-            _refuse_protected(session, run, means)
+            _take_over(session, run, means, reporter)
+            _clean_up_crash(session, run.outputs)
+            _refuse_protected(session, options, run, means)
             run.run()
     finally:
         run.outputs.close()
         if means.shared is not None:
-            means.shared.close(lambda: bool(run.interrupted))
-            run.asking.tell()
-    summary = summary_of(run, time.monotonic() - began)
-    for text in (*run.outputs.handover.told(), run.disk_full, run.unreachable):
-        if text:
-            reporter.note(text)
-    for text in session.store.damage[told:]:
+            means.shared.close(lambda: state.interrupted)
+            run.lookups.tell()
+    more = means.shared.fields() if means.shared is not None else {}
+    summary = summary_of(state, time.monotonic() - began, {**more, **run.fields()})
+    for text in (*run.outputs.handover.told(), *state.said(), *session.store.damage[told:]):
         reporter.note(text)
-    save(run, summary, recipe_path, targets, started)
+    save(
+        state,
+        session,
+        means.run_id,
+        summary,
+        recipe_path=recipe_path,
+        targets=targets,
+        started=started,
+        blobs=means.blobs,
+        note=reporter.note,
+    )
     reporter.summary(summary)
-    return _result(run, summary)
+    return _result(session, state, summary)
 
 
-def _refuse_protected(session: Workset, run: Run, means: Means) -> None:
+def _refuse_protected(session: Workset, options: RunOptions, run: Run, means: Means) -> None:
     """Fail, before anything starts, what would have to replace a protected output whatever the steps before it make."""
-    outputs = [
-        o for n in run.progress.wanted if run.progress.is_instance(n) for o in run.graph.instances[n].outputs
-    ]
+    progress, graph = run.state.progress, run.state.graph
+    outputs = [o for n in progress.wanted if progress.is_instance(n) for o in graph.instances[n].outputs]
     protected = [output for output in outputs if output.protected]
     if not protected or run.outputs.protected_among(protected) is None:
         return
     from f0make.engine.dry_run import foresee
     from f0make.engine.output_files import refusal
 
-    for planned in foresee(session, run.options, means.blobs, means.shared):
-        node = run.graph.by_name.get(planned.instance.name)
+    for planned in foresee(session, options, means.blobs, means.shared):
+        node = graph.by_name.get(planned.instance.name)
         if planned.protected and planned.certain and node is not None:
-            run.fail(node, refusal(planned.protected))
+            run.state.fail(node, refusal(planned.protected))
 
 
-def _tell_start(run: Run, recipe_path: str, jobs: int) -> None:
-    settled = run.session.settled
-    count = sum(1 for n in run.progress.wanted if run.progress.is_instance(n))
+def _tell_start(
+    state: RunState, session: Workset, reporter: Reporter, recipe_path: str, means: Means
+) -> None:
+    settled, progress = session.settled, state.progress
+    count = sum(1 for n in progress.wanted if progress.is_instance(n))
     count += settled.count + settled.restorable
-    run.reporter.start(
-        {"event": "start", "recipe": recipe_path, "run": run.run_id, "instances": count, "jobs": jobs}
+    reporter.start(
+        {
+            "event": "start",
+            "recipe": recipe_path,
+            "run": means.run_id,
+            "instances": count,
+            "jobs": means.jobs,
+        }
     )
 
 
-def _take_over(session: Workset, run: Run) -> None:
+def _take_over(session: Workset, run: Run, means: Means, reporter: Reporter) -> None:
     """Account for the instances that need no deciding, and tell of them."""
-    run.back = session.restore_missing(run.outputs.place, run.blobs, lambda: not run.stopping())
-    if session.graph is not run.graph:
-        run.lay_out(session.graph)
-    run.restored(name for name in run.back if name not in session.graph.by_name)
+    state = run.state
+    back = session.restore_missing(run.outputs.place, means.blobs, lambda: not state.stopping)
+    if session.graph is not state.graph:
+        state.lay_out(session.graph)
     settled = session.settled
     if settled.count:
-        _tell_settled(run.reporter, settled)
-    run.counts.update({State.CURRENT: settled.current, State.SKIPPED: settled.skipped})
-    run.tally.saved_seconds += settled.saved_seconds
-    run.tally.saved_energy_kwh += settled.saved_energy
-    if settled.skipped:
-        run.steps.update((name, s) for name, s in settled.states().items() if s == "skipped")
+        reporter.known(settled)
+    state.take_over(back, settled)
 
 
-def _tell_settled(reporter: Reporter, settled: Settled) -> None:
-    """Tell of the instances that nothing has changed for, all at once where the reporter can take that."""
-    known = getattr(reporter, "known", None)
-    if known is not None:
-        known(settled)
-    else:
-        from json import loads
-
-        for line in settled.lines():
-            reporter.step(loads(line))
-
-
-def _clean_up_crash(session: Workset, run: Run) -> None:
+def _clean_up_crash(session: Workset, outputs: Outputs) -> None:
     """Put aside what steps of a run that was killed left half made."""
     for begun in session.store.open_begins():
-        left = [p for p in begun.get("outputs", ()) if not (run.outputs.ours(p) or session.is_source(p))]
-        run.outputs.set_aside(left)
+        left = [p for p in begun.get("outputs", ()) if not (outputs.ours(p) or session.is_source(p))]
+        outputs.set_aside(left)
         session.store.append_fail(
             {
                 "recipe": begun.get("recipe", UNKNOWN),
@@ -175,19 +137,19 @@ def _clean_up_crash(session: Workset, run: Run) -> None:
     session.store.flush()
 
 
-def _result(run: Run, summary: Event) -> RunResult:
+def _result(session: Workset, state: RunState, summary: Event) -> RunResult:
     from f0make.context import Context
 
-    progress = run.progress
+    progress = state.progress
     steps = {
         i.name: progress.state[n].value
         for n, i in enumerate(progress.graph.instances)
         if n in progress.wanted
     }
-    steps.update(run.session.settled.states())
-    steps.update(run.without_instances)
-    context = Context(run.contexts.everything())
-    return RunResult(summary["status"], steps, context, summary, exit_code_of(run, summary))
+    steps.update(session.settled.states())
+    steps.update(state.results.without_instances)
+    context = Context(state.contexts.everything())
+    return RunResult(summary["status"], steps, context, summary, exit_code_of(state, summary))
 
 
 @contextmanager
@@ -198,20 +160,19 @@ def _signals(run: Run) -> Iterator[None]:
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if run.interrupted:
+        if run.state.interrupted:
             raise KeyboardInterrupt
         run.interrupt(signum)
 
     def stop(signum: int, frame: FrameType | None) -> None:
         run.suspend()
 
-    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {}
-    for number in names:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A signal that was ignored from outside (nohup) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handle)
-    if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
         before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, stop)
     try:
         yield

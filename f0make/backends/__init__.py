@@ -1,1 +1,1 @@
-"""Where bundles run: this machine, hosts over SSH, clusters."""
+"""Where bundles run: what every backend offers (`base`), and the backends."""

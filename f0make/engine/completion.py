@@ -2,35 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from f0make.engine.attempts import MOST_CHANGES, Attempt, unseen
+from f0make.engine.attempts import Attempt, retries_of
+from f0make.engine.check_result import ResultCheck
+from f0make.engine.commit_result import Commit
+from f0make.engine.lazy_backend import LazyBackend
 from f0make.engine.node_state import State
+from f0make.engine.output_files import Outputs
+from f0make.engine.run_state import RunState, Stop, StopReason
+from f0make.engine.slot_pool import SlotPool
+from f0make.options import Reporter
 from f0make.worker.bundle import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from f0make.engine.run import Run
+    from f0make.governor.base import Governing
+    from f0make.workset import Workset
+
+MOST_CHANGES = 2
+"""How often an instance runs again because an input changed under it."""
 
 
-class Judge:
-    """Turns outcomes into records, failures and further attempts for ``run``."""
+class Completion:
+    """Turns outcomes into records, failures and further attempts. ``retries`` is that of `--retries`."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(
+        self,
+        state: RunState,
+        session: Workset,
+        outputs: Outputs,
+        check: ResultCheck,
+        commit: Commit,
+        *,
+        pool: SlotPool,
+        backend: LazyBackend,
+        governor: Governing,
+        reporter: Reporter,
+        retries: int | None,
+    ) -> None:
+        self._state = state
+        self._session = session
+        self._outputs = outputs
+        self._check = check
+        self._commit = commit
+        self._pool = pool
+        self._backend = backend
+        self._governor = governor
+        self._reporter = reporter
+        self._retries = retries
 
-    def judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> None:
+        """An attempt has come back: settle its instance, or let that run again, and let the backend go on."""
+        attempt = self._state.attempts.of(outcome.token)
+        if attempt is not None:
+            self._account(attempt, outcome)
+            if not self._state.interrupted:
+                node = self._state.graph.by_name[attempt.instance.name]
+                try:
+                    self._judge(node, attempt, outcome)
+                except OSError as error:
+                    self._state.fail_by_error(node, error)
+        if not outcome.ok and not outcome.lost:
+            # It starts nothing more until it is told whether the run goes on.
+            if self._state.stopping:
+                self._backend.made().recall()
+            else:
+                self._backend.made().go_on()
+
+    def abandon(self) -> None:
+        """Every step was ended: put aside what was half made."""
+        for attempt in self._state.attempts.open():
+            self._discard(attempt)
+            self._state.decide_again(self._state.graph.by_name[attempt.instance.name])
+
+    def _account(self, attempt: Attempt, outcome: Outcome) -> None:
+        state = self._state
+        state.ready.end(state.graph.by_name[attempt.instance.name])
+        attempt.cost = self._governor.ended(outcome)
+        self._pool.ended(outcome)
+        state.results.tally.ran(outcome)
+        if outcome.ok:
+            state.ready.learn(attempt.instance, outcome.seconds)
+
+    def _judge(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """Settle ``node`` by ``outcome``, or let it run again. Raises OSError."""
-        run = self._run
-        if outcome.lost and (run.elsewhere or run.farm is not None):
+        if outcome.lost and self._backend.travels(attempt.bundle):
             self._lost(node, attempt, outcome)
         elif outcome.lost or self._spared(outcome):
-            run.attempts.discard(attempt, failed=False)
+            self._discard(attempt, failed=False)
             if outcome.lost:
                 attempt.number -= 1  # It never started.
-            run.enqueue(node)
+            self._state.enqueue(node)
         elif outcome.ok:
             self._succeeded(node, attempt, outcome)
         else:
@@ -38,124 +101,103 @@ class Judge:
 
     def _spared(self, outcome: Outcome) -> bool:
         """Whether the attempt ended through what f0make did to it."""
-        run = self._run
-        if outcome.ok:
-            return False
-        if run.suspension is not None and run.suspension.excuses(outcome):
-            return True
-        return run.governor is not None and run.governor.spared(outcome)
+        return not outcome.ok and (self._backend.excuses(outcome) or self._governor.spared(outcome))
 
     def _lost(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
         """It ended through no fault of the step, somewhere else; perhaps because an input was no longer there."""
-        run = self._run
-        if run.farm is not None and outcome.unfit and outcome.host:
-            name, why = attempt.instance.name, f"{outcome.host}: {outcome.message}"
-            if not run.farm.ban(node, outcome.host):
-                run.attempts.discard(attempt, failed=False)
-                run.reporter.output(name, attempt.bundle.log, True)
-                run.fail(node, why, outcome)
+        name, host = attempt.instance.name, attempt.bundle.host
+        if host and outcome.unfit:
+            why = f"{host}: {outcome.message}"
+            if not self._pool.ban(node, host):
+                self._discard(attempt, failed=False)
+                self._tell_failure(node, attempt, outcome, why)
                 return
-            run.reporter.note(f"{name}: {why}; it runs elsewhere")
-        changed = run.attempts.changed_input(node, attempt, outcome)
+            self._reporter.note(f"{name}: {why}; it runs elsewhere")
+        changed = self._check.changed_input(node, attempt, outcome)
         if changed:
-            self._void(node, attempt, outcome, f"input {changed} changed while {attempt.instance.name} ran")
+            self._void(node, attempt, outcome, f"input {changed} changed while {name} ran")
         else:
-            run.attempts.discard(attempt, failed=False)
-            run.enqueue(node)
+            self._discard(attempt, failed=False)
+            self._state.enqueue(node)
 
     def _failed(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
-        run = self._run
         instance = attempt.instance
-        edited = run.attempts.changed_code(attempt)
+        edited = self._check.changed_code(attempt)
         if edited and not outcome.disk_full and attempt.changes < MOST_CHANGES:
             self._void(node, attempt, outcome, f"{edited} changed while {instance.name} ran")
             return
-        run.attempts.discard(attempt, keep=not outcome.disk_full)
-        retries = run.attempts.retries(instance)
+        self._discard(attempt, keep=not outcome.disk_full)
+        retries = retries_of(instance, self._retries)
         if outcome.disk_full:
-            run.disk_full = f"no space left on device ({instance.name}: {outcome.message})"
+            text = f"no space left on device ({instance.name}: {outcome.message})"
+            self._state.end(StopReason(Stop.DISK_FULL, text))
         elif attempt.failures < retries:
             attempt.failures += 1
             from f0make.engine.retention import keep_attempt
 
             keep_attempt(attempt.bundle.log, attempt.number)
-            run.reporter.note(
+            self._reporter.note(
                 f"{instance.name}: {outcome.message}; attempt {attempt.number + 1} of {retries + 1}"
             )
-            run.again(node, instance.retry_delay)
+            self._state.retry(node, instance.retry_delay)
             return
-        run.reporter.output(instance.name, attempt.bundle.log, True)
-        run.fail(node, outcome.message, outcome)
+        self._tell_failure(node, attempt, outcome, outcome.message)
 
     def _succeeded(self, node: int, attempt: Attempt, outcome: Outcome) -> None:
-        run = self._run
-        instance, inputs = run.graph.instances[node], run.verdicts[node].inputs
-        changed = run.attempts.changed_input(node, attempt, outcome)
-        edited = None if changed else run.attempts.changed_code(attempt)
+        state, name = self._state, attempt.instance.name
+        instance, verdict = state.graph.instances[node], state.verdicts[node]
+        changed = self._check.changed_input(node, attempt, outcome)
+        edited = None if changed else self._check.changed_code(attempt)
         if changed or edited:
             what = f"input {changed}" if changed else edited
-            self._void(node, attempt, outcome, f"{what} changed while {instance.name} ran")
+            self._void(node, attempt, outcome, f"{what} changed while {name} ran")
             return
-        problem = run.attempts.objection(attempt, outcome, inputs)
+        problem = self._check.objection(attempt, outcome, verdict.inputs)
         if problem:
-            run.attempts.discard(attempt)
-            run.reporter.output(instance.name, attempt.bundle.log, True)
-            run.fail(node, problem, outcome)
+            self._discard(attempt)
+            self._tell_failure(node, attempt, outcome, problem)
             return
         if outcome.strays:
             from f0make.worker.guard.watch_step import described
 
-            run.reporter.note(f"{instance.name}: {described(outcome.strays)}")
+            self._reporter.note(f"{name}: {described(outcome.strays)}")
         if outcome.message:
-            run.reporter.note(f"{instance.name}: {outcome.message}")
-        run.outputs.date(instance, outcome)
-        record = run.attempts.commit(attempt, outcome, inputs)
-        run.outputs.protect(instance.outputs)
-        self.remember_writes(node, record)
-        run.reporter.output(instance.name, attempt.bundle.log, False)
-        verdict = run.verdicts[node]
+            self._reporter.note(f"{name}: {outcome.message}")
+        self._outputs.date(instance, outcome)
+        record = self._commit.commit(attempt, outcome, verdict.inputs)
+        self._outputs.protect(instance.outputs)
+        if record.get("writes") or record.get("missing_reads"):
+            from f0make.engine.context_keys import remember_writes
+
+            for text in remember_writes(state, self._session, node, record):
+                self._reporter.note(text)
+        self._reporter.output(name, attempt.bundle.log, False)
         verdict.parts, verdict.inputs, verdict.changes, verdict.seen = {}, {}, [], {}
-        run.settle(node, State.RAN, verdict.reason, outcome=outcome)
-        run.attempts.over(attempt)
+        state.settle(node, State.RAN, verdict.reason, outcome=outcome, cost=attempt.cost)
+        state.attempts.over(attempt)
 
     def _void(self, node: int, attempt: Attempt, outcome: Outcome, why: str) -> None:
         """The result rests on an input that has changed meanwhile: decide again, from what the inputs hold now."""
-        run = self._run
         attempt.changes += 1
         failed = attempt.changes > MOST_CHANGES
-        run.attempts.discard(attempt, failed=failed)
+        self._discard(attempt, failed=failed)
         if failed:
-            run.fail(node, why, outcome)
+            self._state.fail(node, why, outcome, attempt.cost)
             return
-        run.reporter.note(f"{why}; it runs again")
-        run.progress.state[node] = State.WAITING
-        run.progress.queue(node)
+        self._reporter.note(f"{why}; it runs again")
+        self._state.decide_again(node)
 
-    def remember_writes(self, node: int, record: Mapping[str, Any]) -> None:
-        """Take the context writes of ``record``, the result of ``node``, into the run's context."""
-        run = self._run
-        instance = run.graph.instances[node]
-        run.contexts.settle(node, instance.step.name, record.get("writes", ()))
-        if record.get("missing_reads"):
-            run.attempts.missing_reads[instance.name] = set(record["missing_reads"])
-        self._late_readers(node, record)
+    def _tell_failure(self, node: int, attempt: Attempt, outcome: Outcome, why: str) -> None:
+        self._reporter.output(attempt.instance.name, attempt.bundle.log, True)
+        self._state.fail(node, why, outcome, attempt.cost)
 
-    def _late_readers(self, writer: int, record: Mapping[str, Any]) -> None:
-        """A key was read, and missing, before a step that is no ancestor of the reader set it: an error."""
-        run = self._run
-        state = run.progress.state
-        keys = {write["key"] for write in record.get("writes", ())}
-        if not keys:
-            return
-        for name, missing in run.attempts.missing_reads.items():
-            reader = run.graph.by_name[name]
-            clash = keys & missing
-            if clash and reader != writer and state[reader].good and writer not in run.contexts.above(reader):
-                run.session.store.forget(run.verdicts[reader].key)
-                run.counts[state[reader]] -= 1
-                run.counts[State.FAILED] += 1
-                state[reader] = State.FAILED
-                run.failing = run.failing or not run.options.keep_going
-                run.steps[name] = State.FAILED.value
-                step = run.graph.instances[writer].step.name
-                run.reporter.note(f"{name}: {unseen(sorted(clash)[0], step)}; its result is not kept")
+    def _discard(self, attempt: Attempt, keep: bool = True, failed: bool = True) -> None:
+        """Put aside what the attempt left, and close it in the log.
+
+        Without ``keep`` it is removed: a file cut off by a full disk must not go on filling it. Not ``failed``:
+        it ended through no fault of the step, or was never started.
+        """
+        attempt.open = False
+        self._outputs.set_aside([path for path, _ in attempt.bundle.outputs], keep)
+        closing: dict[str, Any] = {"instance": attempt.instance.name, "token": attempt.bundle.token}
+        self._session.store.append_fail(closing if failed else {**closing, "lost": True})

@@ -10,7 +10,7 @@ from f0make.worker.bundle import Outcome
 
 
 def failure(reason: str, outcome: Outcome | None, here: str = "") -> Event:
-    """What the history keeps of an instance that failed: no record tells of it. ``here`` is as in `Announcer`."""
+    """What the history keeps of an instance that failed: no record tells of it. ``here`` is as in `EventBuffer`."""
     about: Event = {"reason": reason}
     if outcome is not None:
         about.update(started=outcome.started, seconds=round(outcome.seconds, 6))
@@ -23,7 +23,7 @@ def failure(reason: str, outcome: Outcome | None, here: str = "") -> Event:
     return about
 
 
-class Announcer:
+class EventBuffer:
     """Buffers the `step` events of a run for ``reporter`` and lets them go after a flush of ``store``.
 
     ``here`` is how this machine is called in a run with hosts, empty in others.
@@ -56,8 +56,8 @@ class Announcer:
                 event["host"] = outcome.host or self.here
         self._events.append(event)
 
-    def flush(self) -> OSError | None:
-        """Make what happened durable, then say it; the error when there was no space for it.
+    def flush(self) -> str | None:
+        """Make what happened durable, then say it; the path that there was no space for.
 
         Raises OSError when the log cannot be written for another reason.
         """
@@ -67,7 +67,7 @@ class Announcer:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
-            full = error
+            full = str(error.filename or self._store.workspace)
             # What was not written down did not happen: its events are dropped with it.
             self._events = [e for e in self._events if e["status"] != State.RAN.value]
         for event in self._events:

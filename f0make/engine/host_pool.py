@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from f0make.backends.base import Backend, BackendEvent, Fingerprints, HostNews
 from f0make.backends.ssh import HERE as HERE_LABEL
 from f0make.engine.decider import Kind, Verdict
 from f0make.engine.host_fingerprints import PlacePrints
 from f0make.engine.placement import HERE, Place, PlacedScheduler
+from f0make.engine.run_state import RunState, Stop, StopReason
+from f0make.engine.slot_pool import PartsOf, SlotPool
 from f0make.plan.key import key_of
 from f0make.worker.bundle import Bundle, Outcome
 
 if TYPE_CHECKING:
-    from f0make.backends.ssh.check_answers import Prints
-    from f0make.backends.ssh.fleet import Fleet, News
     from f0make.backends.ssh.host import Host
     from f0make.engine.fingerprints import Taken
-    from f0make.engine.run import Run
+    from f0make.options import Event, Reporter
 
 _AHEAD = 2
 """Short instances that a host gets beyond its slots, for each of them: what is on the way takes its time."""
 
 
-class Farm:
+class HostPool(SlotPool):
     """The places of ``run``: this machine with ``jobs`` slots (0: nothing runs here), and ``hosts``."""
 
-    def __init__(self, run: Run, hosts: Sequence[Host], jobs: int, taken: Taken) -> None:
-        self._run = run
+    here = "local"
+    at_once = 1
+    """What has started decides where the next one may."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        jobs: int,
+        limits: Mapping[str, float],
+        taken: Taken,
+        reporter: Reporter,
+    ) -> None:
+        self._reporter = reporter
         here = Place(HERE, frozenset([HERE_LABEL]), jobs, hope=jobs > 0)
         there = [Place(host.name, host.all_labels) for host in hosts]
-        self.scheduler = PlacedScheduler(
-            [here, *there], run.options.resource, self._labels, self._where, self._likes
+        self.scheduler: PlacedScheduler = PlacedScheduler(
+            [here, *there], limits, self._labels, self._where, self._likes
         )
-        self.prints = PlacePrints(taken, self.scheduler.places, self._ask)
+        self.prints = self.fingerprints = PlacePrints(taken, self.scheduler.places, self._ask)
         self.scheduler.suits = self._suits
         self.parked: list[int] = []
-        """Nodes that cannot be decided before hosts have said what their fingerprint commands give."""
         self._undecided = {host.name for host in hosts}
-        self._fleet: Fleet | None = None
+        self._backend: Backend | None = None
         self._has: dict[str, set[str]] = {host.name: set() for host in hosts}
         """Host -> tokens of what lies there."""
         self._ran: dict[str, int] = {host.name: 0 for host in hosts}
@@ -48,19 +59,19 @@ class Farm:
     # What the scheduler asks.
 
     def _labels(self, node: int) -> Sequence[str]:
-        return self._run.graph.instances[node].runs_on
+        return self._state.graph.instances[node].runs_on
 
     def _where(self, node: int) -> str:
-        return self._run.attempts.host_of(self._run.graph.instances[node].name)
+        return self._state.attempts.host_of(self._state.graph.instances[node].name)
 
     def _likes(self, node: int, name: str) -> float:
         has = self._has.get(name)
-        verdict = self._run.verdicts.get(node)
+        verdict = self._state.verdicts.get(node)
         return float(sum(1 for t in verdict.inputs.values() if t in has)) if has and verdict else 0.0
 
     def _suits(self, node: int, name: str) -> bool | None:
         """Whether the fingerprint of ``node`` is known at a place; None when it may yet be, False when it fails."""
-        instance = self._run.graph.instances[node]
+        instance = self._state.graph.instances[node]
         if not instance.fingerprint or self.prints.at(instance, name) is not None:
             return True
         return False if self.prints.fails(instance, name) else None
@@ -73,7 +84,7 @@ class Farm:
         What is current by one that is known is current. Raises FingerprintError when they fail everywhere.
         """
         if verdict.kind is Kind.CURRENT or self.prints.complete(
-            self._run.graph.instances[node], self._undecided
+            self._state.graph.instances[node], self._undecided
         ):
             return False
         self.parked.append(node)
@@ -81,37 +92,43 @@ class Farm:
 
     def keyed(self, node: int, place: str) -> None:
         """``node`` is to run at ``place``: its key holds the fingerprint that was taken there."""
-        run = self._run
-        instance, verdict = run.graph.instances[node], run.verdicts[node]
+        instance, verdict = self._state.graph.instances[node], self._state.verdicts[node]
         texts = self.prints.at(instance, place) if instance.fingerprint else None
         if texts is not None:
-            verdict.parts = run.decider.parts_of(instance, texts)
+            verdict.parts = self._parts_of(instance, texts)
             verdict.key = key_of(verdict.parts, verdict.inputs)
 
     def _ask(self, host: str, number: int, commands: Sequence[str], env: Mapping[str, str]) -> None:
-        if self._fleet is not None:
-            self._fleet.ask(host, number, commands, env)
+        if self._backend is not None:
+            self._backend.ask(host, number, commands, env)
 
     def _decide_again(self) -> None:
         parked, self.parked = self.parked, []
         for node in parked:
-            self._run.progress.queue(node)
+            self._state.decide_again(node)
 
-    def _answered(self, prints: Prints) -> None:
+    def _answered(self, prints: Fingerprints) -> None:
         """A host has said what fingerprint commands give there."""
         self.prints.hear(prints.number, prints.texts, prints.error)
         self.scheduler.changed()
         self._decide_again()
 
-    def start(self, fleet: Any) -> None:
-        """Begin to connect."""
-        self._fleet = fleet
-        fleet.start(self._run.inbox.put, self._run.inbox.put)
+    def attach(self, state: RunState, parts_of: PartsOf) -> None:
+        """``state`` is that of the run; ``parts_of`` makes the parts of a key with what fingerprint commands gave."""
+        self._state, self._parts_of = state, parts_of
+
+    def laid_out(self) -> None:
+        """The nodes have new numbers; what is not settled is decided again."""
+        self.parked = []
+
+    def opened(self, backend: Backend) -> None:
+        """``backend`` has begun to connect."""
+        self._backend = backend
 
     @property
     def ready(self) -> bool:
         """It is known of every host whether it is there: nothing starts before."""
-        return self._fleet is not None and not self._undecided
+        return self._backend is not None and not self._undecided
 
     def waits(self) -> bool:
         """Nothing runs, though something is ready: whether a host may yet come that takes it.
@@ -132,14 +149,14 @@ class Farm:
 
     # What happens.
 
-    def take(self, news: News | Prints) -> None:
-        """``news`` about a host, or what it answers."""
-        from f0make.backends.ssh.check_answers import Prints
+    def take(self, event: BackendEvent) -> None:
+        """News about a host, or what it answers."""
+        if isinstance(event, Fingerprints):
+            self._answered(event)
+        elif isinstance(event, HostNews):
+            self._heard_of(event)
 
-        if isinstance(news, Prints):
-            self._answered(news)
-            return
-        run = self._run
+    def _heard_of(self, news: HostNews) -> None:
         place = self.scheduler.places[news.host]
         first = news.host in self._undecided
         self._undecided.discard(news.host)
@@ -157,9 +174,9 @@ class Farm:
         self._decide_again()
         if news.status != "gone":
             event = {"event": "host", "host": news.host, "status": news.status, "reason": news.reason}
-            run.reporter.host(event)
+            self._reporter.host(event)
         if news.refused and first:
-            run.unreachable = news.reason
+            self._state.end(StopReason(Stop.UNREACHABLE, news.reason))
         elif first and not self._undecided:
             stranded = self.scheduler.stranded()
             if stranded:
@@ -180,16 +197,17 @@ class Farm:
         """Never put ``node`` at ``host`` again, which cannot run it; whether any other place could take it."""
         return self.scheduler.ban(node, host)
 
-    def summary(self) -> dict[str, dict[str, int]]:
+    def fields(self) -> Event:
         """For each host what it did, and the bytes that went there and came back."""
         found = {}
         for name, ran in self._ran.items():
-            sent, received = self._fleet.bytes_of(name) if self._fleet is not None else (0, 0)
+            sent, received = self._backend.traffic(name) if self._backend is not None else (0, 0)
             found[name] = {"ran": ran, "sent": sent, "received": received}
-        return found
+        return {"hosts": found}
 
     def _give_up(self, stranded: list[int]) -> None:
-        names = [self._run.graph.instances[node].name for node in stranded]
+        names = [self._state.graph.instances[node].name for node in stranded]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         reasons = "; ".join(dict.fromkeys(why for why in self._why.values() if why)) or "no host takes it"
-        self._run.unreachable = f"no place is left to run {names[0]}{more}: {reasons}"
+        text = f"no place is left to run {names[0]}{more}: {reasons}"
+        self._state.end(StopReason(Stop.UNREACHABLE, text))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from f0make.engine.run_state import Listener
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from f0make.cache.platform_keys import ForPlatform
 
 
-class Asking:
+class PendingLookups(Listener):
     """Which nodes wait for which key; an answer wakes the loop through ``wake``. False: none waits."""
 
     def __init__(
@@ -51,8 +53,8 @@ class Asking:
         for text in self._shared.notes() if self._shared is not None else ():
             self._note(text)
 
-    def clear(self) -> None:
-        """Nobody waits any more: the nodes have new numbers."""
+    def laid_out(self) -> None:
+        """None waits any more: the nodes have new numbers."""
         self._parked.clear()
 
     def _hear(self, key: str) -> None:

@@ -31,6 +31,10 @@ class Progress:
         """Node -> how many of its needs are not settled."""
         self._released: set[int] = set()
         """Nodes whose dependents were told."""
+        self._awaited: dict[int, list[int]] = {}
+        """Maker that is under way again -> nodes that wait for it."""
+        self._waiting_for: dict[int, int] = {}
+        """Node -> how many such makers it waits for."""
         self._undecided: list[tuple[int, int]] = []
         self.look_again()
 
@@ -64,8 +68,25 @@ class Progress:
         """Whether ``node`` is an instance (else it is a barrier, which only orders others)."""
         return node < len(self.graph.instances)
 
+    def wait_for_makers(self, node: int) -> bool:
+        """Whether ``node`` must wait because something that it needs was settled, and is under way again."""
+        busy = [n for n in self.graph.needs[node] if n in self.wanted and not self.state[n].settled]
+        for maker in busy:
+            self._awaited.setdefault(maker, []).append(node)
+        if busy:
+            self._waiting_for[node] = len(busy)
+            self.state[node] = State.WAITING
+        return bool(busy)
+
     def release(self, node: int) -> None:
-        """Tell those that need ``node``, now settled. The second time for one node nothing happens."""
+        """Tell those that need ``node``, now settled: the second time only those that wait for it again."""
+        for consumer in self._awaited.pop(node, ()):
+            self._waiting_for[consumer] -= 1
+            if not self.state[node].good:
+                self.doom[consumer] = State.CANCELLED
+            if not self._waiting_for[consumer]:
+                del self._waiting_for[consumer]
+                self.queue(consumer)
         if node in self._released:
             return
         self._released.add(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from f0make.errors import RecipeError
 from f0make.model import Instance
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 class CannotAttempt(Exception):
     """What a later attempt would run cannot be worked out; the text says why."""
+
+
+def next_resources(session: Workset, instance: Instance, number: int) -> Mapping[str, float | int]:
+    """What the attempt ``number`` of ``instance`` asks for; a later one may ask for more than the first."""
+    if number > 1:
+        try:
+            return for_attempt(session, instance, number).resources
+        except CannotAttempt:
+            pass  # It will fail when it is to start.
+    return instance.resources
 
 
 def for_attempt(session: Workset, instance: Instance, number: int, cpus: float | None = None) -> Instance:

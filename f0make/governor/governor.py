@@ -21,6 +21,8 @@ from f0make.governor.running_attempt import Running
 from f0make.size_text import size_text
 
 if TYPE_CHECKING:
+    from f0make.backends.base import Backend, Capabilities
+    from f0make.governor.base import Asking
     from f0make.model import Instance
     from f0make.store.record_store import Store
     from f0make.worker.bundle import Outcome
@@ -78,6 +80,16 @@ class Governor:
         self._ahead = False
         """Steps may wait in front of busy workers."""
 
+    def govern(self, scheduler: Asking, instance_of: Callable[[int], Instance]) -> None:
+        """Be asked by ``scheduler`` about each node that has room, and tell its monitor of power."""
+        scheduler.admit = lambda node, here: self.admits(instance_of(node), here=here)
+        scheduler.admit_ahead = lambda node: self.admits_ahead(instance_of(node))
+        scheduler.so_far = self.account.so_far
+
+    def ahead(self, capabilities: Capabilities) -> int:
+        """Only what can be taken back again may wait beyond the slots."""
+        return capabilities.ahead if capabilities.can_withdraw else 0
+
     # -- before a start ----------------------------------------------------------------------------------
 
     def need(self, instance: Instance) -> Need:
@@ -126,7 +138,9 @@ class Governor:
         load = self._observed.predicted_load(self._here, self._pausing.placed, beside)
         return not admit.crosses_now(self.budget, need, load, self.cores)
 
-    def urgency(self, instance: Instance, level: float, unsettled: Callable[[], Iterable[Instance]]) -> float:
+    def urgency(
+        self, instance: Instance, level: float, unsettled: Callable[[], Iterable[Instance]], slots: int
+    ) -> float:
         """How early ``instance`` should go: ``level`` while the sums suffice for all, else the cheapest first.
 
         Of a sum that is too small for everything, cheap instances let more of the graph be finished.
@@ -254,6 +268,10 @@ class Governor:
             self.predictor.learn(running.instance.name, running.instance.step.name, {"peak_mem": peak})
         return cost
 
+    def waive(self, cost: Mapping[str, Any]) -> None:
+        """The attempt that was charged ``cost`` was not the last one of its instance: its energy is overhead."""
+        self.account.waive(cost)
+
     def spared(self, outcome: Outcome) -> bool:
         """Whether the attempt ended through what the governor did: it has not failed and runs again."""
         return not outcome.ok and self._pausing.excuses(outcome)
@@ -290,7 +308,7 @@ class Governor:
             return True
         return budget.carbon is not None and kwh * self.intensity >= budget.carbon
 
-    def look(self, backend: Any) -> None:
+    def look(self, backend: Backend) -> None:
         """Look at the machine if that is due, and pause, continue or put back a step if it has to be."""
         now = self._clock()
         self.account.refresh(account.LATEST)

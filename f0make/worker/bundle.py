@@ -1,14 +1,12 @@
 """What goes into a backend and what comes out: a self-contained bundle in, an outcome out.
 
 Both are plain picklable data, so that the same runner serves a local worker, a host over SSH and a Dask
-worker. A backend decides nothing: not whether a step must run, not whether its result counts.
+worker (see `f0make.backends.base`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from f0make.fast_dataclass import Protocol, dataclass, field
+from f0make.fast_dataclass import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ class Bundle:
     foreign_keys: dict[str, str] = field(default_factory=dict)
     """Context keys set by steps that are no ancestors -> the step's name; reading one is an error."""
     host: str = ""
-    """The place that it is to run at, one of the names in ``Backend.places``; empty: here."""
+    """The place that it is to run at, one of ``Capabilities.hosts``; empty: here."""
     contents: dict[str, Token] = field(default_factory=dict)
     """Only for another place: path -> token of every input."""
     trees: dict[str, dict[str, Token]] = field(default_factory=dict)
@@ -155,32 +153,3 @@ class Outcome:
             known[path[len(above) + 1 :]] = time
         else:
             self.times[path] = time
-
-
-class Backend(Protocol):
-    """Where bundles run. All methods are called from the scheduler's thread only."""
-
-    @property
-    def slots(self) -> int:
-        """How many bundles run at one time."""
-        ...
-
-    def start(self, done: Callable[[Outcome], None]) -> None:
-        """Get ready; ``done`` is called, from any thread, once for every submitted bundle."""
-        ...
-
-    def submit(self, bundle: Bundle) -> None:
-        """Queue ``bundle``; returns at once."""
-        ...
-
-    def kill(self, token: str) -> None:
-        """End one attempt and all its processes; its outcome still arrives through ``done``."""
-        ...
-
-    def placed(self) -> dict[str, tuple[int, bool]]:
-        """Token of each attempt that runs on this machine -> its worker's process id, and whether it runs inside."""
-        ...
-
-    def stop(self, grace: float) -> None:
-        """End everything: TERM to every process of every step, after ``grace`` seconds KILL; then return."""
-        ...

@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from f0make.backends.base import BackendEvent
 from f0make.backends.local import forkserver
 from f0make.backends.local.jobserver.token_pool import Jobserver
 from f0make.backends.local.local_backend import LocalBackend
@@ -60,7 +61,7 @@ class Lab:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 forkserver.prepare(threads=True)
         self.path = path
-        self.inbox: SimpleQueue[Outcome] = SimpleQueue()
+        self.inbox: SimpleQueue[BackendEvent] = SimpleQueue()
         self.backend = LocalBackend(jobs, str(path), environ, jobserver)
         self._count = itertools.count(1)
         self.backend.start(self.inbox.put)
@@ -89,7 +90,11 @@ class Lab:
         return bundle
 
     def outcome(self, seconds: float = 20.0) -> Outcome:
-        return self.inbox.get(timeout=seconds)
+        found = self.inbox.get(timeout=seconds)
+        assert isinstance(found, Outcome)
+        if not found.ok and not found.lost:
+            self.backend.go_on()
+        return found
 
     def run(self, command: str | None = None, **fields: Any) -> Outcome:
         bundle = self.submit(command, **fields)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
+from f0make.backends.base import BareBackend, Capabilities, Tell
 from f0make.executor import Executor
-from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.bundle import Bundle
 from f0make.worker.runner import Runner
 
 
-class InlineBackend:
+class InlineBackend(BareBackend):
     """Runs each bundle when it is submitted."""
 
+    capabilities = Capabilities()
     slots = 1
 
     def __init__(self, workspace: str) -> None:
@@ -23,8 +24,8 @@ class InlineBackend:
     def open_early(self, expected: int) -> None:
         pass
 
-    def start(self, done: Callable[[Outcome], None]) -> None:
-        self._done = done
+    def start(self, tell: Tell) -> None:
+        self._tell = tell
 
     def submit(self, bundle: Bundle) -> None:
         before = os.getcwd()
@@ -34,10 +35,19 @@ class InlineBackend:
         finally:
             os.chdir(before)
         self.finished()
-        self._done(outcome)
+        self._tell(outcome)
 
     def finished(self) -> None:
         """What subclasses do between a step's end and the news of it."""
+
+    def go_on(self) -> None:
+        """Nothing waits."""
+
+    def recall(self) -> None:
+        """Nothing waits."""
+
+    def placed(self) -> dict[str, tuple[int, bool]]:
+        return {}
 
     def kill(self, token: str) -> None:
         raise AssertionError("nothing is ever under way")

@@ -24,7 +24,6 @@ EXCEPTIONS = {
 }
 """File, or file and class or function -> why it may be larger."""
 IN_WORK = (
-    "f0make/engine/run.py",
     "f0make/worker/agent/agent_main.py",
     "f0make/backends/ssh/fleet.py",
     "f0make/backends/clusters/cluster_backend.py",

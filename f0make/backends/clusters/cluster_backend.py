@@ -13,9 +13,9 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from f0make.backends.base import BareBackend, Capabilities, Lost, Note, SlotsChanged, Tell
 from f0make.backends.clusters.check_answer import answer_of
 from f0make.backends.clusters.cluster_protocol import Cluster, Gone, Job, Reply
 from f0make.backends.clusters.content_exchange import CannotSend, Exchange
@@ -49,13 +49,11 @@ MOST_MISSES = 3
 TICK = 1.0
 """Seconds between two looks at the workers while something waits."""
 
-Done = Callable[[Outcome], None]
 
-
-class EngineBackend:
+class EngineBackend(BareBackend):
     """Runs bundles on ``cluster``. ``most``: at most so many at one time.
 
-    ``server`` is the address of the exchange's server. What a person should know comes into `notes`.
+    ``server`` is the address of the exchange's server.
     """
 
     def __init__(
@@ -70,14 +68,11 @@ class EngineBackend:
         self._workspace = workspace
         self._exchange = exchange
         self._server = server
-        self.notes: SimpleQueue[str] = SimpleQueue()
         self._most = most
         self._run = uuid.uuid4().hex[:12]
         self.slots = most or 1
-        self.ahead = AHEAD
-        self.careful = False
-        """When a step fails, nothing that is queued here starts before `go_on`."""
-        self.failure: UnreachableError | None = None
+        self.capabilities = Capabilities(ahead=AHEAD, shares_workspace=False, elastic=True)
+        self._failure = ""
         """Why nothing can run any more; the run is to end."""
         self._inbox: SimpleQueue[Bundle | str | float | bool | None] = SimpleQueue()
         """A bundle, the token of an attempt to kill, the grace in seconds to stop with, whether to go on after a
@@ -92,11 +87,9 @@ class EngineBackend:
         self._useless_since: float | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, done: Done) -> None:
+    def start(self, tell: Tell) -> None:
         """Connect to the cluster and look at what it sees. Raises UnreachableError, UsageError, StateError."""
-        self._done = done
-        self._wake: Callable[[None], None] = done  # type: ignore[assignment]
-        """Has whoever takes outcomes look at `notes`, `slots` and `failure`."""
+        self._tell = tell
         self._exchange.open()
         own = run_marks.marker(self._workspace, os.environ.get(run_marks.VARIABLE, ""))
         self._setup = child_stores.Setup(
@@ -127,7 +120,7 @@ class EngineBackend:
             self._inbox.put(bundle)
 
     def kill(self, token: str) -> None:
-        """End one attempt and all its processes; its outcome still arrives through ``done``."""
+        """End one attempt and all its processes; its outcome still arrives."""
         self._inbox.put(token)
 
     def go_on(self) -> None:
@@ -211,7 +204,7 @@ class EngineBackend:
         slots = max(1, slots)
         if slots != self.slots:
             self.slots = slots
-            self._wake(None)
+            self._tell(SlotsChanged(slots))
 
     def _loop(self) -> float:
         looked = time.monotonic()
@@ -236,8 +229,8 @@ class EngineBackend:
                     self._after_failure(about)
                 elif about is not None:
                     return about
-            if self.failure is not None:
-                self._give_up(str(self.failure))
+            if self._failure:
+                self._give_up(self._failure)
                 continue
             try:
                 self._replies(self._cluster.collect())
@@ -264,7 +257,7 @@ class EngineBackend:
             except OSError as error:
                 text = f"its inputs cannot be sent: {error.filename or self._workspace}: {error.strerror or error}"
                 full = error.errno in NO_ROOM
-                self._done(Outcome(bundle.token, False, text, disk_full=full, started=time.time()))
+                self._ended(Outcome(bundle.token, False, text, disk_full=full, started=time.time()))
                 continue
             self._there[bundle.token] = bundle
             setup = frames.frame(
@@ -296,8 +289,7 @@ class EngineBackend:
             kind, about = answer_of(message, bundle)
         except Garbled as error:
             text = f"worker {address} answers what cannot be: {error}"
-            self._held |= self.careful
-            self._done(Outcome(bundle.token, False, text, started=time.time(), host=address))
+            self._ended(Outcome(bundle.token, False, text, started=time.time(), host=address))
             return
         if isinstance(about, Outcome):
             about.host = address
@@ -310,7 +302,7 @@ class EngineBackend:
             self._lost(bundle, f"worker {address} ended it")
         else:
             # Its process there was killed, or ended: it may have been the step's own doing, as it is here.
-            self._done(Outcome(bundle.token, False, about, started=time.time(), host=address))
+            self._ended(Outcome(bundle.token, False, about, started=time.time(), host=address))
 
     def _came(self, bundle: Bundle, outcome: Outcome) -> None:
         if outcome.lost:
@@ -330,8 +322,7 @@ class EngineBackend:
                 f"its outputs cannot be brought here: {error.filename or ''}: {error.strerror or error}"
             )
         self._losses.pop(bundle.instance, None)
-        self._held |= self.careful and not outcome.ok
-        self._done(outcome)
+        self._ended(outcome)
 
     def _unfit(self, bundle: Bundle, address: str, why: str, blind: bool) -> None:
         self._note(f"worker {address} is left out: {why}")
@@ -348,7 +339,7 @@ class EngineBackend:
         self._misses[bundle.token] += 1
         if self._misses[bundle.token] > MOST_MISSES:
             text = f"worker {address} does not find the content {digest[:12]} that it needs"
-            self._done(Outcome(bundle.token, False, text, started=time.time(), host=address))
+            self._ended(Outcome(bundle.token, False, text, started=time.time(), host=address))
             return
         self._exchange.forget(bundle)
         time.sleep(0.1)
@@ -358,18 +349,21 @@ class EngineBackend:
         self._losses[bundle.instance] += 1
         if self._losses[bundle.instance] >= MOST_LOSSES:
             text = f"it was lost {MOST_LOSSES} times in a row: {why}"
-            self._held |= self.careful
-            self._done(Outcome(bundle.token, False, text, started=time.time()))
+            self._ended(Outcome(bundle.token, False, text, started=time.time()))
             return
         self._note(f"{bundle.instance}: {why}; it runs again")
         self._lose(bundle, why)
 
     def _note(self, text: str) -> None:
-        self.notes.put(text)
-        self._wake(None)
+        self._tell(Note(text))
+
+    def _ended(self, outcome: Outcome) -> None:
+        """A step has come to its end, well or not: after a failure nothing more is handed out before `go_on`."""
+        self._held |= not outcome.ok
+        self._tell(outcome)
 
     def _lose(self, bundle: Bundle, why: str) -> None:
-        self._done(Outcome(bundle.token, False, why, lost=True, started=time.time()))
+        self._tell(Outcome(bundle.token, False, why, lost=True, started=time.time()))
 
     def _kill(self, token: str) -> None:
         bundle = self._there.pop(token, None)
@@ -444,8 +438,8 @@ class EngineBackend:
         return any(isinstance(about, float) for about in told)
 
     def _fail(self, why: str) -> None:
-        self.failure = UnreachableError(f"{why} (what is finished is kept: run again to go on)")
-        self._wake(None)
+        self._failure = f"{why} (what is finished is kept: run again to go on)"
+        self._tell(Lost(self._failure))
 
     # The end.
 

@@ -44,7 +44,7 @@ def work(line: socket.socket, files: list[int], queue: socket.socket, board: Boa
     slot = _Slot(Purse(*files[:2]) if files else None, board, place)
     loky_worker_main.current.orphaned = slot.leave
     try:
-        _serve(loky_worker_main.current.line, queue, board, place, slot, settings.careful)
+        _serve(loky_worker_main.current.line, queue, board, place, slot)
     except (BrokenPipeError, ConnectionError):
         pass
     slot.leave()
@@ -96,9 +96,7 @@ def _has_parent(parent: int, line: socket.socket) -> bool:
     return True
 
 
-def _serve(
-    line: socket.socket, queue: socket.socket, board: Board, place: int, slot: _Slot, careful: bool
-) -> None:
+def _serve(line: socket.socket, queue: socket.socket, board: Board, place: int, slot: _Slot) -> None:
     runner = loky_worker_main.current.runner
     buffer = bytearray(frames.LARGEST_QUEUED)
     view = memoryview(buffer)
@@ -121,6 +119,6 @@ def _serve(
             line.sendall(frames.frame(frames.STARVED, number))
             continue
         outcome = runner.run(frames.queued_bundle(view[:size]))
-        if careful and not outcome.ok:
+        if not outcome.ok:
             board.hold(place)
         line.sendall(frames.frame(frames.OUTCOME, outcome))

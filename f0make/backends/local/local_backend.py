@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from f0make.backends.base import BareBackend, Capabilities, Tell
 from f0make.backends.local import forkserver, process_journal
 from f0make.backends.local.slot import Slot
 from f0make.backends.local.worker_pool import WorkerPool
 from f0make.backends.local.worker_settings import Settings
 from f0make.errors import StateError
 from f0make.worker import inherited_environ, run_marks, system, terminate
-from f0make.worker.bundle import Bundle, Outcome
+from f0make.worker.bundle import Bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ _TOKEN = "token"
 _ENDED = "the run ended before it was started"
 _WITHDRAWN = "it was taken back before it was started"
 
-Done = Callable[[Outcome], None]
 
-
-class LocalBackend:
+class LocalBackend(BareBackend):
     """Runs up to ``jobs`` bundles at one time in ``workspace`` (absolute).
 
     Steps inherit ``environ``, by default the environment at this moment; ``jobserver`` opens the slots that
@@ -59,17 +58,14 @@ class LocalBackend:
         self._watched: tuple[int, ...] = ()
         """Where a token of the jobserver is waited for, while there is none."""
         self._directory = os.path.join(workspace, run_marks.RUN)
-        self.ahead = jobs
-        """Bundles that may well be submitted beyond ``slots``."""
-        self.careful = False
-        """When a step fails, nothing that is queued starts before `go_on`. To be set before `start`."""
+        self.capabilities = Capabilities(ahead=jobs, can_withdraw=True)
         self._lock = threading.RLock()
         self._told: deque[str | float] = deque()
         """The token of an attempt to kill, or the grace in seconds to stop with."""
         self._stopped = False
         self._is_open = False
         self._thread: threading.Thread | None = None
-        self._done: Done = lambda outcome: None
+        self._tell_engine: Tell = lambda event: None
         self._bell_in, self._bell = socket.socketpair()
         self._bell.setblocking(False)
         self._rung = False
@@ -80,9 +76,9 @@ class LocalBackend:
         """How many bundles run at one time."""
         return self._jobs
 
-    def start(self, done: Done) -> None:
-        """Get ready; ``done`` is called from the backend's thread. Raises StateError when `.f0make` is unusable."""
-        self._done = done
+    def start(self, tell: Tell) -> None:
+        """Get ready; ``tell`` is called from the backend's thread. Raises StateError when `.f0make` is unusable."""
+        self._tell_engine = tell
         if not self._is_open:
             self._open()
         self._start_thread()
@@ -92,7 +88,6 @@ class LocalBackend:
 
         There is no thread yet: whoever wants to fork until then may.
         """
-        self.careful = True
         self._open(expected)
 
     def _open(self, expected: int = 0) -> None:
@@ -114,13 +109,13 @@ class LocalBackend:
         if jobserver is not None:
             environ[b"MAKEFLAGS"], kept = os.fsencode(jobserver.makeflags), jobserver.inherited
             self._tokens = jobserver.watched
-        settings = Settings(self._workspace, environ, os.getpid(), self._since, kept, self.careful)
+        settings = Settings(self._workspace, environ, os.getpid(), self._since, kept)
         self._pool = WorkerPool(
             self._jobs,
             settings,
             self._variables,
             forkserver.take(),
-            lambda outcome: self._done(outcome),
+            lambda outcome: self._tell_engine(outcome),
             jobserver,
         )
         self._pool.workers.expected = expected
@@ -145,7 +140,7 @@ class LocalBackend:
                 self._ring()
 
     def kill(self, token: str) -> None:
-        """End one attempt and all its processes; its outcome still arrives through ``done``."""
+        """End one attempt and all its processes; its outcome still arrives."""
         self._tell(token)
 
     def go_on(self) -> None:

@@ -181,7 +181,7 @@ class WorkerPool:
             self._done(outcome)
 
     def _note_failure(self, slot: Slot, outcome: Outcome) -> None:
-        if not self._settings.careful or outcome.ok or outcome.lost:
+        if outcome.ok or outcome.lost:
             return
         place = slot.place if isinstance(slot, ForkedSlot) and slot in self.workers.forked else 0
         self._failed.append(place)

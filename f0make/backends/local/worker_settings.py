@@ -19,5 +19,3 @@ class Settings:
     """Stamp of the start of the run."""
     kept: tuple[int, ...] = ()
     """Descriptors that steps inherit."""
-    careful: bool = False
-    """After a step that failed nothing queued starts until f0make says so."""

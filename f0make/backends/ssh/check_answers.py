@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from f0make.backends.base import Fingerprints
 from f0make.files.content_digest import EMPTY_DIR, blob_of
 from f0make.store.validate_record import (
     own_trees,
@@ -137,17 +138,7 @@ def outcome_of(
     return outcome, found
 
 
-@dataclass(slots=True)
-class Prints:
-    """Outputs of a list of fingerprint commands on a host, or why there are none."""
-
-    host: str
-    number: int
-    texts: list[str] | None
-    error: str = ""
-
-
-def prints_of(payload: bytes | memoryview, host: str, asked: Mapping[int, int]) -> Prints:
+def prints_of(payload: bytes | memoryview, asked: Mapping[int, int]) -> Fingerprints:
     """The outputs in a message; ``asked``: number of a question -> of its commands. Raises Garbled."""
     found = wire_format.value_of(payload)
     _need(isinstance(found, list) and len(found) == 3, "an answer is none")
@@ -155,7 +146,7 @@ def prints_of(payload: bytes | memoryview, host: str, asked: Mapping[int, int]) 
     _need(type(number) is int and number in asked, "it answers what it was not asked")
     if texts is not None:
         _need(valid_texts(texts) and len(texts) == asked[number], "it answers something else")
-    return Prints(host, number, texts, line(error))
+    return Fingerprints(number, texts, line(error))
 
 
 def contents_of(outcome: Outcome) -> Mapping[str, None]:

@@ -19,10 +19,10 @@ _BEYOND = 8.0
 """Seconds, at least, beyond those in which a host must answer: for logging in and starting the agent."""
 
 
-def reach(host: Host, patience: Patience, transit: Transit, careful: bool) -> Link:
+def reach(host: Host, patience: Patience, transit: Transit) -> Link:
     """Connect to ``host`` and start its agent. Raises connection.Refused, Unreachable and stage.NotStarted."""
     seconds = patience.connect + max(patience.connect, _BEYOND)
-    attempt = _Attempt(host, patience, transit, careful)
+    attempt = _Attempt(host, patience, transit)
     try:
         threading.Thread(target=attempt.run, name="f0make-reach", daemon=True).start()
     except RuntimeError as error:  # No more processes are allowed here.
@@ -34,8 +34,8 @@ def reach(host: Host, patience: Patience, transit: Transit, careful: bool) -> Li
 class _Attempt:
     """One attempt; what it comes to when nobody waits for it any more is closed."""
 
-    def __init__(self, host: Host, patience: Patience, transit: Transit, careful: bool) -> None:
-        self._host, self._patience, self._transit, self._careful = host, patience, transit, careful
+    def __init__(self, host: Host, patience: Patience, transit: Transit) -> None:
+        self._host, self._patience, self._transit = host, patience, transit
         self._lock = threading.Lock()
         self._given_up = False
         self._connection: Connection | None = None
@@ -64,7 +64,7 @@ class _Attempt:
             late = self._given_up
         if late:
             connection.close()
-        return Link(self._host, connection, self._patience, self._transit, self._careful)
+        return Link(self._host, connection, self._patience, self._transit)
 
     def result(self, late: str) -> Link:
         """What the attempt has come to, or Unreachable because of ``late``: then it is given up."""

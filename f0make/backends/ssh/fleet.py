@@ -1,7 +1,7 @@
 """This machine and its hosts as one backend: the local one beside a link to every host.
 
 The scheduler says where a bundle runs (``bundle.host``); here it is sent there, and its result brought home. One
-thread listens to all hosts. What becomes of hosts is told as news.
+thread listens to all hosts.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
+from f0make.backends.base import Capabilities, HostNews, Tell
 from f0make.backends.bundle_sources import InputGone
 from f0make.backends.local.local_backend import LocalBackend
 from f0make.backends.ssh.bootstrap import NotStarted
-from f0make.backends.ssh.check_answers import Prints
 from f0make.backends.ssh.connect_timeout import reach
 from f0make.backends.ssh.connection import Unreachable
 from f0make.backends.ssh.deliver_results import bring_home
@@ -45,19 +44,6 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between two tries to reach a lost host again; the last one repeats."""
 
 
-@dataclass(slots=True)
-class News:
-    """What has become of a host."""
-
-    host: str
-    status: str
-    """``up``, ``left-out``, ``lost``, ``back``; ``gone`` when a lost one is not tried any more."""
-    reason: str = ""
-    slots: int = 0
-    refused: bool = False
-    """Its key was."""
-
-
 class Fleet:
     """The backend of a run with hosts; ``local`` is None when nothing runs here."""
 
@@ -73,14 +59,17 @@ class Fleet:
         self._joined: list[Link] = []
         """Connected, and not listened to yet."""
         self._lock = threading.Lock()
-        self._done: Callable[[Outcome], None] = lambda outcome: None
-        self._news: Callable[[News | Prints], None] = lambda news: None
+        self.capabilities = Capabilities(
+            ahead=local.capabilities.ahead if local is not None else 0,
+            hosts=tuple(host.name for host in hosts),
+        )
+        self._tell: Tell = lambda event: None
         self._stopping = False
         self._listener: threading.Thread | None = None
         self._ear, self._bell = socket.socketpair()
         self._bell.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        self.traffic: dict[str, list[int]] = {host.name: [0, 0] for host in hosts}
+        self._traffic: dict[str, list[int]] = {host.name: [0, 0] for host in hosts}
         """Name -> bytes sent and received over connections that have ended."""
         self._said: set[str] = set()
         """Remarks about files of known hosts that were told."""
@@ -94,22 +83,11 @@ class Fleet:
         """How many bundles run at one time on this machine."""
         return self._local.slots if self._local is not None else 0
 
-    @property
-    def ahead(self) -> int:
-        """How many bundles this machine takes beyond its slots."""
-        return self._local.ahead if self._local is not None else 0
-
-    careful = False
-    """After a failure nothing that is queued starts before `go_on`."""
-
-    def start(
-        self, done: Callable[[Outcome], None], news: Callable[[News | Prints], None] = lambda news: None
-    ) -> None:
-        """Get ready and begin to connect; ``news`` hears of every host once, and of changes later."""
-        self._done, self._news = done, news
+    def start(self, tell: Tell) -> None:
+        """Get ready and begin to connect; ``tell`` hears of every host once, and of changes later."""
+        self._tell = tell
         if self._local is not None:
-            self._local.careful = self.careful
-            self._local.start(done)
+            self._local.start(tell)
         with suppress(OSError):
             remove_path(self._transit.directory)
         # Threads inherit the mask: signals are for the scheduler's thread, which waits for them.
@@ -127,7 +105,7 @@ class Fleet:
             self._local.submit(bundle)
             return
         if bundle.stays:
-            self._done(
+            self._tell(
                 Outcome(
                     bundle.token,
                     False,
@@ -140,10 +118,10 @@ class Fleet:
             )
             return
         with self._lock:
-            link = self._links.get(bundle.host)
+            link = None if self._stopping else self._links.get(bundle.host)
         try:
             if link is None:
-                raise InputGone(f"{bundle.host} is lost")
+                raise InputGone(f"{bundle.host} is lost" if not self._stopping else "the run has ended")
             link.submit(bundle)
         except (InputGone, OSError) as error:
             self._lose(bundle, str(error))
@@ -171,8 +149,13 @@ class Fleet:
         if self._local is not None:
             self._local.recall()
 
+    def withdraw(self) -> None:
+        """Take back what waits here for a busy worker; what waits at a host stays there."""
+        if self._local is not None:
+            self._local.withdraw()
+
     def ask(self, host: str, number: int, commands: Sequence[str], env: Mapping[str, str]) -> None:
-        """Have fingerprint ``commands`` run at ``host``; the answer is news. A host that is lost gives none."""
+        """Have fingerprint ``commands`` run at ``host``; the answer is told. A host that is lost gives none."""
         with self._lock:
             link = self._links.get(host)
         if link is not None:
@@ -205,10 +188,10 @@ class Fleet:
         with suppress(OSError):
             remove_path(self._transit.directory)
 
-    def bytes_of(self, name: str) -> tuple[int, int]:
-        """(sent, received) over all connections to the host."""
-        sent, received = self.traffic[name]
-        link = self._links.get(name)
+    def traffic(self, host: str) -> tuple[int, int]:
+        """(sent, received) over all connections to ``host``."""
+        sent, received = self._traffic[host]
+        link = self._links.get(host)
         if link is not None:
             sent, received = sent + link.channel.sent, received + link.channel.received
         return sent, received
@@ -217,11 +200,11 @@ class Fleet:
 
     def _join(self, host: Host) -> None:
         try:
-            link = reach(host, self._patience, self._transit, self.careful)
+            link = reach(host, self._patience, self._transit)
         except Refused as error:
-            self._news(News(host.name, "left-out", str(error), refused=True))
+            self._tell(HostNews(host.name, "left-out", str(error), refused=True))
         except (Unreachable, NotStarted) as error:
-            self._news(News(host.name, "left-out", str(error)))
+            self._tell(HostNews(host.name, "left-out", str(error)))
         else:
             self._welcome(link, "up")
 
@@ -231,10 +214,10 @@ class Fleet:
         while not self._stopping:
             time.sleep(pauses.pop(0) if len(pauses) > 1 else pauses[0])
             try:
-                link = reach(host, self._patience, self._transit, self.careful)
+                link = reach(host, self._patience, self._transit)
             except (Refused, Unreachable, NotStarted) as error:
                 if time.monotonic() > until or isinstance(error, Refused):
-                    self._news(News(host.name, "gone", str(error)))
+                    self._tell(HostNews(host.name, "gone", str(error)))
                     return
             else:
                 self._welcome(link, "back")
@@ -249,7 +232,7 @@ class Fleet:
             self._links[link.host.name] = link
             self._joined.append(link)
             # Before anybody can drop it: news that it is lost must not be overtaken.
-            self._news(News(link.host.name, status, self._worry(link), link.slots))
+            self._tell(HostNews(link.host.name, status, self._worry(link), link.slots))
         self._ring()
 
     def _worry(self, link: Link) -> str:
@@ -296,7 +279,7 @@ class Fleet:
             for pending, outcome in link.hear():
                 self._home(selector, link, pending.bundle, outcome)
             while link.prints:
-                self._news(link.prints.pop(0))
+                self._tell(link.prints.pop(0))
         except Broken as error:
             self._drop(selector, link, str(error), "left-out" if error.for_good else "lost")
         except (OSError, CacheUnusable) as error:
@@ -332,7 +315,7 @@ class Fleet:
             outcome.ok, outcome.message = False, f"its outputs cannot be brought here: {_unforeseen(error)}"
         if full:
             outcome.disk_full = False
-        self._done(outcome)
+        self._tell(outcome)
         if full:
             why = f"the disk of {link.about.workdir} is full (make room there, or set workdir to another directory)"
             self._drop(selector, link, why, "left-out")
@@ -346,7 +329,7 @@ class Fleet:
                 return
             del self._links[link.host.name]
         link.broken.set()
-        traffic = self.traffic[link.host.name]
+        traffic = self._traffic[link.host.name]
         traffic[0] += link.channel.sent
         traffic[1] += link.channel.received
         left = link.forget()
@@ -354,7 +337,7 @@ class Fleet:
         if status == "lost" and self._vain[link.host.name] >= _VAIN:
             status = "left-out"
             why = f"{why}, for the {_VAIN}th time with nothing done in between"
-        self._news(News(link.host.name, status, f"{link.host.name}: {why}"))
+        self._tell(HostNews(link.host.name, status, f"{link.host.name}: {why}"))
         for bundle in left:
             self._lose(bundle, f"{link.host.name}: {why}")
         try:
@@ -363,19 +346,20 @@ class Fleet:
                 until = time.monotonic() + self._patience.reconnect
                 self._thread(lambda: self._rejoin(link.host, until))
         except RuntimeError as error:  # No more threads are allowed here.
-            self._news(News(link.host.name, "gone", f"{link.host.name}: {error}"))
+            self._tell(HostNews(link.host.name, "gone", f"{link.host.name}: {error}"))
 
     # Helpers.
 
     def _lose(self, bundle: Bundle, why: str) -> None:
-        self._done(Outcome(bundle.token, False, why, lost=True, started=time.time(), host=bundle.host))
+        self._tell(Outcome(bundle.token, False, why, lost=True, started=time.time(), host=bundle.host))
 
     def _all(self) -> list[Link]:
         with self._lock:
             return list(self._links.values())
 
     def _close(self, link: Link) -> None:
-        link.forget()
+        for bundle in link.forget():
+            self._lose(bundle, "the run ended before it was finished")
         link.close()
 
     def _ring(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from f0make.backends import bundle_sources
+from f0make.backends.base import Fingerprints
 from f0make.backends.ssh import check_answers
 from f0make.backends.ssh.connection import Connection
 from f0make.backends.ssh.host import Host, Patience
@@ -46,16 +47,14 @@ class Pending:
 class Link:
     """A connected host. `submit` and the like are called from one thread, `hear` and `look` from another."""
 
-    def __init__(
-        self, host: Host, connection: Connection, patience: Patience, transit: Transit, careful: bool
-    ) -> None:
+    def __init__(self, host: Host, connection: Connection, patience: Patience, transit: Transit) -> None:
         """Start the agent over ``connection``, which is the link's from now on.
 
         Raises connection.Unreachable and bootstrap.NotStarted. May take for ever: see `connect_timeout`.
         """
         self.host = host
         self._patience = patience
-        started = start(host, connection, patience, careful)
+        started = start(host, connection, patience)
         self.channel, self._frames, self.about = started.channel, started.frames, started.about
         self.remark = connection.remark
         """What to tell of how it was reached; mostly empty."""
@@ -69,7 +68,7 @@ class Link:
         self._heard = time.monotonic()
         self._questions: dict[int, int] = {}
         """Number of a question that waits for its answer -> how many commands it has."""
-        self.prints: list[check_answers.Prints] = []
+        self.prints: list[Fingerprints] = []
         """Answers that have come; the listener takes them away."""
         self._stopped = False
         self.said_bye = False
@@ -205,7 +204,7 @@ class Link:
             )
             raise Broken(f"it lost a result that it had ({len(lost)} files)")
         elif kind == wire_format.ANSWER:
-            prints = check_answers.prints_of(payload, self.host.name, self._questions)
+            prints = check_answers.prints_of(payload, self._questions)
             del self._questions[prints.number]
             self.prints.append(prints)
         elif kind == wire_format.TROUBLE:

@@ -26,7 +26,7 @@ class Started:
     about: check_answers.About
 
 
-def start(host: Host, connection: Connection, patience: Patience, careful: bool) -> Started:
+def start(host: Host, connection: Connection, patience: Patience) -> Started:
     """Start the agent over ``connection``, which is closed when that fails. May take for ever: see `connect_timeout`.
 
     Raises connection.Unreachable and bootstrap.NotStarted.
@@ -41,7 +41,6 @@ def start(host: Host, connection: Connection, patience: Patience, careful: bool)
         hello = {
             "lease": patience.lease,
             "slots": host.slots,
-            "careful": careful,
             "env": {**_own_variables(), **host.env},
         }
         channel.send(wire_format.message(wire_format.HELLO, hello))

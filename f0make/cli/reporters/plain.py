@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 
 from f0make.cli.reporters.wording import step_line, summary_line
 from f0make.cli.streams import shown, shown_block
 from f0make.options import Event, Known
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WORTH_A_LINE = frozenset({"ran", "restored", "failed"})
 
@@ -27,6 +32,9 @@ class Plain:
             print(shown_block(text), file=sys.stderr, flush=True)
         except OSError:
             pass
+
+    def watch(self, monitor: Callable[[], Mapping[str, Any]]) -> None:
+        """Lines that stay say nothing of the moment."""
 
     def start(self, event: Event) -> None:
         """Nothing to say yet."""
@@ -79,3 +87,6 @@ class Plain:
         """The last line."""
         if not self._quiet:
             self.line(f"f0make: {summary_line(event)}")
+
+    def stop(self) -> None:
+        """Every line is out already."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from f0make.options import Event, Known, Reporter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Both:
@@ -11,6 +17,11 @@ class Both:
     def __init__(self, first: Reporter, second: Reporter) -> None:
         self._first = first
         self._second = second
+
+    def watch(self, monitor: Callable[[], Mapping[str, Any]]) -> None:
+        """``monitor`` tells what the run uses."""
+        self._first.watch(monitor)
+        self._second.watch(monitor)
 
     def start(self, event: Event) -> None:
         """The run begins."""
@@ -29,8 +40,8 @@ class Both:
 
     def known(self, rest: Known) -> None:
         """What nothing has changed for."""
-        for reporter in (self._first, self._second):
-            reporter.known(rest)  # type: ignore[attr-defined]
+        self._first.known(rest)
+        self._second.known(rest)
 
     def host(self, event: Event) -> None:
         """Something has become of a host."""
@@ -51,3 +62,8 @@ class Both:
         """The run is over."""
         self._first.summary(event)
         self._second.summary(event)
+
+    def stop(self) -> None:
+        """Nothing more will be told."""
+        self._first.stop()
+        self._second.stop()

@@ -60,7 +60,7 @@ def _check(host: Host, patience: Patience, transit: Transit, found: dict[str, di
     }
     found[host.name] = about
     try:
-        link = reach(host, patience, transit, False)
+        link = reach(host, patience, transit)
     except Refused as error:
         about.update(key="refused", reason=str(error))
     except NotStarted as error:

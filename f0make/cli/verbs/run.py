@@ -40,8 +40,7 @@ def main(name: str, options: RunOptions, extras: dict[str, Any]) -> int:
         result = Executor(options, reporter).execute(extras["recipe"], targets, extras.get("look"))
     finally:
         forkserver.dismiss()
-        stop = getattr(reporter, "stop", None)
-        if stop is not None:
-            stop()
+        if reporter is not None:
+            reporter.stop()
         sys.stderr.flush()
     return int(result.exit_code)

@@ -43,7 +43,6 @@ class Agent:
         self._workdir = workdir
         self._lease = float(hello["lease"])
         self._slots = int(hello["slots"] or usable_cores())
-        self._careful = bool(hello["careful"])
         self._mark = host_info.mark_of(os.getpid())
         self._place = os.path.join(workdir, "run", self._mark)
         self._store = Blobs(os.path.join(workdir, "cache"), mode=0o666)  # as what is lent of it needs
@@ -285,7 +284,7 @@ class Agent:
             self._report(outcome)
 
     def _report(self, outcome: Outcome) -> None:
-        self._held |= self._careful and not (outcome.ok or outcome.lost)
+        self._held |= not (outcome.ok or outcome.lost)
         outputs: dict[str, None] = {}
         for path, token in outcome.outputs.items():
             for entry in outcome.trees[path].values() if path in outcome.trees else (token,):

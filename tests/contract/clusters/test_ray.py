@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,59 +15,9 @@ from tests.contract.clusters.test_dask import contents, records, workspace
 from tests.support.dask_world import ENDED, gone, wait_for
 from tests.support.f0 import F0, interrupt
 from tests.support.paths import PROJECT
+from tests.support.ray_world import Ray
 
 ray = pytest.importorskip("ray", reason=f"Ray is not installed here (Python {sys.version_info[:2]})")
-
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
-
-HEAD = """
-import sys, ray
-started = ray.init(
-    address="local", num_cpus=2, num_gpus=0, resources={"licence": 1}, include_dashboard=False,
-    object_store_memory=80_000_000, _temp_dir=sys.argv[1],
-)
-print(started.address_info["gcs_address"], flush=True)
-sys.stdin.read()
-"""
-
-
-class Ray:
-    """A head node with two CPUs and one `licence`."""
-
-    def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="f0-ray-"))  # short: its sockets lie there
-        self.env = {**ENVIRONMENT, "HOME": str(self.directory)}  # Ray keeps a token in it
-        env = {**os.environ, **self.env}
-        env.pop("PYTHONPATH", None)  # workers have nothing of f0make
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", HEAD, str(self.directory)],
-            env=env,
-            cwd=self.directory,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().strip()
-        assert self.address, "Ray does not start"
-
-    @property
-    def backend(self) -> str:
-        """What `--backend` takes."""
-        return f"ray={self.address}"
-
-    def stop(self) -> None:
-        """End it with all its processes."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -79,9 +79,7 @@ class Shell:
         """Start the agent; what it says of its host."""
         rest = bootstrap.begin(self, MARK, "h", self.archive, 20.0)
         self.send(
-            wire_format.message(
-                wire_format.HELLO, {"lease": self.lease, "slots": 2, "careful": True, "env": {"MORE": "1"}}
-            )
+            wire_format.message(wire_format.HELLO, {"lease": self.lease, "slots": 2, "env": {"MORE": "1"}})
         )
         self.waiting += self.frames.feed(rest)
         found: dict[str, Any] = wire_format.value_of(self.next(wire_format.UP))

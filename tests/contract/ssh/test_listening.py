@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from f0make.backends.base import BackendEvent, HostNews
 from f0make.backends.ssh.agent_channel import Channel
 from f0make.backends.ssh.connection import connect
-from f0make.backends.ssh.fleet import Fleet, News
+from f0make.backends.ssh.fleet import Fleet
 from f0make.backends.ssh.host import Patience
 from tests.contract.ssh.test_reach import target
 from tests.support.contract_tools import wait_for
@@ -83,7 +84,8 @@ def test_what_keeps_f0make_busy_is_no_silence_of_a_host(remote: Remote, tmp_path
     heard: list[tuple[str, str]] = []
     busy = threading.Event()
 
-    def news(about: News) -> None:
+    def news(about: BackendEvent) -> None:
+        assert isinstance(about, HostNews)
         heard.append((about.host, about.status))
         if (about.host, about.status) == (
             "h1",
@@ -92,7 +94,7 @@ def test_what_keeps_f0make_busy_is_no_silence_of_a_host(remote: Remote, tmp_path
             time.sleep(3.0)
             busy.set()
 
-    fleet.start(lambda outcome: None, news)
+    fleet.start(news)
     try:
         wait_for(lambda: len(heard) == 2)
         ways[0].cut()

@@ -42,7 +42,7 @@ def target(remote: Remote, proxy: Proxy) -> Host:
 def attempt(host: Host, place: Path, connect: float) -> str:
     """Try to reach ``host``: the reason why not, empty when its agent runs."""
     try:
-        link = reach(host, Patience(connect=connect), Blobs(str(place)), False)
+        link = reach(host, Patience(connect=connect), Blobs(str(place)))
     except (Refused, Unreachable, NotStarted) as error:
         return str(error)
     link.close()

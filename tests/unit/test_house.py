@@ -28,7 +28,6 @@ IN_WORK = (
     "f0make/backends/ssh/fleet.py",
     "f0make/backends/clusters/cluster_backend.py",
     "f0make/backends/local/local_backend.py",
-    "f0make/backends/local/worker_pool.py",
 )
 """Files that are being worked on: nothing in them is held to the limits yet."""
 

@@ -52,7 +52,7 @@ class Discovered:
         if st.st_dev in self._devices:
             return False
         if stat.S_ISDIR(st.st_mode):
-            return os.path.normpath(full).startswith(self._root)
+            return (os.path.normpath(full) + "/").startswith(self._root)
         return stat.S_ISREG(st.st_mode) and (st.st_size <= MOST_BYTES or self._tokens.contents.knows(path))
 
 

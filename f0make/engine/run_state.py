@@ -316,7 +316,8 @@ class RunState:
 
     def said(self) -> list[str]:
         """What a person should know of the reasons to stop."""
-        return [self._ends[kind].text for kind in Stop if kind in self._ends and self._ends[kind].text]
+        told = (kind for kind in Stop if kind is not Stop.OVER_BUDGET)  # of which the summary tells
+        return [self._ends[kind].text for kind in told if kind in self._ends and self._ends[kind].text]
 
     def flush(self) -> None:
         """Make what happened durable, then say it."""

@@ -106,6 +106,7 @@ class Journal:
                 return
             if not end and len(block) == size:
                 size *= 4
+                block = b""  # not beside the longer one
                 continue
             if not end:
                 while more := os.pread(self._fd, _CHUNK, position + len(block)):
@@ -208,7 +209,7 @@ class Journal:
 
     def _load_index(self, size: int) -> None:
         """Take over the index file if it belongs to this log; otherwise the whole log is read."""
-        self._header = self._line(0)
+        self._header = self._line(0, _CHUNK)
         header = log_lines.decode(self._header)
         if header is not None and header[0] == log_lines.HEADER:
             self.outdated = check_format(self.path, header[1]) < log_lines.FORMAT
@@ -324,9 +325,9 @@ class Journal:
             error.filename = self.path
             raise
 
-    def _line(self, offset: int) -> bytes:
-        """The bytes from ``offset`` up to and with the next newline."""
-        parts, size, beyond = [], 4096, offset + MOST_LINE
+    def _line(self, offset: int, most: int = MOST_LINE) -> bytes:
+        """The bytes from ``offset`` up to and with the next newline, about ``most`` where there is none."""
+        parts, size, beyond = [], 4096, offset + most
         while self._fd >= 0 and offset < beyond:
             try:
                 data = os.pread(self._fd, size, offset)

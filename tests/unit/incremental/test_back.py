@@ -277,14 +277,15 @@ def test_no_process_and_no_descriptor_is_left(lot: Any, several: None) -> None:
     root, groups, blobs = lot
     blobs.prepare()
 
-    def left() -> tuple[list[str], str]:
+    def left() -> tuple[set[str], set[str]]:
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-        return sorted(os.listdir("/proc/self/fd")), children
+        return set(os.listdir("/proc/self/fd")), set(children.split())
 
     before = left()
     with Workspace(root) as workspace:
         refill_many.refill(workspace, groups, blobs, lambda: True)
-    assert left() == before
+    # Fewer may be: what other tests of this process began ends when it does.
+    assert all(now <= then for now, then in zip(left(), before, strict=True))
 
 
 DYING = """

@@ -6,6 +6,7 @@ import os
 
 from f0make.cache.group_rights import Rights
 from f0make.files import sealed_files
+from f0make.files.atomic_write import write_atomic
 from f0make.store import log_lines
 
 _USAGE = "usage.log"
@@ -31,9 +32,7 @@ def note_use(directory: str, hits: int, misses: int) -> None:
             os.close(fd)
         if long:
             total = usage(directory)
-            sealed_files.write_atomic(
-                path, log_lines.encode("use", {"hits": total[0], "misses": total[1]}), 0o666
-            )
+            write_atomic(path, log_lines.encode("use", {"hits": total[0], "misses": total[1]}), 0o666)
             fd = sealed_files.open_regular(path)
             try:
                 Rights(directory).file(fd, 0o664)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-MARSHAL_VERSION = 4
-"""The version that every supported Python reads and writes alike."""
-
 
 def write_atomic(path: str, data: bytes, mode: int = 0o600, directory: int | None = None) -> None:
     """Replace ``path`` by ``data`` through a temporary file beside it, for its owner only unless ``mode`` says else.

@@ -11,7 +11,6 @@ import os
 from io import FileIO
 
 from f0make.files import user_key
-from f0make.files.atomic_write import MARSHAL_VERSION, write_atomic
 from f0make.files.open_regular import open_regular
 
 try:
@@ -23,8 +22,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["blake2b", "open_regular", "read", "seal", "unseal", "write_atomic"]
+__all__ = ["blake2b", "open_regular", "read", "seal", "unseal"]
 
+MARSHAL_VERSION = 4
+"""The version of marshal that every supported Python reads and writes alike."""
 MOST_BYTES = 4 << 30
 """Bytes of a file that is read whole."""
 _PIECE = 1 << 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from f0make.files import sealed_files
+from f0make.files.atomic_write import write_atomic
 from f0make.files.sealed_files import blake2b
 from f0make.gc_pause import gc_pause
 from f0make.recipe.keys import STEP_KEYS
@@ -64,7 +65,7 @@ class StepCache:
                 spare -= 1
         try:
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            sealed_files.write_atomic(self.path, sealed_files.seal(MAGIC, kept))
+            write_atomic(self.path, sealed_files.seal(MAGIC, kept))
         except OSError:
             return
         self._changed = False

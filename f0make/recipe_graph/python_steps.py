@@ -9,6 +9,7 @@ from f0make import STATE
 from f0make.errors import Problem, RecipeError
 from f0make.fast_dataclass import replace
 from f0make.files import sealed_files
+from f0make.files.atomic_write import write_atomic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class PythonSteps:
     def save(self) -> None:
         """Keep what is known of modules."""
         if self._cache and sealed_files.possible():
-            sealed_files.write_atomic(self._file(), sealed_files.seal(MAGIC, self._cache))
+            write_atomic(self._file(), sealed_files.seal(MAGIC, self._cache))
 
     def check(self, instances: Iterable[Instance], later: Sequence[Step]) -> dict[str, list[Problem]]:
         """Convert the arguments of the python steps among ``instances`` and take their code's digest; imports nothing.

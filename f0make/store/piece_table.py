@@ -9,7 +9,7 @@ import marshal
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from zlib import crc32
 
-from f0make.files.atomic_write import MARSHAL_VERSION
+from f0make.files.sealed_files import MARSHAL_VERSION
 from f0make.gc_pause import gc_pause
 
 TYPE_CHECKING = False

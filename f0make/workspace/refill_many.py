@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from f0make.cache.blobs import BlobCorrupt, BlobMissing, Blobs
 from f0make.cache.reflink import write_all
 from f0make.files import signature
-from f0make.files.atomic_write import MARSHAL_VERSION
+from f0make.files.sealed_files import MARSHAL_VERSION
 from f0make.files.signature import Signature
 from f0make.files.times_and_modes import RIGHTS
 from f0make.forked_task import safe
